@@ -1,0 +1,107 @@
+"""The shell of every HTTP program here: problems, probes, metrics, body limit, bearer tokens; and how it is served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from chassis.auth import TokenReader
+from chassis.problems import install_problems
+from chassis.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """One thing that must be so before a program takes work; `detail` is shown to operators."""
+
+    is_ready: bool
+    detail: object = None
+
+
+ReadinessCheck = Callable[[], Readiness]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    title: str,
+    settings: ServiceSettings,
+    *,
+    checks: Mapping[str, ReadinessCheck],
+    problems: Mapping[type[Exception], int],
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """A FastAPI application with everything that services have in common, and nothing of any one of them."""
+
+    @asynccontextmanager
+    async def nothing_to_start(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    app = FastAPI(
+        title=title,
+        version="1",
+        max_body_size=settings.body_bytes_max,
+        lifespan=lifespan or nothing_to_start,
+        telemetry={"logs": False},
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.token_reader = TokenReader(
+        settings.auth_jwks, issuer=settings.auth_issuer, audience=settings.auth_audience
+    )
+    install_problems(app, problems)
+    _add_probes(app, checks)
+    return app
+
+
+def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
+    @app.get("/livez", tags=["probes"])
+    async def livez() -> dict[str, str]:
+        """The process runs its event loop."""
+        return {"status": "alive"}
+
+    @app.get("/readyz", tags=["probes"], responses={503: {"description": "not ready, with what is missing"}})
+    async def readyz() -> JSONResponse:
+        """Everything that the program needs before it takes work."""
+        found = {name: await asyncio.to_thread(check) for name, check in checks.items()}
+        is_ready = all(each.is_ready for each in found.values())
+        body = {name: {"ready": each.is_ready, "detail": each.detail} for name, each in found.items()}
+        return JSONResponse({"ready": is_ready, "checks": body}, status_code=200 if is_ready else 503)
+
+    @app.get("/metrics", tags=["probes"])
+    async def metrics() -> Response:
+        """Prometheus text format."""
+        return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+
+
+def server(app: FastAPI, *, host: str, port: int) -> uvicorn.Server:
+    """The server for an application; a request under way at SIGTERM is answered before it ends."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+            backlog=4096,
+        )
+    )
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status of the process."""
+    running = server(app, host=settings.http_host, port=settings.http_port)
+    running.run()
+    return 0 if running.started else 1

@@ -1,0 +1,181 @@
+"""Who is calling: bearer JWTs with roles, an area of the tree, and bindings (http contract, "Tokens").
+
+An official's token is bound to one node of the area tree and sees its subtree; codes of the tree begin with their
+parent's, so "in my subtree" is a prefix.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import jwt
+import structlog
+from fastapi import Request
+from jwt.algorithms import ECAlgorithm
+
+from chassis.problems import Problem
+
+log = structlog.get_logger("auth")
+
+ROLES = frozenset(
+    [
+        "citizen",
+        "gate",
+        "device",
+        "community",
+        "operator",
+        "approver",
+        "authority",
+        "employer",
+        "district",
+        "auditor",
+        "service",
+    ]
+)
+_CACHE_S = 60.0
+_CACHED_MAX = 20_000
+_TOKEN_CHARACTERS_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """The holder of a verified token. `area` is a node of the tree, empty for a citizen; `expires_at` Unix seconds."""
+
+    subject: str
+    roles: frozenset[str]
+    area: str
+    person_ref: UUID | None
+    checkpoints: frozenset[str]
+    expires_at: float
+
+    def has_role(self, *roles: str) -> bool:
+        return not self.roles.isdisjoint(roles)
+
+    def can_see_area(self, area: str) -> bool:
+        return bool(self.area) and area.startswith(self.area)
+
+    def is_person(self, person_ref: UUID) -> bool:
+        return "citizen" in self.roles and self.person_ref == person_ref
+
+
+def unauthenticated(detail: str, code: str = "unauthenticated") -> Problem:
+    return Problem(401, code, detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class TokenReader:
+    """Verifies bearer tokens with the issuer's keys (a JWKS file or address, read again every five minutes).
+
+    A verified token is remembered until it expires, or 60 seconds, so that a gate's token costs one signature a minute.
+    """
+
+    def __init__(self, jwks: str, *, issuer: str, audience: str, refresh_s: float = 300.0) -> None:
+        self._jwks, self._issuer, self._audience, self._refresh_s = jwks, issuer, audience, refresh_s
+        self._keys: dict[str, Any] = {}
+        self._loaded_at = float("-inf")
+        self._loading = threading.Lock()
+        self._verified: dict[str, tuple[float, Bearer]] = {}
+
+    def read(self, authorization: str | None) -> Bearer:
+        """The bearer of an `Authorization` header. Raises a `Problem` with status 401."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise unauthenticated("Send `Authorization: Bearer <token>`.")
+        now = time.time()
+        known = self._verified.get(token)
+        if known is not None and now < known[0]:
+            return known[1]
+        bearer = self._verify(token)
+        if len(self._verified) >= _CACHED_MAX:
+            self._verified.clear()
+        self._verified[token] = (min(bearer.expires_at, now + _CACHE_S), bearer)
+        return bearer
+
+    def _verify(self, token: str) -> Bearer:
+        if len(token) > _TOKEN_CHARACTERS_MAX:
+            raise unauthenticated("The token is longer than any this service accepts.")
+        try:
+            kid = str(jwt.get_unverified_header(token).get("kid", ""))
+            key = self._key(kid)
+            if key is None:
+                raise unauthenticated("The token was signed by a key that this service does not know.")
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["ES256"],
+                issuer=self._issuer,
+                audience=self._audience,
+                options={"require": ["iss", "aud", "sub", "exp"], "strict_aud": False},
+            )
+            return bearer_of(claims)
+        except jwt.ExpiredSignatureError:
+            raise unauthenticated("The token has expired; ask its issuer for a new one.", "token_expired") from None
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+            raise unauthenticated(f"The token is not valid ({type(error).__name__}).") from None
+
+    def _key(self, kid: str) -> Any:
+        if time.monotonic() - self._loaded_at > self._refresh_s or not self._keys:
+            with self._loading:
+                self._load()
+        return self._keys.get(kid)
+
+    def _load(self) -> None:
+        try:
+            if self._jwks.startswith(("http://", "https://")):
+                with urllib.request.urlopen(self._jwks, timeout=3) as answer:  # noqa: S310 (the scheme is checked above)
+                    document = json.load(answer)
+            else:
+                document = json.loads(Path(self._jwks).read_text())
+            self._keys = {
+                key["kid"]: ECAlgorithm.from_jwk(key)
+                for key in document["keys"]
+                if key.get("kty") == "EC" and key.get("crv") == "P-256"
+            }
+        except (OSError, ValueError, KeyError, jwt.InvalidKeyError) as error:
+            log.warning("the issuer's keys could not be read, the known ones stay", error=type(error).__name__)
+        self._loaded_at = time.monotonic()
+
+
+def bearer_of(claims: Mapping[str, Any]) -> Bearer:
+    """The claims as a `Bearer`. Raises ValueError on a claim of the wrong type."""
+    roles, checkpoints = claims.get("roles", []), claims.get("checkpoints", [])
+    if not isinstance(roles, list) or not isinstance(checkpoints, list):
+        raise ValueError("roles and checkpoints are lists")
+    person = claims.get("person_ref")
+    return Bearer(
+        subject=str(claims["sub"]),
+        roles=frozenset(map(str, roles)) & ROLES,
+        area=str(claims.get("area") or ""),
+        person_ref=UUID(person) if person else None,
+        checkpoints=frozenset(map(str, checkpoints)),
+        expires_at=float(claims["exp"]),
+    )
+
+
+def needs(*roles: str) -> Callable[[Request], Awaitable[Bearer]]:
+    """A FastAPI dependency: the bearer, who must have one of the roles (403 otherwise)."""
+
+    async def bearer_with_role(request: Request) -> Bearer:
+        bearer: Bearer = request.app.state.token_reader.read(request.headers.get("authorization"))
+        if not bearer.has_role(*roles):
+            raise Problem(403, "role_missing", f"This needs one of the roles {', '.join(sorted(roles))}.")
+        return bearer
+
+    return bearer_with_role
+
+
+def area_refused(area: str) -> Problem:
+    return Problem(403, "area_refused", f"Your token does not reach the area {area or '(none)'}.")
+
+
+def require_area(bearer: Bearer, area: str) -> None:
+    """Raises a `Problem` with status 403 when `area` lies outside the bearer's subtree."""
+    if not bearer.can_see_area(area):
+        raise area_refused(area)

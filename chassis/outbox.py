@@ -1,0 +1,85 @@
+"""The outbox: what happened is written in the transaction that made it happen, and the relay tells it later.
+
+Two rules for writers. Lock the aggregate before `append` (the lock gives `seq` the order of the aggregate's revisions).
+Never let `append` be a transaction's first write (the relay's low-water mark counts on a transaction that takes a `seq`
+having its transaction id already).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from opentelemetry import propagate
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chassis.ids import uuid7
+
+outbox = sa.table(
+    "outbox",
+    sa.column("id", sa.Uuid),
+    sa.column("aggregatetype", sa.Text),
+    sa.column("aggregateid", sa.Text),
+    sa.column("type", sa.Text),
+    sa.column("payload", sa.LargeBinary),
+    sa.column("headers", JSONB),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A domain event ready for the log.
+
+    `aggregatetype` chooses the topic, `aggregateid` is the key; `subject` names the aggregate among all of the source
+    (such as `entry/0190…`), and `revision` is one higher than that subject's last; `time` is when it happened.
+    """
+
+    type: str
+    aggregatetype: str
+    aggregateid: str
+    subject: str
+    revision: int
+    time: datetime
+    payload: bytes
+    district: str = ""
+    id: UUID = field(default_factory=uuid7)
+
+
+def append(tx: Connection, events: Sequence[Event]) -> None:
+    """Write the events in the caller's transaction, in the order given."""
+    if not events:
+        return
+    trace = trace_headers()
+    tx.execute(sa.insert(outbox), [_row(event, trace) for event in events])
+
+
+def trace_headers() -> dict[str, str]:
+    """The W3C trace context of the current span (empty when nothing is traced)."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier
+
+
+def _row(event: Event, trace: dict[str, str]) -> dict[str, object]:
+    return {
+        "id": event.id,
+        "aggregatetype": event.aggregatetype,
+        "aggregateid": event.aggregateid,
+        "type": event.type,
+        "payload": event.payload,
+        "headers": header_columns(event.subject, event.revision, event.time, event.district) | trace,
+    }
+
+
+def header_columns(subject: str, revision: int, time: datetime, district: str) -> dict[str, str]:
+    """The CloudEvents attributes that the outbox row keeps beside Debezium's columns."""
+    return {
+        "ce_subject": subject,
+        "ce_revision": str(revision),
+        "ce_time": time.isoformat(),
+        "ce_district": district,
+    }

@@ -1,0 +1,140 @@
+"""Problem documents (RFC 9457): every error a caller reads has a stable `code` and says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from chassis.database import is_passing
+
+log = structlog.get_logger("problems")
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """An error for the caller; `errors` names fields: [{"field": "scans.0.scan_id", "message": "…"}]."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.errors, self.headers = status, code, detail, errors, headers
+
+    def document(self) -> dict[str, Any]:
+        """The members of RFC 9457 with `code` and, where fields are at fault, `errors`."""
+        body: dict[str, Any] = {
+            "type": f"urn:guanka:problem:{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = list(self.errors)
+        return body
+
+    def response(self) -> Response:
+        return JSONResponse(self.document(), self.status, headers=dict(self.headers or {}), media_type=MEDIA_TYPE)
+
+
+def code_of(error: type[Exception]) -> str:
+    """`MoveRefused` → `move_refused`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", error.__name__).lower()
+
+
+def install_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
+    """Answer the service's domain errors by the table, and everything else that can go wrong, as problem documents."""
+
+    async def domain_error(_request: Request, error: Exception) -> Response:
+        status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
+        return Problem(status, code_of(type(error)), str(error) or first_line(type(error))).response()
+
+    for kind in statuses:
+        app.add_exception_handler(kind, domain_error)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(SQLAlchemyError, _database_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def first_line(kind: type[Exception]) -> str:
+    return (kind.__doc__ or kind.__name__).strip().splitlines()[0]
+
+
+def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """Pydantic's errors as field and message; never the value that was given."""
+    return [
+        {
+            "field": ".".join(str(part) for part in error["loc"] if part != "body") or "body",
+            "message": str(error["msg"]),
+        }
+        for error in errors
+    ]
+
+
+def store_unavailable() -> Problem:
+    return Problem(
+        503,
+        "store_unavailable",
+        "The store cannot be reached now; nothing was recorded. Try again.",
+        headers={"Retry-After": "1"},
+    )
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = field_errors(error.errors())
+    named = ", ".join(each["field"] for each in errors[:5])
+    return Problem(422, "invalid_request", f"The request is not valid: {named}.", errors=errors[:50]).response()
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    code = re.sub(r"\W+", "_", phrase).lower()
+    details = {
+        413: "The body is larger than the service accepts.",
+        404: "There is nothing at this address.",
+        405: "This address does not take the method.",
+        400: "The body could not be read.",
+    }
+    return Problem(error.status_code, code, details.get(error.status_code, phrase), headers=error.headers).response()
+
+
+async def _database_error(request: Request, error: Exception) -> Response:
+    if is_passing(error):
+        log.warning("the database is in trouble", path=request.scope.get("path_format"), error=type(error).__name__)
+        return store_unavailable().response()
+    return await _unexpected(request, error)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error(
+        "unexpected error",
+        route=getattr(request.scope.get("route"), "path", None),
+        error=type(error).__name__,
+        exc_info=error,
+    )
+    return Problem(500, "unexpected_error", "Something went wrong here; nothing was recorded. Try again.").response()

@@ -1,0 +1,174 @@
+"""The relay: carries the outbox to the event log, in order per key, and forgets only what the log acknowledged.
+
+It reads by `seq` without claiming, publishes, and deletes in a second short transaction: of each key only what lies
+before the first unacknowledged event. No transaction is open while it waits for the log. It remembers nothing but a
+low-water mark (rows commit out of order of `seq`: a relay that remembered "last id" would skip the late ones).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from chassis.event_log import EventLog, EventLogUnavailable, Publisher, Record, UnknownTopic
+from chassis.leadership import Leadership
+from chassis.telemetry import meter
+
+log = structlog.get_logger("relay")
+
+_READ = """
+SELECT seq, id, aggregatetype, aggregateid, type, payload, headers FROM outbox
+WHERE seq > %s ORDER BY seq LIMIT %s
+"""
+
+_PLANNER = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off"
+"""Statistics of a near-empty outbox would turn the read into a sequential scan and a sort."""
+
+_published = meter.create_counter("relay_records_published", description="outbox rows acknowledged by the event log")
+_unacknowledged = meter.create_counter("relay_records_unacknowledged", description="outbox rows to be sent again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    seq: int
+    id: UUID
+    aggregatetype: str
+    aggregateid: str
+    type: str
+    payload: bytes
+    headers: dict[str, str]
+
+
+class LowWaterMark:
+    """A `seq` below which no row can appear any more, so that dead index entries and old snapshots slow nothing.
+
+    First the sequence's last value is read, in a later statement the snapshot's xmax; once the snapshot's xmin has
+    reached that xmax, every transaction that took a lower `seq` is over, and with no row left up to the value the
+    relay reads above it. (Both in one statement lost rows.)
+    """
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._candidate: tuple[int, int] | None = None
+
+    def observe(self, connection: psycopg.Connection, lowest_seq: int | None) -> None:
+        """Look once; `lowest_seq` is the lowest row that the last read saw above the mark, None when it saw none."""
+        if self._candidate is None:
+            value = _one(connection, "SELECT last_value FROM outbox_seq")
+            if value > self.seq:
+                self._candidate = (
+                    value,
+                    _one(connection, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"),
+                )
+            return
+        value, xmax = self._candidate
+        if lowest_seq is not None and lowest_seq <= value:
+            return
+        if _one(connection, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") < xmax:
+            return
+        if _one(connection, "SELECT count(*) FROM outbox WHERE seq > %s AND seq <= %s", self.seq, value) == 0:
+            self.seq, self._candidate = value, None
+
+
+def _one(connection: psycopg.Connection, statement: str, *arguments: int) -> int:
+    row = connection.execute(statement.encode(), arguments).fetchone()
+    return int(row[0]) if row else 0
+
+
+class Relay:
+    """One per service is active, by an advisory lock on the connection it reads with.
+
+    `source` is CloudEvents' (such as `/codes`), `topics` the topic of each aggregate type.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        event_log: EventLog,
+        *,
+        source: str,
+        topics: Mapping[str, str],
+        rows_max: int = 2000,
+        idle_s: float = 0.03,
+    ) -> None:
+        self._leadership = Leadership(database_url, "relay")
+        self._event_log = event_log
+        self._source, self._topics = source, topics
+        self._rows_max, self._idle_s = rows_max, idle_s
+        self._publisher: Publisher | None = None
+        self._mark = LowWaterMark()
+        self.is_active = False
+
+    def run(self, stop: threading.Event) -> None:
+        pause_s = self._idle_s
+        while not stop.is_set():
+            try:
+                pause_s = self._turn()
+            except (psycopg.Error, EventLogUnavailable, UnknownTopic) as error:
+                log.warning("the relay waits", error=type(error).__name__)
+                self._leadership.release()
+                self._mark, self.is_active, pause_s = LowWaterMark(), False, 0.5
+            stop.wait(pause_s)
+        self._leadership.release()
+        if self._publisher is not None:
+            self._publisher.close()
+
+    def _turn(self) -> float:
+        """One pass; how long to wait before the next, in seconds."""
+        connection = self._leadership.take()
+        if connection is None:
+            return 1.0
+        if not self.is_active:
+            connection.execute(_PLANNER)
+            self._publisher, self.is_active = self._publisher or self._event_log.publisher(), True
+        assert self._publisher is not None
+        rows = self._read(connection)
+        self._mark.observe(connection, rows[0].seq if rows else None)
+        if not rows:
+            return self._idle_s
+        acknowledged = self._publisher.publish([self._record(row) for row in rows])
+        finished = finished_rows(rows, acknowledged)
+        if finished:
+            connection.execute("DELETE FROM outbox WHERE seq = ANY(%s)", ([row.seq for row in finished],))
+        _published.add(len(finished))
+        _unacknowledged.add(len(rows) - len(finished))
+        if len(finished) < len(rows):
+            return 0.2
+        return 0.0 if len(rows) == self._rows_max else self._idle_s / 3
+
+    def _read(self, connection: psycopg.Connection) -> list[_Row]:
+        return [_Row(*row) for row in connection.execute(_READ, (self._mark.seq, self._rows_max), binary=True)]
+
+    def _record(self, row: _Row) -> Record:
+        return Record(self._topics[row.aggregatetype], row.aggregateid, row.payload, self._headers(row))
+
+    def _headers(self, row: _Row) -> tuple[tuple[str, bytes], ...]:
+        """The CloudEvents Kafka binding, binary mode."""
+        attributes: dict[str, Any] = {
+            "ce_specversion": "1.0",
+            "ce_id": str(row.id),
+            "ce_type": row.type,
+            "ce_source": self._source,
+            "content-type": "application/protobuf",
+            **row.headers,
+        }
+        return tuple((name, str(value).encode()) for name, value in attributes.items() if value != "")
+
+
+def finished_rows(rows: Sequence[_Row], acknowledged: Sequence[bool]) -> list[_Row]:
+    """The rows to forget: acknowledged, and nothing unacknowledged before them under the same key and topic."""
+    stuck: set[tuple[str, str]] = set()
+    finished: list[_Row] = []
+    for row, is_acknowledged in zip(rows, acknowledged, strict=True):
+        key = (row.aggregatetype, row.aggregateid)
+        if not is_acknowledged:
+            stuck.add(key)
+        elif key not in stuck:
+            finished.append(row)
+    return finished

@@ -1,0 +1,101 @@
+"""A worker process: loops in threads (relay, consumer, timers), with probes and metrics on a port beside them.
+
+A loop that ends with an error ends the process: whoever watches it starts it again, and a half-working worker is worse
+than a restarted one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import psycopg
+import structlog
+
+from chassis.app import Readiness, ReadinessCheck, create_app, server
+from chassis.consumer import Consumer
+from chassis.database import Database, is_passing
+from chassis.event_log import EventLogUnavailable, UnknownTopic
+from chassis.relay import Relay
+from chassis.settings import ServiceSettings
+
+log = structlog.get_logger("worker")
+
+Loop = Callable[[threading.Event], None]
+
+
+def every(seconds: float, action: Callable[[], object], *, name: str) -> Loop:
+    """A timer: runs `action` each so many seconds; the store's or the log's trouble is waited out, any other ends it."""
+
+    def run(stop: threading.Event) -> None:
+        while not stop.wait(seconds):
+            try:
+                action()
+            except (EventLogUnavailable, UnknownTopic, psycopg.OperationalError) as error:
+                log.warning("a timer waits", timer=name, error=type(error).__name__)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                log.warning("a timer waits", timer=name, error=type(error).__name__)
+
+    return run
+
+
+def relay_check(relay: Relay, database: Database) -> ReadinessCheck:
+    """Ready while the outbox can be read; the detail tells how many rows wait and how long the oldest has waited."""
+
+    def check() -> Readiness:
+        try:
+            with database.transaction() as tx:
+                rows, oldest_s = tx.exec_driver_sql(
+                    "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 "
+                    "FROM (SELECT created_at FROM outbox ORDER BY seq LIMIT 100000) AS waiting"
+                ).one()
+        except Exception as error:
+            return Readiness(False, {"error": type(error).__name__})
+        return Readiness(True, {"active": relay.is_active, "rows": rows, "oldest_s": round(oldest_s, 3)})
+
+    return check
+
+
+def consumer_check(consumer: Consumer) -> ReadinessCheck:
+    """Ready while nothing stops the consumer; the detail tells its lag per topic in records."""
+
+    def check() -> Readiness:
+        try:
+            lag = consumer.lag()
+        except Exception as error:
+            return Readiness(False, {"error": type(error).__name__})
+        return Readiness(
+            consumer.trouble is None, {"active": consumer.is_active, "lag": lag, "trouble": consumer.trouble}
+        )
+
+    return check
+
+
+def run_worker(
+    title: str, settings: ServiceSettings, *, loops: Mapping[str, Loop], checks: Mapping[str, ReadinessCheck]
+) -> int:
+    """Run the loops until SIGTERM or SIGINT, or until one of them fails; the exit status of the process."""
+    app = create_app(title, settings, checks=checks, problems={})
+    probes = server(app, host=settings.http_host, port=settings.http_port)
+    stop, failed = threading.Event(), threading.Event()
+
+    def guarded(name: str, loop: Loop) -> None:
+        try:
+            loop(stop)
+        except Exception as error:
+            log.error("a loop failed, the worker ends", loop=name, error=type(error).__name__, exc_info=error)
+            failed.set()
+            probes.should_exit = True
+
+    threads = [threading.Thread(target=guarded, args=item, name=item[0], daemon=True) for item in loops.items()]
+    for thread in threads:
+        thread.start()
+    probes.run()
+    stop.set()
+    deadline = time.monotonic() + 10
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return 1 if failed.is_set() else 0

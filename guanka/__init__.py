@@ -1,0 +1,1 @@
+"""The command line: starts the product, shows it, checks it."""

@@ -1,0 +1,66 @@
+"""What tests share: a real PostgreSQL for the session, and a fresh database for whoever asks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from chassis.database import Database, migrate
+from guanka.postgres import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parent.parent
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of the session's own, ended with it."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    server.prepare()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def fresh_database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of an empty database, dropped afterwards."""
+    name = f"test_{next(_numbers)}"
+    yield postgres.create_database(name)
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def mechanics_database(fresh_database: str) -> Iterator[Database]:
+    """A database with the chassis' tables only."""
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        connection.execute((ROOT / "chassis" / "mechanics_v1.sql").read_bytes())
+    database = Database(fresh_database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def migrated(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
+    """`migrated("codes")`: the URL of a fresh database with that service's tables, copied from a template."""
+    made: list[str] = []
+
+    def fresh(service: str) -> str:
+        template = f"template_{service}"
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (template,)).fetchone():
+                migrate(postgres.create_database(template), ROOT / "services" / service / "migrations")
+            name = f"{service}_{next(_numbers)}"
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        made.append(name)
+        return postgres.url(name)
+
+    yield fresh
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        for name in made:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,0 +1,168 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Grade(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GRADE_UNSPECIFIED: _ClassVar[Grade]
+    GRADE_CLOSE: _ClassVar[Grade]
+    GRADE_GENERAL: _ClassVar[Grade]
+GRADE_UNSPECIFIED: Grade
+GRADE_CLOSE: Grade
+GRADE_GENERAL: Grade
+
+class ScanRecorded(_message.Message):
+    __slots__ = ("scan_id", "checkpoint_id", "kind", "area", "scanned_at", "recorded_at", "decision", "colour", "refusal", "policy_version", "board_revision", "direction", "temperature_c", "list", "idx", "person_ref", "vehicle_ref", "offline_decision", "is_self_reported")
+    SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SCANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_AT_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    COLOUR_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    BOARD_REVISION_FIELD_NUMBER: _ClassVar[int]
+    DIRECTION_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_C_FIELD_NUMBER: _ClassVar[int]
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    IDX_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    VEHICLE_REF_FIELD_NUMBER: _ClassVar[int]
+    OFFLINE_DECISION_FIELD_NUMBER: _ClassVar[int]
+    IS_SELF_REPORTED_FIELD_NUMBER: _ClassVar[int]
+    scan_id: str
+    checkpoint_id: str
+    kind: str
+    area: str
+    scanned_at: _timestamp_pb2.Timestamp
+    recorded_at: _timestamp_pb2.Timestamp
+    decision: str
+    colour: str
+    refusal: str
+    policy_version: str
+    board_revision: int
+    direction: str
+    temperature_c: float
+    list: int
+    idx: int
+    person_ref: str
+    vehicle_ref: str
+    offline_decision: str
+    is_self_reported: bool
+    def __init__(self, scan_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[str] = ..., colour: _Optional[str] = ..., refusal: _Optional[str] = ..., policy_version: _Optional[str] = ..., board_revision: _Optional[int] = ..., direction: _Optional[str] = ..., temperature_c: _Optional[float] = ..., list: _Optional[int] = ..., idx: _Optional[int] = ..., person_ref: _Optional[str] = ..., vehicle_ref: _Optional[str] = ..., offline_decision: _Optional[str] = ..., is_self_reported: _Optional[bool] = ...) -> None: ...
+
+class PersonStopped(_message.Message):
+    __slots__ = ("scan_id", "person_ref", "checkpoint_id", "kind", "area", "scanned_at", "colour", "refusal")
+    SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SCANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    COLOUR_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    scan_id: str
+    person_ref: str
+    checkpoint_id: str
+    kind: str
+    area: str
+    scanned_at: _timestamp_pb2.Timestamp
+    colour: str
+    refusal: str
+    def __init__(self, scan_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., colour: _Optional[str] = ..., refusal: _Optional[str] = ...) -> None: ...
+
+class FeverFlagged(_message.Message):
+    __slots__ = ("scan_id", "person_ref", "checkpoint_id", "kind", "area", "scanned_at", "temperature_c")
+    SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SCANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_C_FIELD_NUMBER: _ClassVar[int]
+    scan_id: str
+    person_ref: str
+    checkpoint_id: str
+    kind: str
+    area: str
+    scanned_at: _timestamp_pb2.Timestamp
+    temperature_c: float
+    def __init__(self, scan_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., temperature_c: _Optional[float] = ...) -> None: ...
+
+class Contact(_message.Message):
+    __slots__ = ("person_ref", "grade", "checkpoint_id", "kind", "area", "met_at", "apart_s", "case_scan_id", "contact_scan_id")
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    GRADE_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    MET_AT_FIELD_NUMBER: _ClassVar[int]
+    APART_S_FIELD_NUMBER: _ClassVar[int]
+    CASE_SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTACT_SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    person_ref: str
+    grade: Grade
+    checkpoint_id: str
+    kind: str
+    area: str
+    met_at: _timestamp_pb2.Timestamp
+    apart_s: float
+    case_scan_id: str
+    contact_scan_id: str
+    def __init__(self, person_ref: _Optional[str] = ..., grade: _Optional[_Union[Grade, str]] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., met_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., apart_s: _Optional[float] = ..., case_scan_id: _Optional[str] = ..., contact_scan_id: _Optional[str] = ...) -> None: ...
+
+class ContactsTraced(_message.Message):
+    __slots__ = ("trace_id", "entry_id", "person_ref", "contacts", "part", "parts", "tracing_rule")
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    TRACING_RULE_FIELD_NUMBER: _ClassVar[int]
+    trace_id: str
+    entry_id: str
+    person_ref: str
+    contacts: _containers.RepeatedCompositeFieldContainer[Contact]
+    part: int
+    parts: int
+    tracing_rule: str
+    def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., tracing_rule: _Optional[str] = ...) -> None: ...
+
+class TraceHeld(_message.Message):
+    __slots__ = ("trace_id", "entry_id", "person_ref", "contacts", "contacts_max")
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_MAX_FIELD_NUMBER: _ClassVar[int]
+    trace_id: str
+    entry_id: str
+    person_ref: str
+    contacts: int
+    contacts_max: int
+    def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[int] = ..., contacts_max: _Optional[int] = ...) -> None: ...
+
+class CheckpointRegistered(_message.Message):
+    __slots__ = ("checkpoint_id", "kind", "name", "venue", "area")
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    checkpoint_id: str
+    kind: str
+    name: str
+    venue: str
+    area: str
+    def __init__(self, checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., venue: _Optional[str] = ..., area: _Optional[str] = ...) -> None: ...
