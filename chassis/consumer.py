@@ -368,7 +368,8 @@ def _fresh(tx: Connection, messages: Sequence[Message]) -> list[Message]:
     sources, ids = [source for source, _ in unique], [identifier for _, identifier in unique]
     new = tx.execute(
         sa.text(
-            "INSERT INTO processed_event (source, id) SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS uuid[])) "
+            "INSERT INTO processed_event (source, id) "
+            "SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS uuid[])) "
             "ON CONFLICT DO NOTHING RETURNING source, id"
         ),
         {"sources": sources, "ids": ids},

@@ -26,7 +26,7 @@ Loop = Callable[[threading.Event], None]
 
 
 def every(seconds: float, action: Callable[[], object], *, name: str) -> Loop:
-    """A timer: runs `action` each so many seconds; the store's or the log's trouble is waited out, any other ends it."""
+    """A timer: runs `action` each so many seconds; trouble of the store or the log is waited out, other ends it."""
 
     def run(stop: threading.Event) -> None:
         while not stop.wait(seconds):

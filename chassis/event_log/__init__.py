@@ -1,8 +1,8 @@
 """The event log: an ordered, keyed, replayable record of what happened, behind one Protocol with two adapters.
 
-`local.py` keeps it in a PostgreSQL database (the embedded default), `kafka.py` in Apache Kafka (production). Both are held
-by tests/contract/event_log. Delivery is at least once: a publication that was not acknowledged may or may not be written,
-and consumers drop repeats by `ce_id`.
+`local.py` keeps it in a PostgreSQL database (the embedded default), `kafka.py` in Apache Kafka (production). Both are
+held by tests/contract/event_log. Delivery is at least once: a publication that was not acknowledged may or may not be
+written, and consumers drop repeats by `ce_id`.
 """
 
 from __future__ import annotations

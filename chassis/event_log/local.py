@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -74,10 +75,10 @@ class _Session:
 
     def __init__(self, dsn: str, *, listen: bool = False) -> None:
         self._dsn, self._listen = dsn, listen
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._connection: psycopg.Connection[Any] | None = None
 
     @contextmanager
-    def use(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    def use(self) -> Iterator[psycopg.Connection[Any]]:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=5, row_factory=tuple_row)
@@ -134,7 +135,7 @@ class LocalEventLog:
                 rows = []
         if not rows:
             raise UnknownTopic(topic)
-        return {partition: (start, end) for partition, start, end in rows}  # type: ignore[misc]
+        return {partition: (start, end) for partition, start, end in rows}
 
     def cut(self, place: Place, before: int) -> None:
         with self._session.use() as connection, connection.transaction():
@@ -155,8 +156,8 @@ class LocalEventLog:
                 "GROUP BY 1, 2"
             ).fetchall()
         for topic, partition, before, _ in over:
-            self.cut((str(topic), int(str(partition))), int(str(before)))
-        return sum(int(str(count)) for *_, count in over)
+            self.cut((topic, partition), before)
+        return sum(count for *_, count in over)
 
     def close(self) -> None:
         self._session.close()
@@ -179,21 +180,19 @@ class _LocalPublisher:
             return [False] * len(records)
         return [True] * len(records)
 
-    def _place(self, connection: psycopg.Connection[tuple[object, ...]], record: Record) -> Place:
+    def _place(self, connection: psycopg.Connection[Any], record: Record) -> Place:
         if record.topic not in self._partitions:
             row = connection.execute("SELECT partitions FROM log_topic WHERE topic = %s", (record.topic,)).fetchone()
             if row is None:
                 raise UnknownTopic(record.topic)
-            self._partitions[record.topic] = int(str(row[0]))
+            self._partitions[record.topic] = row[0]
         return record.topic, zlib.crc32(record.key.encode()) % self._partitions[record.topic]
 
     def close(self) -> None:
         self._session.close()
 
 
-def _append(
-    connection: psycopg.Connection[tuple[object, ...]], records: Sequence[Record], places: Sequence[Place]
-) -> None:
+def _append(connection: psycopg.Connection[Any], records: Sequence[Record], places: Sequence[Place]) -> None:
     """Take the offsets (partitions locked in one order, so that writers cannot deadlock) and write the records."""
     following = {place: _take_offsets(connection, place, count) for place, count in sorted(Counter(places).items())}
     appended_at = connection.execute("SELECT clock_timestamp()").fetchone()
@@ -209,7 +208,7 @@ def _append(
         connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, topic))
 
 
-def _take_offsets(connection: psycopg.Connection[tuple[object, ...]], place: Place, count: int) -> int:
+def _take_offsets(connection: psycopg.Connection[Any], place: Place, count: int) -> int:
     row = connection.execute(
         "UPDATE log_partition SET next_offset = next_offset + %s WHERE topic = %s AND partition = %s "
         "RETURNING next_offset - %s",
@@ -217,7 +216,7 @@ def _take_offsets(connection: psycopg.Connection[tuple[object, ...]], place: Pla
     ).fetchone()
     if row is None:
         raise UnknownTopic(place[0])
-    return int(str(row[0]))
+    return row[0]
 
 
 class _LocalReader:
@@ -236,7 +235,7 @@ class _LocalReader:
                 if found or not self._wait(connection, deadline):
                     return found
 
-    def _read(self, connection: psycopg.Connection[tuple[object, ...]], records_max: int) -> list[Received]:
+    def _read(self, connection: psycopg.Connection[Any], records_max: int) -> list[Received]:
         topics = [topic for topic, _ in self._positions]
         partitions = [partition for _, partition in self._positions]
         asked = (topics, partitions, list(self._positions.values()))
@@ -245,13 +244,13 @@ class _LocalReader:
             rows = connection.execute(_READ, (*asked, records_max), binary=True).fetchall()
         if behind is not None:
             topic, partition, position, start = behind
-            raise OffsetOutOfRange((str(topic), int(str(partition))), int(str(position)), int(str(start)))
+            raise OffsetOutOfRange((topic, partition), position, start)
         found = [_received(row) for row in rows[:records_max]]
         for record in found:
             self._positions[record.topic, record.partition] = record.offset + 1
         return found
 
-    def _wait(self, connection: psycopg.Connection[tuple[object, ...]], deadline: float) -> bool:
+    def _wait(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
         """Wait for a write to one of our topics; whether there is a reason to read again."""
         topics = {topic for topic, _ in self._positions}
         while (remaining := deadline - time.monotonic()) > 0:
@@ -276,15 +275,7 @@ class _LocalReader:
         self._reporting.close()
 
 
-def _received(row: tuple[object, ...]) -> Received:
+def _received(row: tuple[Any, ...]) -> Received:
     topic, partition, offset, key, value, names, values, appended_at_ms = row
-    headers = tuple(zip(names, (bytes(each) for each in values), strict=True))  # type: ignore[call-overload, attr-defined]
-    return Received(
-        str(topic),
-        int(str(partition)),
-        int(str(offset)),
-        str(key),
-        bytes(value),
-        headers,
-        int(str(appended_at_ms)),  # type: ignore[arg-type]
-    )
+    headers = tuple(zip(names, values, strict=True))
+    return Received(topic, partition, offset, key, value, headers, appended_at_ms)

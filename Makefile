@@ -1,0 +1,83 @@
+# Guanka: ten verbs, used alike by people, by pre-commit and by CI. `make help` explains them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EVENTS ?= local
+PORT_BASE ?= 8000
+PEOPLE ?= 20000
+SEED ?= 1
+REPEATS ?= 20
+export EVENTS PORT_BASE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-kafka setup-browser run demo test lint fix proto bench load stop clean lock
+
+help: ## show what can be done here
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}'
+	@echo "  settings: EVENTS=local|kafka PORT_BASE=8000 GUANKA_HOME=.guanka PEOPLE=20000 SEED=1 REPEATS=20"
+
+setup: $(BIN)/.ready services/console/static/vendor/.ready ## make .venv from hashed locks and bring the browser libraries
+
+$(BIN)/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Guanka needs Python 3.11 or newer: set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "The venv module is missing (on Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "installing Python packages from requirements/dev.txt"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+services/console/static/vendor/.ready: package-lock.json | $(BIN)/.ready
+	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq nodejs npm >/dev/null; } || { echo "npm is missing: install Node.js 18 or newer (on Debian: apt-get install npm)"; exit 1; }
+	@echo "installing browser libraries from package-lock.json"
+	@npm ci --silent --no-audit --no-fund
+	@$(BIN)/python -m services.console.vendor
+	@touch $@
+
+setup-kafka: $(BIN)/.ready
+	@$(BIN)/guanka fetch-kafka
+
+setup-browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; } || { echo "chromium is missing (on Debian: apt-get install chromium fonts-noto-cjk)"; exit 1; }
+
+run: setup ## start the whole product (EVENTS=kafka for a real Apache Kafka); Ctrl-C stops it
+	@exec $(BIN)/guanka up
+
+demo: setup ## play a city's morning against the running product
+	@$(BIN)/guanka demo --people $(PEOPLE) --seed $(SEED) --repeats $(REPEATS)
+
+test: setup setup-kafka setup-browser lint ## everything: lint, unit, contract, integration, faults, browser, end to end
+	@$(BIN)/python -m pytest tests
+
+lint: setup ## ruff, mypy --strict on the domains, import-linter, buf
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/mypy --strict chassis guanka $$(find services -name domain -type d) services/codes/certlogic
+	@$(BIN)/lint-imports --no-logo >build/lint-imports.txt 2>&1 || { cat build/lint-imports.txt; exit 1; }
+	@$(BIN)/buf lint
+	@$(BIN)/buf breaking --against proto/released.binpb
+	@$(BIN)/python -m tests.architecture.generated_wire
+
+fix: setup ## format, and mend what ruff can mend
+	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
+
+proto: setup ## generate wire/ from proto/
+	@$(BIN)/buf lint
+	@$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=wire --pyi_out=wire proto/*/v1/events.proto
+
+bench: setup ## measure the promise of two seconds, on the embedded default and on Kafka
+	@$(BIN)/python -m loadtests.bench
+
+load: setup ## offer a metro's morning to the running product
+	@$(BIN)/python -m loadtests.run
+
+stop: $(BIN)/.ready ## stop the running product
+	@$(BIN)/guanka stop
+
+clean: ## remove what was built; the state in .guanka stays
+	@rm -rf build node_modules services/console/static/vendor .mypy_cache .ruff_cache .import_linter_cache *.egg-info
+	@rm -rf $(VENV)
+
+lock: ## lock the Python packages again, with hashes and without index addresses
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/runtime.txt requirements/runtime.in
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/dev.txt requirements/dev.in

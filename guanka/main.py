@@ -1,0 +1,192 @@
+"""The command line `guanka`: start the product, look at it, mend it. Each command's work is in a module of its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from guanka.home import Home, NotRunning, home_of
+
+app = typer.Typer(
+    help="Guanka (关卡): health codes, checkpoints and closed loops of a city.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+dead_letters = typer.Typer(help="Messages that could not be applied and were put aside.", no_args_is_help=True)
+kafka = typer.Typer(help="A real Apache Kafka on this machine, without Docker.", no_args_is_help=True)
+ledger = typer.Typer(help="The ledger's journal.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(kafka, name="kafka")
+app.add_typer(ledger, name="ledger")
+
+Service = Literal["codes", "checkpoints", "ledger", "console"]
+
+
+def _home() -> Home:
+    return home_of(os.environ)
+
+
+def _refuse(error: Exception) -> typer.Exit:
+    typer.secho(str(error), fg="red", err=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def up(
+    port_base: Annotated[int, typer.Option(envvar="PORT_BASE", min=1024, max=65500, help="the console's port")] = 8000,
+    events: Annotated[Literal["local", "kafka"], typer.Option(envvar="EVENTS", help="the event log")] = "local",
+    brokers: Annotated[int, typer.Option(help="Kafka brokers, 1 or 3")] = 1,
+) -> None:
+    """Start the whole product and keep it running until Ctrl-C."""
+    from guanka import up as starting
+
+    raise typer.Exit(starting.run(_home(), port_base=port_base, events=events, brokers=brokers))
+
+
+@app.command()
+def stop() -> None:
+    """End the product that runs here, and wait until it has ended."""
+    from guanka import stopping
+
+    raise typer.Exit(stopping.run(_home()))
+
+
+@app.command()
+def demo(
+    people: Annotated[int, typer.Option(min=100, max=1_000_000, help="how many people live in the city")] = 20_000,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same morning")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, max=200, help="how often a case is confirmed and timed")] = 20,
+) -> None:
+    """Play a city's morning against the running product, over HTTP, and tell what happened."""
+    from guanka.demo import run
+
+    try:
+        raise typer.Exit(run(_home(), people=people, seed=seed, repeats=repeats))
+    except NotRunning as error:
+        raise _refuse(error) from error
+
+
+@app.command()
+def seed() -> None:
+    """Register Guangzhou's checkpoints at the running product; repeating it changes nothing."""
+    from guanka.home import REFERENCE
+    from guanka.keys import TokenIssuer
+    from guanka.seed import seed_checkpoints
+
+    home = _home()
+    try:
+        count = seed_checkpoints(home.address("checkpoints"), TokenIssuer(home).token("operator"), REFERENCE)
+    except NotRunning as error:
+        raise _refuse(error) from error
+    typer.echo(f"{count} checkpoints are registered")
+
+
+@app.command()
+def token(
+    role: Annotated[str, typer.Argument(help="citizen, gate, operator, authority, …")],
+    area: Annotated[str | None, typer.Option(help="a node of the area tree; the whole city without it")] = None,
+    checkpoint: Annotated[list[str] | None, typer.Option(help="a checkpoint the holder is bound to")] = None,
+    person: Annotated[str | None, typer.Option(help="the holder's person_ref")] = None,
+    subject: Annotated[str | None, typer.Option(help="who the holder is (`sub`)")] = None,
+) -> None:
+    """Print a development token, and nothing else."""
+    from chassis.auth import ROLES
+    from guanka.keys import CITY, TokenIssuer
+
+    if role not in ROLES:
+        raise _refuse(ValueError(f"there is no role {role!r}; the roles are {', '.join(sorted(ROLES))}"))
+    try:
+        issuer = TokenIssuer(_home())
+    except NotRunning as error:
+        raise _refuse(error) from error
+    typer.echo(issuer.token(role, area=area or CITY, subject=subject, checkpoints=checkpoint, person=person))
+
+
+@app.command()
+def tail(
+    topic: Annotated[list[str] | None, typer.Argument(help="topics; all without")] = None,
+    from_start: Annotated[bool, typer.Option(help="from the log's first record instead of now")] = False,
+    follow: Annotated[bool, typer.Option(help="wait for more")] = True,
+) -> None:
+    """Show events as they happen, one JSON object a line."""
+    from guanka.tail import run
+
+    try:
+        run(_home(), topics=topic or [], from_start=from_start, follow=follow)
+    except NotRunning as error:
+        raise _refuse(error) from error
+
+
+@app.command()
+def republish(service: Service) -> None:
+    """Tell a service's present state again, for consumers behind which the log was cut; they start again from there."""
+    from guanka.mending import republish as again
+
+    raise typer.Exit(again(_home(), service))
+
+
+@dead_letters.command("list")
+def list_dead_letters(service: Annotated[str | None, typer.Option(help="one service only")] = None) -> None:
+    """What was put aside: where it came from, and why."""
+    from guanka.mending import list_dead_letters as show
+
+    try:
+        raise typer.Exit(show(_home(), service))
+    except NotRunning as error:
+        raise _refuse(error) from error
+
+
+@dead_letters.command("replay")
+def replay_dead_letters(
+    service: Service, dead_letter_id: Annotated[list[int], typer.Argument(help="as `list` shows them")]
+) -> None:
+    """Apply dead letters again; one that is older than what was applied since has no effect."""
+    from guanka.mending import replay_dead_letters as replay
+
+    raise typer.Exit(replay(_home(), service, dead_letter_id))
+
+
+@app.command()
+def doctor() -> None:
+    """What is running, versions, lags, what is wrong and what to do about it."""
+    from guanka.doctor import run
+
+    raise typer.Exit(run(_home()))
+
+
+@ledger.command("verify")
+def verify_journal() -> None:
+    """Prove that the ledger's journal is whole."""
+    from guanka.mending import service_command
+
+    raise typer.Exit(service_command(_home(), "ledger", "verify"))
+
+
+@kafka.command("up")
+def kafka_up(
+    brokers: Annotated[int, typer.Option(help="1 or 3")] = 1,
+    port: Annotated[int | None, typer.Option(help="the first broker's port; a free one without")] = None,
+) -> None:
+    """Run Apache Kafka on loopback until Ctrl-C, its data under `.guanka/kafka`."""
+    from guanka.kafka_up import run
+
+    raise typer.Exit(run(_home(), brokers=brokers, port=port))
+
+
+@app.command(hidden=True)
+def fetch_kafka() -> None:
+    """Bring Kafka's jars (part of `make setup`)."""
+    from guanka.kafka_broker import KafkaNotStarted, fetch
+
+    try:
+        typer.echo(f"Apache Kafka is in {Path(fetch()).name}")
+    except KafkaNotStarted as error:
+        raise _refuse(error) from error
+
+
+if __name__ == "__main__":
+    app()
