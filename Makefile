@@ -7,7 +7,6 @@ EVENTS ?= local
 PORT_BASE ?= 8000
 PEOPLE ?= 20000
 SEED ?= 1
-REPEATS ?= 20
 export EVENTS PORT_BASE
 
 .DEFAULT_GOAL := help
@@ -15,7 +14,7 @@ export EVENTS PORT_BASE
 
 help: ## show what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}'
-	@echo "  settings: EVENTS=local|kafka PORT_BASE=8000 GUANKA_HOME=.guanka PEOPLE=20000 SEED=1 REPEATS=20"
+	@echo "  settings: EVENTS=local|kafka PORT_BASE=8000 GUANKA_HOME=.guanka PEOPLE=20000 SEED=1"
 
 setup: $(BIN)/.ready services/console/static/vendor/.ready ## make .venv from hashed locks and bring the browser libraries
 
@@ -44,7 +43,7 @@ run: setup ## start the whole product (EVENTS=kafka for a real Apache Kafka); Ct
 	@exec $(BIN)/guanka up
 
 demo: setup ## play a city's morning against the running product
-	@$(BIN)/guanka demo --people $(PEOPLE) --seed $(SEED) --repeats $(REPEATS)
+	@$(BIN)/guanka demo --people $(PEOPLE) --seed $(SEED)
 
 test: setup setup-kafka setup-browser lint ## everything: lint, unit, contract, integration, faults, browser, end to end
 	@$(BIN)/python -m pytest tests

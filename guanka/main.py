@@ -59,13 +59,12 @@ def stop() -> None:
 def demo(
     people: Annotated[int, typer.Option(min=100, max=1_000_000, help="how many people live in the city")] = 20_000,
     seed: Annotated[int, typer.Option(help="the same seed gives the same morning")] = 1,
-    repeats: Annotated[int, typer.Option(min=1, max=200, help="how often a case is confirmed and timed")] = 20,
 ) -> None:
     """Play a city's morning against the running product, over HTTP, and tell what happened."""
     from guanka.demo import run
 
     try:
-        raise typer.Exit(run(_home(), people=people, seed=seed, repeats=repeats))
+        raise typer.Exit(run(_home(), people=people, seed=seed))
     except NotRunning as error:
         raise _refuse(error) from error
 

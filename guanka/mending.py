@@ -53,7 +53,8 @@ def _resume(home: Home, service: str) -> int:
         for (topic,) in rows:
             for partition, (start, _) in event_log.bounds(topic).items():
                 moved += connection.execute(
-                    "UPDATE consumer_offset SET next_offset = %s WHERE topic = %s AND partition = %s AND next_offset < %s",
+                    "UPDATE consumer_offset SET next_offset = %s "
+                    "WHERE topic = %s AND partition = %s AND next_offset < %s",
                     (start, topic, partition, start),
                 ).rowcount
     event_log.close()
