@@ -5,8 +5,9 @@ Written for kafka-python 3.0.12, whose traps shape this module:
 - A batch that passes `delivery_timeout_ms` wedges the idempotent producer for ever, and its buffer has no bound. So
   that timeout is an hour, nothing is queued between two calls of `publish`, and a call that is not acknowledged in time
   closes its producer by force; the next call builds a new one.
-- A batch that the broker refuses is passed by the next batch of its partition. So the first failure closes the
-  producer, on the thread that sends and before it sends anything more: what is acknowledged of a key is a prefix of it.
+- After a batch that the broker refuses, the producer fails everything for ever, or raises its epoch and lets the next
+  batch of the partition pass the refused one. So the first failure closes the producer, on the thread that sends and
+  before it sends anything more: what is written of a key is a beginning of it.
 - The option `allow_auto_create_topics` never reaches the metadata request, and a client that fails to connect leaves
   its network thread running. `connect` mends both.
 """
@@ -110,7 +111,7 @@ class KafkaEventLog:
                 _create(admin, missing)
             existing = [topic for topic in topics if topic.name in known]
             if existing:
-                admin.alter_configs([ConfigResource("TOPIC", topic.name, _retention(topic)) for topic in existing])
+                _alter(admin, existing)
             admin.wait_for_topics([topic.name for topic in topics])
 
     def publisher(self) -> Publisher:
@@ -183,6 +184,13 @@ def _create(admin: Any, topics: Sequence[Topic]) -> None:
     for answer in created["topics"]:
         if answer["error_code"] not in (0, TopicAlreadyExistsError.errno):
             raise EventLogUnavailable(f"topic {answer['name']} was not created: {answer['error_message']}")
+
+
+def _alter(admin: Any, topics: Sequence[Topic]) -> None:
+    answers = admin.alter_configs([ConfigResource("TOPIC", topic.name, _retention(topic)) for topic in topics])
+    for name, answer in answers["topic"].items():
+        if answer != "OK":
+            raise EventLogUnavailable(f"the retention of {name} was not set: {answer}")
 
 
 def _retention(topic: Topic) -> dict[str, str]:
@@ -384,7 +392,7 @@ class _KafkaReader:
 
     def report(self, positions: Mapping[Place, int]) -> None:
         """Committed to Kafka under the group's name within a second, while the reader goes on polling or is closed."""
-        self._lag.positions.update(positions)
+        self._lag.note(positions)
 
     def close(self) -> None:
         self._drop()
@@ -416,20 +424,29 @@ class _LagReport:
     def __init__(self, options: Mapping[str, Any], group: str) -> None:
         self._options, self._group = options, group
         self._consumer: Any = None
+        self._positions: dict[Place, int] = {}
+        self._has_news = False
         self._due_at = 0.0
-        self.positions: dict[Place, int] = {}
+
+    def note(self, positions: Mapping[Place, int]) -> None:
+        self._positions.update(positions)
+        self._has_news = True
 
     def send_when_due(self) -> None:
-        if not self.positions or time.monotonic() < self._due_at:
+        if not self._has_news or time.monotonic() < self._due_at:
             return
         self._due_at = time.monotonic() + _REPORT_S
         with contextlib.suppress(KafkaError, EventLogUnavailable):
-            self._connected().commit_async(self._offsets())
-            self.positions.clear()
+            committing = self._connected().commit_async(self._offsets())
+            self._has_news = False
+            committing.add_errback(self._send_again)
+
+    def _send_again(self, _: BaseException) -> None:
+        self._has_news = True
 
     def close(self) -> None:
         with contextlib.suppress(KafkaError, EventLogUnavailable):
-            if self.positions:
+            if self._positions:
                 self._connected().commit(self._offsets(), timeout_ms=1_000)
         if self._consumer is not None:
             self._consumer.close(autocommit=False, timeout_ms=500)
@@ -444,4 +461,4 @@ class _LagReport:
         return self._consumer
 
     def _offsets(self) -> dict[Any, Any]:
-        return {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in self.positions.items()}
+        return {TopicPartition(*place): OffsetAndMetadata(offset, "", -1) for place, offset in self._positions.items()}
