@@ -1,0 +1,12 @@
+"""The figures that are promised; a run that misses one exits with a status other than zero."""
+
+from __future__ import annotations
+
+CONTACTS = 200
+REPEATS = 20
+CASE_TO_LAST_STOP_S_MAX = {"local": 2.0, "kafka": 3.0}
+"""From the report of a case until the last of 200 contacts has been refused at a gate, the worst of 20 repeats."""
+READY_S_MAX = 20.0
+"""From `guanka up` until all is ready, where everything is downloaded."""
+MEMORY_MB_MAX = {"local": 1200.0}
+"""The whole stack at rest: proportional set size of all its processes."""
