@@ -1,0 +1,157 @@
+"""The figures on the screen: one frozen picture of the city, of which `GET /v1/live` is the JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.console.domain.processes import Process
+from services.console.domain.scans import DECISIONS
+from services.console.domain.words import LEDGERS, Label, label_of
+
+COLOURS = ("green", "yellow", "red", "lapsed")
+CHART_S = 180
+CHANGES_MINUTES = 15
+ALARMS_SHOWN_MAX = 8
+_RATE_S = 10
+_BAR_PART_MIN = 1.0
+_SETTLING = timedelta(seconds=1)
+"""A scan needs this long from its commit through outbox and log; a younger second may still be filling."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFigures:
+    """`per_s` over the last ten whole seconds; the two lists end with `last_second` (Unix seconds)."""
+
+    per_s: float
+    last_second: int
+    scans_by_second: list[int]
+    stops_by_second: list[int]
+    last_minute: dict[str, int]
+    today: dict[str, int]
+    today_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class BarPart:
+    """From where and how wide, of 100."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class ColourFigures:
+    """`people` by colour, and how many `changed` to each colour in the last `changed_minutes`."""
+
+    total: int
+    people: dict[str, int]
+    share: dict[str, float]
+    bar: dict[str, BarPart]
+    changed: dict[str, int]
+    changed_minutes: int = CHANGES_MINUTES
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFigures:
+    """Open entries of one ledger, by stage."""
+
+    ledger: str
+    label: Label
+    entries: int
+    stages: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Where and for whom to act; never about whom."""
+
+    alarm_id: str
+    kind: str
+    label: Label
+    owner: str
+    area: str
+    area_name: str
+    checkpoint_name: str
+    raised_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything applied up to `known_until`; `age_s` is how long ago that was when the picture was taken."""
+
+    known_until: datetime
+    age_s: float
+    scans: ScanFigures
+    colours: ColourFigures
+    entries: int
+    ledgers: list[LedgerFigures]
+    alarms_today: int
+    alarms: list[Alarm]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`figures` is None while the read model cannot be read; the processes are then told all the same."""
+
+    at: datetime
+    figures: Figures | None
+    processes: list[Process]
+
+
+def scan_figures(
+    by_second: Mapping[tuple[datetime, str], int], today: Mapping[str, int], known_until: datetime
+) -> ScanFigures:
+    """The chart ends with the last second that is surely complete: one still filling would look like a fall."""
+    last = int((known_until - _SETTLING).timestamp()) - 1
+    seconds = range(last - CHART_S + 1, last + 1)
+    counts = {(int(second.timestamp()), decision): scans for (second, decision), scans in by_second.items()}
+    scans = [sum(counts.get((second, decision), 0) for decision in DECISIONS) for second in seconds]
+    return ScanFigures(
+        per_s=round(sum(scans[-_RATE_S:]) / _RATE_S, 1),
+        last_second=last,
+        scans_by_second=scans,
+        stops_by_second=[counts.get((second, "stop"), 0) for second in seconds],
+        last_minute={
+            decision: sum(counts.get((second, decision), 0) for second in seconds[-60:]) for decision in DECISIONS
+        },
+        today={decision: today.get(decision, 0) for decision in DECISIONS},
+        today_total=sum(today.get(decision, 0) for decision in DECISIONS),
+    )
+
+
+def colour_figures(people: Mapping[str, int], changed: Mapping[str, int]) -> ColourFigures:
+    counted = {colour: people.get(colour, 0) for colour in COLOURS}
+    total = sum(counted.values())
+    return ColourFigures(
+        total=total,
+        people=counted,
+        share={colour: round(100 * count / total, 2) if total else 0.0 for colour, count in counted.items()},
+        bar=bar_of(counted),
+        changed={colour: changed.get(colour, 0) for colour in COLOURS},
+    )
+
+
+def bar_of(counts: Mapping[str, int]) -> dict[str, BarPart]:
+    """The counts as parts of a bar of 100; what exists is never too thin to be seen, the rest shares what is left."""
+    total = sum(counts.values())
+    thin = {name for name, count in counts.items() if 0 < 100 * count < _BAR_PART_MIN * total}
+    left = 100 - _BAR_PART_MIN * len(thin)
+    thick_total = sum(count for name, count in counts.items() if name not in thin)
+    parts, x = {}, 0.0
+    for name, count in counts.items():
+        width = _BAR_PART_MIN if name in thin else left * count / thick_total if thick_total else 0.0
+        parts[name] = BarPart(round(x, 3), round(width, 3))
+        x += width
+    return parts
+
+
+def ledger_figures(entries: Mapping[tuple[str, str], int]) -> list[LedgerFigures]:
+    """The known ledgers in their order, empty ones too, then any other by name."""
+    others = sorted({ledger for ledger, _ in entries} - LEDGERS.keys())
+    found = []
+    for ledger in (*LEDGERS, *others):
+        stages = {stage: count for (of, stage), count in sorted(entries.items()) if of == ledger and count}
+        found.append(LedgerFigures(ledger, label_of(LEDGERS, ledger), sum(stages.values()), stages))
+    return found

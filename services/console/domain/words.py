@@ -1,0 +1,40 @@
+"""The words on the screens, Chinese and English; an identifier that is new to this page is shown as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    zh: str
+    en: str
+
+
+LEDGERS: Mapping[str, Label] = {
+    "confirmed": Label("确诊病例", "Confirmed cases"),
+    "close_contact": Label("密切接触者", "Close contacts"),
+    "general_contact": Label("一般接触者", "General contacts"),
+    "isolation": Label("按码隔离", "Isolation by colour"),
+}
+
+ALARMS: Mapping[str, Label] = {
+    "person_stopped": Label("卡口拦下", "Stopped at a checkpoint"),
+    "fever": Label("发热", "Fever"),
+    "deadline_passed": Label("超过时限", "Deadline passed"),
+}
+
+PROCESS_STATES: Mapping[str, Label] = {
+    "ok": Label("正常", "OK"),
+    "waiting": Label("等待", "Waiting"),
+    "away": Label("失联", "Away"),
+}
+
+
+def label_of(words: Mapping[str, Label], identifier: str) -> Label:
+    known = words.get(identifier)
+    if known is not None:
+        return known
+    shown = identifier.replace("_", " ")
+    return Label(shown, shown)

@@ -1,0 +1,162 @@
+"""The live stream: one picture a second, taken once and handed to every screen, so that a hundred cost as much as one.
+
+A screen that does not keep up is dropped and comes back by itself (`retry`). When the process is told to end, every
+stream ends at once: a server that waited for screens to leave would never stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+
+import orjson
+import structlog
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from chassis.clock import Clock
+from chassis.database import is_passing
+from services.console.domain.figures import Figures, Snapshot
+from services.console.domain.processes import Process
+
+log = structlog.get_logger("live")
+
+PERIOD_S = 1.0
+PICTURES_WAITING_MAX = 5
+SEND_S_MAX = 5.0
+_OPENING = b"retry: 2000\n\n"
+_HEARTBEAT = b": still here\n\n"
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
+
+
+class Screen:
+    """One reader of the stream; it ends when it is dropped or the process ends."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(PICTURES_WAITING_MAX)
+
+    def offer(self, chunk: bytes) -> bool:
+        """Whether there was room for it."""
+        try:
+            self._waiting.put_nowait(chunk)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    def end(self) -> None:
+        """Nothing that waits is worth sending any more."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield _OPENING
+        while (chunk := await self._waiting.get()) is not None:
+            yield chunk
+
+
+class Live:
+    """Takes the pictures and knows the screens. Runs on the event loop of one api process."""
+
+    def __init__(
+        self,
+        read_figures: Callable[[datetime], Figures],
+        *,
+        processes: Callable[[], list[Process]],
+        clock: Clock,
+        screens_max: int,
+        period_s: float = PERIOD_S,
+    ) -> None:
+        self._read_figures, self._processes, self._clock = read_figures, processes, clock
+        self._period_s = period_s
+        self._screens: set[Screen] = set()
+        self._last_chunk = _HEARTBEAT
+        self._has_ended = False
+        self.screens_max = screens_max
+        self.snapshot: Snapshot | None = None
+
+    @property
+    def screens(self) -> int:
+        return len(self._screens)
+
+    def is_full(self) -> bool:
+        return len(self._screens) >= self.screens_max
+
+    async def run(self) -> None:
+        while not self._has_ended:
+            started = asyncio.get_running_loop().time()
+            self.snapshot = await self.take()
+            self._last_chunk = b"data: " + orjson.dumps(self.snapshot, option=orjson.OPT_UTC_Z) + b"\n\n"
+            self.show(self._last_chunk)
+            took = asyncio.get_running_loop().time() - started
+            await asyncio.sleep(max(0.0, self._period_s - took))
+
+    async def take(self) -> Snapshot:
+        """A picture of now. While the store is away it has no figures, and screens see the last ones grow old."""
+        now = self._clock()
+        figures = None
+        try:
+            reading = asyncio.create_task(asyncio.to_thread(self._read_figures, now))
+            while not reading.done():
+                await asyncio.wait([reading], timeout=self._period_s)
+                if not reading.done():
+                    self.show(_HEARTBEAT)
+            figures = reading.result()
+        except Exception as error:
+            unexpected = None if is_passing(error) else error
+            log.warning("the read model cannot be read", error=type(error).__name__, exc_info=unexpected)
+        return Snapshot(now, figures, self._processes())
+
+    def show(self, chunk: bytes) -> None:
+        for screen in [screen for screen in self._screens if not screen.offer(chunk)]:
+            self.leave(screen)
+            screen.end()
+
+    def join(self, screen: Screen) -> None:
+        """A new screen gets the last picture at once; none is taken in once the process ends."""
+        if self._has_ended:
+            screen.end()
+            return
+        self._screens.add(screen)
+        screen.offer(self._last_chunk)
+
+    def leave(self, screen: Screen) -> None:
+        self._screens.discard(screen)
+
+    async def end_when(self, is_ending: Callable[[], bool]) -> None:
+        """Watch for the process being told to end, which the server knows before its streams do."""
+        while not is_ending():
+            await asyncio.sleep(0.1)
+        self.end()
+
+    def end(self) -> None:
+        self._has_ended = True
+        for screen in self._screens:
+            screen.end()
+        self._screens.clear()
+
+
+class LiveResponse(StreamingResponse):
+    """The stream of one screen; a picture that cannot be sent in time ends it."""
+
+    def __init__(self, live: Live, *, send_s_max: float = SEND_S_MAX) -> None:
+        self._live, self._screen, self._send_s_max = live, Screen(), send_s_max
+        super().__init__(self._screen.chunks(), media_type="text/event-stream", headers=_HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._live.join(self._screen)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._live.leave(self._screen)
+
+    async def stream_response(self, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(self._send_s_max):
+                await send(message)
+
+        try:
+            await super().stream_response(send_in_time)
+        except TimeoutError:
+            log.info("a screen did not keep up")

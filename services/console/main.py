@@ -1,0 +1,143 @@
+"""The console's composition root: `python -m services.console.main api|worker|republish`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from chassis.app import Readiness, create_app, server
+from chassis.clock import utc_now
+from chassis.consumer import Consumer
+from chassis.database import Database
+from chassis.event_log.opening import open_event_log
+from chassis.settings import SettingsError, read_settings
+from chassis.telemetry import start_telemetry
+from chassis.worker import consumer_check, every, run_worker
+from services.console.api import PROBLEMS, add_routes
+from services.console.areas import Areas, read_areas
+from services.console.domain.figures import Figures
+from services.console.freshness import Freshness, WatchedLog
+from services.console.live import Live
+from services.console.messages import subscriptions
+from services.console.pages.overview import Overview
+from services.console.process_watch import ProcessWatch
+from services.console.retention import forget_days, forget_seconds
+from services.console.settings import ConsoleSettings
+from services.console.store import read_figures
+from services.console.vendor import VENDOR
+
+
+def build_api(
+    settings: ConsoleSettings,
+    database: Database,
+    areas: Areas,
+    *,
+    is_ending: Callable[[], bool],
+    vendor: Path = VENDOR,
+) -> FastAPI:
+    """The application; `is_ending` tells when the server was told to stop, which ends the live streams."""
+    watch = ProcessWatch(settings.workers_json)
+
+    def figures(now: datetime) -> Figures:
+        with database.transaction() as tx:
+            return read_figures(tx, now=now, zone=settings.zone, areas=areas)
+
+    live = Live(figures, processes=lambda: watch.processes, clock=utc_now, screens_max=settings.screens_max)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(each) for each in (live.run(), watch.run(), live.end_when(is_ending))]
+            yield
+            live.end()
+            for task in running:
+                task.cancel()
+
+    app = create_app(
+        "Guanka console",
+        settings,
+        checks={"database": lambda: Readiness(database.is_ready())},
+        problems=PROBLEMS,
+        lifespan=lifespan,
+    )
+    add_routes(app, live=live, overview=Overview(settings.zone, city=areas.city(), vendor=vendor), vendor=vendor)
+    return app
+
+
+def api() -> int:
+    settings = _start("console-api")
+    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    app = build_api(settings, database, read_areas(settings.area_file), is_ending=lambda: running.should_exit)
+    running = server(app, host=settings.http_host, port=settings.http_port)
+    running.run()
+    database.close()
+    return 0 if running.started else 1
+
+
+def worker() -> int:
+    settings = _start("console-worker")
+    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    event_log = open_event_log(settings.event_log_url, client_id="console-worker")
+    freshness = Freshness(utc_now)
+    consumer = Consumer(
+        database,
+        WatchedLog(event_log, freshness),
+        group="console",
+        subscriptions=subscriptions(settings.zone),
+        attempts_max=settings.handler_attempts_max,
+    )
+
+    def forget_the_minute() -> None:
+        with database.transaction() as tx:
+            forget_seconds(tx, utc_now())
+
+    def forget_the_hour() -> None:
+        with database.transaction() as tx:
+            forget_days(tx, utc_now(), settings.zone)
+
+    return run_worker(
+        "Guanka console worker",
+        settings,
+        loops={
+            "consumer": consumer.run,
+            "freshness": every(0.5, lambda: freshness.store(database), name="freshness"),
+            "forget-seconds": every(60, forget_the_minute, name="forget-seconds"),
+            "forget-days": every(3600, forget_the_hour, name="forget-days"),
+        },
+        checks={"consumer": consumer_check(consumer)},
+    )
+
+
+def republish() -> int:
+    """The console only listens: its read model is rebuilt from what the other services republish."""
+    print("The console writes no events, so it has nothing to republish.")
+    return 0
+
+
+def _start(process: str) -> ConsoleSettings:
+    settings = read_settings(ConsoleSettings, os.environ)
+    start_telemetry(process, log_level=settings.log_level, otlp_endpoint=settings.otlp_endpoint)
+    return settings
+
+
+def main(arguments: list[str]) -> int:
+    processes = {"api": api, "worker": worker, "republish": republish}
+    if len(arguments) != 1 or arguments[0] not in processes:
+        print(f"usage: python -m services.console.main {'|'.join(processes)}", file=sys.stderr)
+        return 2
+    try:
+        return processes[arguments[0]]()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

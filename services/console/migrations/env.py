@@ -1,0 +1,7 @@
+"""Alembic's entry for the console's database."""
+
+from alembic import context
+
+from chassis.database import run_migrations
+
+run_migrations(context.config)
