@@ -1,10 +1,13 @@
 -- The tables of the outbox and the consumer; each service's first migration runs this in its own database.
 
--- CACHE 1 and a sequence of its own: the relay's low-water mark reads its last value.
+-- CACHE 1 and a sequence of its own: the relay's low-water mark reads its last value. The mark also counts on a
+-- transaction that takes a `seq` having its transaction id by then; nextval gives it one only now and then, so the
+-- default asks for one first.
 CREATE SEQUENCE outbox_seq CACHE 1;
 
 CREATE TABLE outbox (
-    seq bigint PRIMARY KEY DEFAULT nextval('outbox_seq'),
+    seq bigint PRIMARY KEY
+        DEFAULT nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN 'outbox_seq'::regclass END),
     id uuid NOT NULL,
     aggregatetype text NOT NULL,
     aggregateid text NOT NULL,

@@ -1,8 +1,7 @@
 """The outbox: what happened is written in the transaction that made it happen, and the relay tells it later.
 
-Two rules for writers. Lock the aggregate before `append` (the lock gives `seq` the order of the aggregate's revisions).
-Never let `append` be a transaction's first write (the relay's low-water mark counts on a transaction that takes a `seq`
-having its transaction id already).
+A rule for writers: lock the aggregate before `append`, for the lock gives `seq` the order of the aggregate's revisions.
+Whoever writes the table otherwise leaves `seq` to its default, which the relay's low-water mark counts on.
 """
 
 from __future__ import annotations

@@ -27,6 +27,9 @@ SELECT seq, id, aggregatetype, aggregateid, type, payload, headers FROM outbox
 WHERE seq > %s ORDER BY seq LIMIT %s
 """
 
+_LAST_VALUE = "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM outbox_seq"
+"""A sequence that was never used names its first value as its last."""
+
 _PLANNER = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off"
 """Statistics of a near-empty outbox would turn the read into a sequential scan and a sort."""
 
@@ -48,9 +51,11 @@ class _Row:
 class LowWaterMark:
     """A `seq` below which no row can appear any more, so that dead index entries and old snapshots slow nothing.
 
-    First the sequence's last value is read, in a later statement the snapshot's xmax; once the snapshot's xmin has
-    reached that xmax, every transaction that took a lower `seq` is over, and with no row left up to the value the
-    relay reads above it. (Both in one statement lost rows.)
+    First the sequence's last value is read, in a later statement a transaction id is taken; once the snapshot's xmin
+    has passed that id, every transaction that took a lower `seq` is over (it had its own id before: the default of
+    `outbox.seq` sees to that), and with no row left up to the value the relay reads above it. (Both in one statement
+    lost rows; so did the snapshot's xmax instead of an id: it is one past the last transaction that has *ended*, and
+    those that are still open may lie beyond it.)
     """
 
     def __init__(self) -> None:
@@ -60,17 +65,14 @@ class LowWaterMark:
     def observe(self, connection: psycopg.Connection, lowest_seq: int | None) -> None:
         """Look once; `lowest_seq` is the lowest row that the last read saw above the mark, None when it saw none."""
         if self._candidate is None:
-            value = _one(connection, "SELECT last_value FROM outbox_seq")
+            value = _one(connection, _LAST_VALUE)
             if value > self.seq:
-                self._candidate = (
-                    value,
-                    _one(connection, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"),
-                )
+                self._candidate = value, _one(connection, "SELECT pg_current_xact_id()::text::bigint")
             return
-        value, xmax = self._candidate
+        value, transaction = self._candidate
         if lowest_seq is not None and lowest_seq <= value:
             return
-        if _one(connection, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") < xmax:
+        if _one(connection, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") <= transaction:
             return
         if _one(connection, "SELECT count(*) FROM outbox WHERE seq > %s AND seq <= %s", self.seq, value) == 0:
             self.seq, self._candidate = value, None
