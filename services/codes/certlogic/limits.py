@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.codes.certlogic.errors import EvaluationError
 
-# JSON levels; an operation takes two of them, its object and its array. The national rules in tests/conformance reach 14.
+# JSON levels; an operation takes two, its object and its array. The national rules in tests/conformance reach 14.
 NESTING_MAX = 150
 # JSON values in one expression. The national rules in tests/conformance reach 46.
 NODES_MAX = 10_000
