@@ -1,0 +1,251 @@
+"""The documents say what the code says: events, topics, settings, problems, words, links."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chassis.event_log import Topic
+from docs import build_problems, build_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+DAY_S = 86_400
+
+_MESSAGE = re.compile(r"((?:^//[^\n]*\n)*)^message (\w+) \{", re.MULTILINE)
+_TOPIC = re.compile(r"Topic ([a-z0-9.]+)[,;]")
+_SECTION = re.compile(r"^## `([^`]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_CELL = re.compile(r"(?<!\\)\|")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A top-level protobuf message; `topic` is None for a part of others."""
+
+    service: str
+    name: str
+    topic: str | None
+
+
+def messages() -> list[Message]:
+    """Every top-level message; it is an event when the comment before it begins with `Topic `."""
+    found = []
+    for path in sorted((ROOT / "proto").glob("*/v1/events.proto")):
+        for comment, name in _MESSAGE.findall(path.read_text()):
+            topic = _TOPIC.match(comment.removeprefix("// "))
+            found.append(Message(path.parts[-3], name, topic.group(1) if topic else None))
+    return found
+
+
+def events() -> list[Message]:
+    return [message for message in messages() if message.topic]
+
+
+def rows(table: str) -> list[list[str]]:
+    """The cells of each row of a Markdown table below its head."""
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in _CELL.split(line)[1:-1]] for line in lines if not line.startswith("|---")][1:]
+
+
+def sections(page: str) -> dict[str, str]:
+    return dict(_SECTION.findall((DOCS / page).read_text()))
+
+
+def asyncapi() -> Any:
+    return yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
+
+
+def declared_topics() -> dict[str, Topic]:
+    """The topics as the services declare them in their `messages.py`."""
+    found: dict[str, Topic] = {}
+    for path in (ROOT / "services").glob("*/messages.py"):
+        for value in vars(importlib.import_module(f"services.{path.parent.name}.messages")).values():
+            listed = value if isinstance(value, list | tuple) else [value]
+            found |= {topic.name: topic for topic in listed if isinstance(topic, Topic)}
+    return found
+
+
+# -- events --------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_an_event_with_a_topic_or_a_part_of_one() -> None:
+    words = "\n".join(path.read_text() for path in (ROOT / "proto").glob("*/v1/events.proto"))
+    parts = [message.name for message in messages() if message.topic is None]
+    assert parts == [name for name in parts if re.search(rf"^  (?:repeated )?{name} \w+ = ", words, re.MULTILINE)]
+
+
+def test_every_event_stands_in_the_page_of_events_under_its_topic() -> None:
+    written = {(topic, row[0].strip("`")) for topic, text in sections("events.md").items() for row in rows(text)}
+    assert written == {(event.topic, event.name) for event in events()}
+
+
+def test_every_event_stands_in_asyncapi_under_its_topic() -> None:
+    document = asyncapi()
+    written = {
+        (channel["address"], name, document["components"]["messages"][name]["name"])
+        for channel in document["channels"].values()
+        for name in channel["messages"]
+    }
+    assert written == {(event.topic, event.name, f"guanka.{event.service}.v1.{event.name}") for event in events()}
+
+
+def test_asyncapi_points_only_at_what_it_holds() -> None:
+    document = asyncapi()
+
+    def resolves(pointer: str) -> bool:
+        found = document
+        for step in pointer.removeprefix("#/").split("/"):
+            found = found.get(step, {})
+        return bool(found)
+
+    pointers = re.findall(r"\$ref: '([^']+)'", (DOCS / "asyncapi.yaml").read_text())
+    assert [pointer for pointer in pointers if not resolves(pointer)] == []
+
+
+def test_events_name_as_takers_the_services_that_subscribe() -> None:
+    written = {
+        row[0].strip("`"): set(row[-1].split(", ")) - {"nobody yet"}
+        for text in sections("events.md").values()
+        for row in rows(text)
+    }
+    takers: dict[str, set[str]] = {event.name: set() for event in events()}
+    for path in (ROOT / "services").glob("*/messages.py"):
+        service, text = path.parent.name, path.read_text()
+        for event in events():
+            if service != event.service and f'"guanka.{event.service}.v1.{event.name}"' in text:
+                takers[event.name].add(service)
+    assert written == takers
+
+
+# -- retention -----------------------------------------------------------------------------------------------------
+
+
+def test_every_topic_is_documented_with_the_retention_its_service_declares() -> None:
+    declared = {
+        name: (topic.partitions, None if topic.retention_s is None else topic.retention_s / DAY_S)
+        for name, topic in declared_topics().items()
+    }
+    in_events = {}
+    for name, text in sections("events.md").items():
+        stated = re.match(r"\s*(\d+) partitions?, (\d+) days\.", text)
+        assert stated, f"{name}: no `N partitions, N days.`"
+        in_events[name] = (int(stated.group(1)), float(stated.group(2)))
+    in_asyncapi = {}
+    for channel in asyncapi()["channels"].values():
+        kafka = channel["bindings"]["kafka"]
+        kept_ms = kafka["topicConfiguration"]["retention.ms"]
+        in_asyncapi[kafka["topic"]] = (kafka["partitions"], kept_ms / 1000 / DAY_S)
+    in_retention = {
+        row[0].strip("`"): float(row[1].removesuffix(" days")) for row in rows(sections_of_retention()["Topics"])
+    }
+    assert in_events == declared
+    assert in_asyncapi == declared
+    assert in_retention == {name: days for name, (_, days) in declared.items()}
+
+
+def sections_of_retention() -> dict[str, str]:
+    text = (DOCS / "retention.md").read_text()
+    return dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+
+
+def test_every_table_of_every_service_has_a_stated_retention() -> None:
+    mechanics = set(re.findall(r"CREATE TABLE (\w+)", (ROOT / "chassis" / "mechanics_v1.sql").read_text()))
+    stated = {title: {row[0].strip("`") for row in rows(text)} for title, text in sections_of_retention().items()}
+    assert stated["Every service"] == mechanics
+    for folder in sorted((ROOT / "services").glob("*/migrations")):
+        service = folder.parent.name
+        texts = [path.read_text() for path in folder.rglob("*.py")]
+        tables = {name for text in texts for name in re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", text)}
+        assert stated.get(f"`{service}`", set()) == tables, service
+
+
+def test_scans_are_kept_twenty_eight_days_everywhere() -> None:
+    text = (DOCS / "retention.md").read_text()
+    kept = {row[0].strip("`"): row[1] for row in rows(text) if "scan" in row[0] and "second" not in row[0]}
+    kept.pop("scan_pulse", None)
+    assert {"scan", "checkpoints.scans.v1", "scan_day"} <= kept.keys()
+    assert set(kept.values()) == {"28 days"}, kept
+
+
+# -- settings and problems -----------------------------------------------------------------------------------------
+
+
+def test_the_page_of_settings_is_what_the_settings_say() -> None:
+    assert build_settings.PAGE.read_text() == build_settings.page(), "run `python -m docs.build_settings`"
+
+
+def test_every_variable_that_the_command_line_reads_stands_in_the_page_of_settings() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "guanka").glob("*.py"))
+    read = set(re.findall(r'envvar="(\w+)"|environ(?:\.get\(|\[)"(\w+)"', text))
+    assert {first or second for first, second in read} == build_settings.COMMAND_LINE.keys()
+
+
+def test_the_page_of_problems_is_what_the_errors_say() -> None:
+    assert build_problems.PAGE.read_text() == build_problems.page(), "run `python -m docs.build_problems`"
+
+
+@pytest.mark.parametrize("service", build_problems.services())
+def test_every_domain_error_stands_in_its_services_table_of_statuses(service: str) -> None:
+    missing = set(build_problems.domain_errors(service)) - set(build_problems.statuses(service))
+    assert missing == set()
+
+
+def test_every_problem_that_the_chassis_names_stands_in_the_page_of_problems() -> None:
+    named = {(entry.status, entry.code) for entry in build_problems.named_in(ROOT / "chassis")}
+    assert named <= {(entry.status, entry.code) for entry in build_problems.CHASSIS}
+
+
+# -- words and links -----------------------------------------------------------------------------------------------
+
+
+def glossary() -> list[list[str]]:
+    return [row for row in rows((DOCS / "glossary.md").read_text()) if row[0] != "term"]
+
+
+def test_a_term_of_the_glossary_stands_there_once() -> None:
+    terms = [row[0] for row in glossary()]
+    assert sorted(terms) == sorted(set(terms))
+
+
+def test_a_term_of_the_glossary_is_where_the_glossary_says() -> None:
+    for term, chinese, meaning, place in glossary():
+        path, _, name = place.strip("`").partition(":")
+        assert chinese, term
+        assert meaning, term
+        assert (ROOT / path).exists(), f"{term}: {path} does not exist"
+        assert not name or name in (ROOT / path).read_text(), f"{term}: {path} does not say {name}"
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """The files of the repository, written or about to be, that match."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "--", *patterns]
+    names = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def test_a_relative_link_in_a_page_leads_somewhere() -> None:
+    broken = []
+    for page in tracked("*.md"):
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            path = target.partition("#")[0]
+            if path and "://" not in path and not path.startswith("mailto:") and not (page.parent / path).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+def test_no_file_names_a_place_outside_the_repository() -> None:
+    outside = ["/" + "work/", ".." + "/shared", "shared" + "/design", "shared" + "/data", "shared" + "/conformance"]
+    named = []
+    for path in tracked():
+        if path.suffix in {".png", ".binpb", ".woff2", ".gz"}:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        named += [f"{path.relative_to(ROOT)}: {each}" for each in outside if each in text]
+    assert named == []
