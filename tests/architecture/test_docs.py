@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import yaml
 
 from chassis.event_log import Topic
 from docs import build_problems, build_settings
+from services.checkpoints.settings import CheckpointsSettings
+from services.console import retention
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -167,11 +170,13 @@ def test_every_table_of_every_service_has_a_stated_retention() -> None:
 
 
 def test_scans_are_kept_twenty_eight_days_everywhere() -> None:
-    text = (DOCS / "retention.md").read_text()
-    kept = {row[0].strip("`"): row[1] for row in rows(text) if "scan" in row[0] and "second" not in row[0]}
-    kept.pop("scan_pulse", None)
-    assert {"scan", "checkpoints.scans.v1", "scan_day"} <= kept.keys()
-    assert set(kept.values()) == {"28 days"}, kept
+    kept = {title: {row[0].strip("`"): row[1] for row in rows(text)} for title, text in sections_of_retention().items()}
+    assert kept["Topics"]["checkpoints.scans.v1"] == "28 days"
+    assert kept["`checkpoints`"]["scan"] == "28 days"
+    assert kept["`console`"]["scan_day"] == "28 days"
+    assert kept["Every service"]["dead_letter"].startswith("28 days")
+    assert CheckpointsSettings.model_fields["history_days"].default == 28
+    assert timedelta(days=28) == retention.DAYS_KEPT
 
 
 # -- settings and problems -----------------------------------------------------------------------------------------
