@@ -1,0 +1,86 @@
+"""All that is known about one person and bears on the colour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+DOSSIER_REACH = timedelta(days=28)
+"""How far back declarations and stays are looked at; no rule looks further."""
+
+AREA_CODE = re.compile(r"[0-9]{2,18}")
+"""A code of the area tree, or of another city's."""
+
+AREA_RISK, RISK_LEVELS = "area_risk", ("high", "medium", "low")
+"""Evidence of this kind grades an area: facts {"level": one of the levels}; low is no risk."""
+
+STAY_KINDS = ("stay", "travel")
+"""Evidence of these kinds tells of a stay: facts {"area", "from", "to"}."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    area: str
+    since: datetime
+    until: datetime
+
+    @classmethod
+    def told_by(cls, facts: Mapping[str, Any]) -> Stay | None:
+        """The stay that evidence's facts tell of; None where they do not hold one whole."""
+        area, since, until = (facts.get(name) for name in ("area", "from", "to"))
+        if not isinstance(area, str) or not AREA_CODE.fullmatch(area):
+            return None
+        try:
+            times = datetime.fromisoformat(str(since)), datetime.fromisoformat(str(until))
+        except ValueError:
+            return None
+        return None if any(time.tzinfo is None for time in times) else cls(area, *times)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    declaration_id: UUID
+    made_at: datetime
+    temperature_tenths: int | None
+    symptoms: tuple[str, ...]
+    has_contact_with_case: bool
+    stays: tuple[Stay, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`person_ref` is None for evidence about an area; `area` is None for evidence about a person."""
+
+    evidence_id: UUID
+    kind: str
+    person_ref: UUID | None
+    area: str | None
+    facts: Mapping[str, Any]
+    observed_at: datetime
+    source: str
+    ended_at: datetime | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RiskStay:
+    """A stay in an area that has a risk level now; `told_by` is the declaration or the evidence that told of it."""
+
+    told_by: UUID
+    area: str
+    until: datetime
+    level: str
+    risk_evidence_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Evidence that has ended is left out."""
+
+    declarations: tuple[Declaration, ...] = ()
+    evidence: tuple[Evidence, ...] = field(default=())
+    risk_stays: tuple[RiskStay, ...] = ()
