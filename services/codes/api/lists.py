@@ -1,0 +1,96 @@
+"""What everybody may read: public keys and signed status lists; and the standings, for services."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import BaseModel, Field
+
+from chassis.auth import needs
+from services.codes.api.desk import AtDesk, Desk
+from services.codes.published_lists import Read
+from services.codes.status_list import TTL
+
+router = APIRouter(tags=["lists"])
+
+FOR_SERVICES = [Depends(needs("service"))]
+ListNumber = Annotated[int, Path(ge=1, le=1_000_000)]
+STATUS_LIST_TYPE = "application/statuslist+jwt"
+
+
+class ListRevision(BaseModel):
+    list: int
+    revision: int
+
+
+class RevisionsAnswer(BaseModel):
+    lists: list[ListRevision]
+
+
+class StandingsAnswer(BaseModel):
+    """Each text is base64 of zlib: `colours` packed two-bit values, least significant bits first, unassigned 3; `idx`
+    little-endian uint32 of the assigned entries; `person_refs` 16 bytes each in the order of `idx`."""
+
+    list: int
+    revision: int
+    size: int = Field(description="entries of the list")
+    colours: str
+    idx: str | None = None
+    person_refs: str | None = None
+
+
+@router.get("/.well-known/jwks.json")
+def read_keys(desk: AtDesk, response: Response) -> dict[str, Any]:
+    """The public keys of passes, printed passes and status lists; `typ` tells what each signs."""
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return desk.keys.jwks()
+
+
+@router.get(
+    "/v1/status-lists/{number}",
+    response_class=Response,
+    responses={200: {"content": {STATUS_LIST_TYPE: {}}}, 304: {"description": "the list is still at that revision"}},
+)
+def read_status_list(number: ListNumber, desk: AtDesk, request: Request) -> Response:
+    """The signed list (IETF Token Status List), at most a minute old; the ETag is its revision."""
+    signed = desk.published.signed(number, _reader(desk, number), desk.clock())
+    etag = f'"{signed.revision}"'
+    headers = {"ETag": etag, "Cache-Control": f"public, max-age={int(TTL.total_seconds())}"}
+    if _names(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    return Response(signed.token, media_type=STATUS_LIST_TYPE, headers=headers)
+
+
+@router.get("/v1/standings", response_model=RevisionsAnswer, dependencies=FOR_SERVICES)
+def read_revisions(desk: AtDesk) -> dict[str, Any]:
+    """Every list with its revision."""
+    with desk.database.transaction() as tx:
+        return {"lists": [{"list": number, "revision": revision} for number, revision in desk.lists.revisions(tx)]}
+
+
+@router.get(
+    "/v1/standings/{number}",
+    response_class=Response,
+    responses={200: {"model": StandingsAnswer}},
+    dependencies=FOR_SERVICES,
+)
+def read_standings(number: ListNumber, desk: AtDesk, persons: bool = False) -> Response:
+    """A list as it is now, in columns, with its revision: what a replica starts from."""
+    with desk.database.transaction() as tx:
+        revision = desk.lists.revision_of(tx, number)
+    columns = desk.published.columns(number, revision, _reader(desk, number), with_persons=persons)
+    return Response(columns, media_type="application/json")
+
+
+def _reader(desk: Desk, number: int) -> Read:
+    def read(with_persons: bool) -> Any:
+        with desk.database.transaction() as tx:
+            return desk.lists.standings(tx, number, with_persons=with_persons)
+
+    return read
+
+
+def _names(if_none_match: str, etag: str) -> bool:
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in tags or "*" in tags

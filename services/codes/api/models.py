@@ -1,0 +1,203 @@
+"""The bodies that codes takes and gives; a field that is not described here is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    field_validator,
+    model_validator,
+)
+
+from services.codes.domain.documents import normalised_country, normalised_number
+from services.codes.domain.dossier import Stay
+from services.codes.domain.people import Code
+from services.codes.store.verdict_json import reasons_to, text_to
+
+FACTS_BYTES_MAX = 4_096
+_FIRST_YEAR, _LAST_YEAR = 2000, 2100
+
+
+def _written_time(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("write a time as RFC 3339 text with an offset")
+    return value
+
+
+def _sane_time(value: datetime) -> datetime:
+    if not _FIRST_YEAR <= value.year < _LAST_YEAR:
+        raise ValueError(f"a time lies between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+    return value.astimezone(UTC)
+
+
+def _readable(value: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise ValueError("control characters are not allowed")
+    return value.strip()
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_time), AfterValidator(_sane_time)]
+Line = Annotated[str, AfterValidator(_readable)]
+AreaCode = Annotated[str, Field(pattern=r"^[0-9]{2,18}$", description="a code of the area tree, or of another city's")]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DocumentBody(Body):
+    type: Literal["resident_id", "passport", "travel_permit", "residence_permit"]
+    country: Annotated[str, Field(max_length=8), AfterValidator(normalised_country)] = "CN"
+    number: Annotated[str, Field(max_length=64), AfterValidator(normalised_number)]
+
+
+class ResidenceBody(Body):
+    area: AreaCode
+    address: Annotated[Line, Field(max_length=200)] | None = None
+
+
+class PersonBody(Body):
+    document: DocumentBody
+    name: Annotated[Line, Field(min_length=1, max_length=100)]
+    phone: Annotated[str, Field(pattern=r"^\+?[0-9][0-9 -]{3,24}$")] | None = None
+    birth_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    residence: ResidenceBody | None = None
+
+    @field_validator("birth_date")
+    @classmethod
+    def _is_a_date(cls, value: str | None) -> str | None:
+        if value is not None and not 1880 <= date.fromisoformat(value).year < _LAST_YEAR:
+            raise ValueError("a birth date lies after 1880")
+        return value
+
+
+class PersonAnswer(BaseModel):
+    person_ref: UUID
+
+
+class StayBody(Body):
+    area: AreaCode
+    since: Annotated[Moment, Field(alias="from")]
+    until: Annotated[Moment, Field(alias="to")]
+
+    def stay(self) -> Stay:
+        return Stay(self.area, self.since, self.until)
+
+
+class DeclarationBody(Body):
+    """Any symptom counts; known are fever, dry_cough, fatigue, sore_throat, shortness_of_breath, diarrhoea,
+    loss_of_taste."""
+
+    temperature_c: Annotated[float, Field(ge=34, le=43, strict=True, allow_inf_nan=False)] | None = None
+    symptoms: Annotated[list[Annotated[str, Field(pattern=r"^[a-z_ -]{1,40}$")]], Field(max_length=20)]
+    stays: Annotated[list[StayBody], Field(max_length=50)] = []
+    contact_with_case: StrictBool
+    made_at: Moment | None = None
+
+    def temperature_tenths(self) -> int | None:
+        """Rounded to the tenth that a thermometer shows."""
+        return None if self.temperature_c is None else round(self.temperature_c * 10)
+
+
+class TextBody(BaseModel):
+    zh: str
+    en: str
+
+
+class ReasonBody(BaseModel):
+    rule: str
+    rule_set: str
+    colour: str
+    text: TextBody
+    evidence: list[str]
+
+
+class AppealBody(BaseModel):
+    allowed: bool
+    url: str
+
+
+class CodeAnswer(BaseModel):
+    colour: Literal["green", "yellow", "red", "lapsed"]
+    reasons: list[ReasonBody]
+    since: datetime
+    review_at: datetime | None
+    lifts_when: TextBody | None
+    appeal: AppealBody
+
+
+class DeclarationAnswer(BaseModel):
+    declaration_id: UUID
+    code: CodeAnswer
+
+
+class PassBody(Body):
+    kind: Literal["shown", "printed"]
+
+
+class PassAnswer(BaseModel):
+    token: str
+    expires_at: datetime
+    colour: Literal["green", "yellow", "red", "lapsed"]
+
+
+class EvidenceBody(Body):
+    """About exactly one of a person, a document (its holder) and an area."""
+
+    evidence_id: UUID
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    person_ref: UUID | None = None
+    document: DocumentBody | None = None
+    area: AreaCode | None = None
+    facts: dict[str, JsonValue]
+    observed_at: Moment
+    source: Annotated[Line, Field(min_length=1, max_length=200)]
+
+    @field_validator("facts")
+    @classmethod
+    def _can_be_kept(cls, value: dict[str, Any]) -> dict[str, Any]:
+        written = json.dumps(value, allow_nan=False)
+        if len(written) > FACTS_BYTES_MAX:
+            raise ValueError(f"facts have at most {FACTS_BYTES_MAX} bytes")
+        if re.search(r"\\u0000|\\ud[89a-f]", written):
+            raise ValueError("control characters are not allowed")
+        return value
+
+    @model_validator(mode="after")
+    def _is_about_one(self) -> EvidenceBody:
+        about = [name for name in ("person_ref", "document", "area") if getattr(self, name) is not None]
+        if len(about) != 1:
+            raise ValueError("give exactly one of person_ref, document and area")
+        return self
+
+
+class EvidenceAnswer(BaseModel):
+    """`recorded` counts what was new."""
+
+    accepted: int
+    recorded: int
+
+
+def code_answer(code: Code, appeal_url: str) -> dict[str, Any]:
+    """As `CodeAnswer`. Yellow and red can be appealed against; what has lapsed only needs a declaration."""
+    return {
+        "colour": code.colour.word,
+        "reasons": reasons_to(code.reasons),
+        "since": code.since,
+        "review_at": code.review_at,
+        "lifts_when": text_to(code.lifts_when),
+        "appeal": {"allowed": code.colour.word in ("yellow", "red"), "url": appeal_url},
+    }

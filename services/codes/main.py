@@ -1,0 +1,162 @@
+"""Puts codes together: `python -m services.codes.main api|worker|republish|replay ID`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import structlog
+
+from chassis.app import serve
+from chassis.clock import utc_now
+from chassis.consumer import Consumer, replay
+from chassis.database import Database
+from chassis.event_log.opening import open_event_log
+from chassis.relay import Relay
+from chassis.settings import SettingsError, read_settings
+from chassis.telemetry import start_telemetry
+from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
+from services.codes import messages
+from services.codes.api import build
+from services.codes.api.desk import Desk
+from services.codes.areas import read_areas
+from services.codes.published_lists import PublishedLists
+from services.codes.sealing import read_data_keys
+from services.codes.settings import CodesSettings, read_city_key, read_rule_set_file
+from services.codes.signing import PassPress, read_signing_keys
+from services.codes.store.dossiers import DossiersTable
+from services.codes.store.lists import ListsTable
+from services.codes.store.mechanics import forget_processed_events
+from services.codes.store.people import PeopleTable
+from services.codes.use_cases.ports import Office
+from services.codes.use_cases.republish import FIRST, tell_again
+from services.codes.use_cases.reviews import beat, review_due
+
+log = structlog.get_logger("codes")
+
+PEOPLE_PER_REVIEW = 500
+PRUNE_S = 3_600.0
+
+
+def office_of(settings: CodesSettings) -> Office:
+    """Raises `SettingsError` when a file that the settings name cannot be used."""
+    return Office(
+        people=PeopleTable(),
+        dossiers=DossiersTable(),
+        lists=ListsTable(),
+        sealer=read_data_keys(settings.data_keys_file),
+        tell=messages.tell,
+        rule_set=read_rule_set_file(settings.rule_set_file),
+        city_key=read_city_key(settings.city_key_file),
+        city_root=settings.city_root,
+    )
+
+
+def desk_of(settings: CodesSettings, database: Database) -> Desk:
+    """Raises `SettingsError` when a file that the settings name cannot be used."""
+    keys = read_signing_keys(settings.signing_keys_file)
+    press = PassPress(keys, settings.status_list_uri)
+    press.check_sizes(utc_now())
+    return Desk(
+        database=database,
+        office=office_of(settings),
+        lists=ListsTable(),
+        published=PublishedLists(keys, settings.status_list_uri),
+        press=press,
+        keys=keys,
+        areas=read_areas(settings.area_file),
+        clock=utc_now,
+        appeal_url=settings.appeal_url,
+    )
+
+
+def api() -> int:
+    settings = _settings("codes-api")
+    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    return serve(build(settings, desk_of(settings, database)), settings)
+
+
+def worker() -> int:
+    settings = _settings("codes-worker")
+    office = office_of(settings)
+    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    event_log = open_event_log(settings.event_log_url, client_id="codes")
+    event_log.declare(messages.OWN_TOPICS)
+    relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
+    consumer = Consumer(
+        database,
+        open_event_log(settings.event_log_url, client_id="codes"),
+        group="codes",
+        subscriptions=messages.subscriptions(office, utc_now),
+        attempts_max=settings.handler_attempts_max,
+    )
+    loops = {"relay": relay.run, "consumer": consumer.run, **timers(settings, office, database)}
+    checks = {"relay": relay_check(relay, database), "consumer": consumer_check(consumer)}
+    return run_worker("codes worker", settings, loops=loops, checks=checks)
+
+
+def timers(settings: CodesSettings, office: Office, database: Database) -> dict[str, Loop]:
+    def review() -> None:
+        reviewed = PEOPLE_PER_REVIEW
+        while reviewed == PEOPLE_PER_REVIEW:
+            with database.transaction() as tx:
+                reviewed = review_due(tx, office, utc_now(), people_max=PEOPLE_PER_REVIEW)
+
+    def heartbeat() -> None:
+        with database.transaction() as tx:
+            beat(tx, office, utc_now())
+
+    def prune() -> None:
+        with database.transaction() as tx:
+            forget_processed_events(tx, utc_now())
+
+    return {
+        "review": every(settings.review_s, review, name="review"),
+        "heartbeat": every(settings.heartbeat_s, heartbeat, name="heartbeat"),
+        "prune": every(PRUNE_S, prune, name="prune"),
+    }
+
+
+def republish() -> int:
+    """Write the colour of everybody and the standings to the outbox once more; the worker sends them."""
+    settings = _settings("codes-republish")
+    office, database = office_of(settings), Database(settings.database_url)
+    after: UUID | None = FIRST
+    while after is not None:
+        with database.transaction() as tx:
+            after = tell_again(tx, office, after, utc_now(), people_max=PEOPLE_PER_REVIEW)
+    return 0
+
+
+def replay_dead_letter(dead_letter_id: int) -> int:
+    """1 when there is no such dead letter, or it was replayed before."""
+    settings = _settings("codes-replay")
+    subscriptions = messages.subscriptions(office_of(settings), utc_now)
+    return 0 if replay(Database(settings.database_url), subscriptions, dead_letter_id) else 1
+
+
+def _settings(process: str) -> CodesSettings:
+    settings = read_settings(CodesSettings, os.environ)
+    start_telemetry(process, log_level=settings.log_level, otlp_endpoint=settings.otlp_endpoint)
+    return settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    commands: dict[str, Callable[[], int]] = {"api": api, "worker": worker, "republish": republish}
+    try:
+        match arguments:
+            case ["replay", number] if number.isdigit():
+                return replay_dead_letter(int(number))
+            case [name] if name in commands:
+                return commands[name]()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
