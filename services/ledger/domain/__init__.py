@@ -1,0 +1,1 @@
+"""What a ledger is, without a database, a framework or a clock."""

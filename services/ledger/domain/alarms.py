@@ -1,0 +1,40 @@
+"""Alarms: somebody must turn up; raised once for a stop, once for a deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class AlarmKind(StrEnum):
+    PERSON_STOPPED = "person_stopped"
+    FEVER = "fever"
+    DEADLINE_PASSED = "deadline_passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What happened at a gate; `person_ref` None where the person is unknown."""
+
+    kind: AlarmKind
+    scan_id: str
+    person_ref: UUID | None
+    checkpoint_id: str
+    area: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """`owner` must turn up; `area` is where it happened."""
+
+    alarm_id: UUID
+    kind: AlarmKind
+    person_ref: UUID | None
+    entry_id: UUID | None
+    owner: str
+    area: str
+    raised_at: datetime
+    checkpoint_id: str = ""
+    scan_id: str = ""

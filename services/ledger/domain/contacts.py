@@ -1,0 +1,74 @@
+"""Contacts: whom a trace found with a case, how closely, and which meeting counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from services.ledger.domain.definition import Occurrence
+
+
+class Grade(StrEnum):
+    CLOSE = "close"
+    GENERAL = "general"
+    PROPOSED = "proposed"
+
+
+OPENS = {Grade.CLOSE: Occurrence.CONTACT_CLOSE, Grade.GENERAL: Occurrence.CONTACT_GENERAL}
+"""A proposed contact opens nothing: it waits for a person."""
+_ORDER = (Grade.CLOSE, Grade.GENERAL, Grade.PROPOSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A question to checkpoints: who met the entry's person between two moments."""
+
+    trace_id: UUID
+    entry_id: UUID
+    person_ref: UUID
+    from_: datetime
+    to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """The case and the contact at one checkpoint or in one vehicle; `apart_s` seconds between their scans."""
+
+    person_ref: UUID
+    grade: Grade
+    checkpoint_id: str
+    kind: str
+    area: str
+    met_at: datetime
+    apart_s: float
+    case_scan_id: str
+    contact_scan_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TracePart:
+    """One part of a trace's answer; `parts` are known so far."""
+
+    trace_id: UUID
+    event_id: UUID
+    meetings: Sequence[Meeting]
+    part: int
+    parts: int
+    tracing_rule: str
+
+
+def by_contact(meetings: Iterable[Meeting], case: UUID) -> dict[UUID, list[Meeting]]:
+    """Meetings by contact, in one order whoever asks; a case is never its own contact."""
+    found: dict[UUID, list[Meeting]] = {}
+    for meeting in sorted(meetings, key=lambda each: each.person_ref):
+        if meeting.person_ref != case:
+            found.setdefault(meeting.person_ref, []).append(meeting)
+    return found
+
+
+def deciding(meetings: Sequence[Meeting]) -> Meeting:
+    """The meeting that grades a contact: the closest grade, and of those the latest."""
+    return min(meetings, key=lambda each: (_ORDER.index(each.grade), -each.met_at.timestamp()))

@@ -1,0 +1,40 @@
+"""Evidence: what an entry tells codes about its person, for as long as it stands at a stage that gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from chassis.ids import uuid7
+from services.ledger.domain.definition import Definition
+from services.ledger.domain.entries import Entry
+from services.ledger.domain.facts import date_time_of
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`revision` is 1 when found, 2 when it ended."""
+
+    evidence_id: UUID
+    entry_id: UUID
+    person_ref: UUID
+    kind: str
+    area: str
+    observed_at: datetime
+    revision: int = 1
+    ended_at: datetime | None = None
+    outcome: str | None = None
+
+
+def evidence_of(entry: Entry, definition: Definition, now: datetime) -> Evidence | None:
+    """The evidence of the stage that the entry stands at; None where the stage gives none."""
+    kind = definition.stages[entry.stage].evidence
+    if kind is None:
+        return None
+    dated = date_time_of(entry.facts, definition.observed_at) if definition.observed_at else None
+    return Evidence(uuid7(now), entry.entry_id, entry.person_ref, kind, entry.area, dated or entry.opened_at)
+
+
+def ended(evidence: Evidence, outcome: str, at: datetime) -> Evidence:
+    return replace(evidence, revision=evidence.revision + 1, ended_at=at, outcome=outcome)
