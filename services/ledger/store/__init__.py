@@ -1,0 +1,1 @@
+"""The ledger's tables in PostgreSQL: the book that use cases write, and the views that people read."""

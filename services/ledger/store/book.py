@@ -1,0 +1,266 @@
+"""The book in PostgreSQL: what the use cases read and write, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from services.ledger import journal
+from services.ledger.domain.alarms import Alarm
+from services.ledger.domain.contacts import Meeting, Trace, TracePart
+from services.ledger.domain.entries import Entry
+from services.ledger.domain.evidence import Evidence
+from services.ledger.domain.happenings import Happening
+from services.ledger.domain.records import Record
+from services.ledger.store.tables import (
+    alarm,
+    columns,
+    entry,
+    entry_of,
+    entry_row,
+    evidence,
+    evidence_of_row,
+    meeting,
+    person_area,
+    step,
+    trace,
+)
+from services.ledger.use_cases.book import Answer, Step
+
+Tell = Callable[[Connection, Sequence[Happening]], None]
+
+
+class PostgresBook:
+    """`tell` puts happenings into the outbox (messages.py knows their words)."""
+
+    def __init__(self, tx: Connection, tell: Tell) -> None:
+        self._tx, self._tell = tx, tell
+
+    # -- entries -----------------------------------------------------------------------------------------------------
+
+    def entry(self, entry_id: UUID) -> Entry | None:
+        row = self._tx.execute(sa.select(entry).where(entry.c.entry_id == entry_id)).one_or_none()
+        return entry_of(row) if row else None
+
+    def lock_entry(self, entry_id: UUID) -> Entry | None:
+        found = sa.select(entry).where(entry.c.entry_id == entry_id).with_for_update()
+        row = self._tx.execute(found).one_or_none()
+        return entry_of(row) if row else None
+
+    def lock_overdue(self, now: datetime, entries_max: int) -> list[Entry]:
+        rows = self._tx.execute(
+            sa.select(entry)
+            .where(
+                entry.c.closed_at.is_(None),
+                entry.c.escalated_deadline.is_distinct_from(entry.c.next_deadline),
+                entry.c.next_deadline < now,
+            )
+            .order_by(entry.c.next_deadline)
+            .limit(entries_max)
+            .with_for_update(skip_locked=True)
+        )
+        return [entry_of(row) for row in rows]
+
+    def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]:
+        held: dict[UUID, list[Entry]] = {}
+        if persons:
+            asked = sa.select(entry).where(entry.c.person_ref == _any(persons), entry.c.closed_at.is_(None))
+            for row in self._tx.execute(asked.order_by(entry.c.entry_id)):
+                held.setdefault(row.person_ref, []).append(entry_of(row))
+        return held
+
+    def insert_entries(self, entries: Sequence[Entry], digests: Mapping[UUID, bytes]) -> set[UUID]:
+        rows = [entry_row(each) | {"order_digest": digests.get(each.entry_id)} for each in entries]
+        rows.sort(key=lambda row: (row["person_ref"], row["ledger"]))
+        inserted = self._tx.execute(insert(entry).on_conflict_do_nothing().returning(entry.c.entry_id), rows)
+        return set(inserted.scalars())
+
+    def update_entry(self, changed: Entry) -> None:
+        self._tx.execute(sa.update(entry).where(entry.c.entry_id == changed.entry_id).values(**entry_row(changed)))
+
+    def mark_escalated(self, entries: Sequence[Entry]) -> None:
+        self._tx.execute(
+            sa.update(entry)
+            .where(entry.c.entry_id == _any([each.entry_id for each in entries]))
+            .values(escalated_deadline=entry.c.next_deadline)
+        )
+
+    def opening_of(self, entry_id: UUID) -> tuple[Answer, bytes | None] | None:
+        row = self._tx.execute(
+            sa.select(*columns(step, "entry_id", "version", "stage", "owner", "next_deadline"), entry.c.order_digest)
+            .join(entry, entry.c.entry_id == step.c.entry_id)
+            .where(step.c.entry_id == entry_id, step.c.version == 1)
+        ).one_or_none()
+        if row is None:
+            return None
+        return Answer(row.entry_id, row.version, row.stage, row.owner, row.next_deadline), row.order_digest
+
+    def add_steps(self, steps: Sequence[Step]) -> None:
+        self._insert(
+            step,
+            [
+                {
+                    "entry_id": each.entry.entry_id,
+                    "version": each.entry.version,
+                    "move": each.move,
+                    "previous_stage": each.previous_stage,
+                    "stage": each.entry.stage,
+                    "owner": each.entry.owner,
+                    "next_deadline": each.entry.next_deadline,
+                    "facts": dict(each.facts),
+                    "made_by": each.by,
+                    "made_at": each.at,
+                }
+                for each in steps
+            ],
+        )
+
+    # -- evidence ----------------------------------------------------------------------------------------------------
+
+    def add_evidence(self, found: Sequence[Evidence], at: datetime) -> None:
+        self._insert(
+            evidence,
+            [
+                {
+                    "evidence_id": each.evidence_id,
+                    "entry_id": each.entry_id,
+                    "person_ref": each.person_ref,
+                    "kind": each.kind,
+                    "area": each.area,
+                    "observed_at": each.observed_at,
+                    "revision": each.revision,
+                    "found_at": at,
+                }
+                for each in found
+            ],
+        )
+
+    def lasting_evidence(self, entry_id: UUID) -> Evidence | None:
+        lasting = sa.select(evidence).where(evidence.c.entry_id == entry_id, evidence.c.ended_at.is_(None))
+        row = self._tx.execute(lasting.with_for_update()).one_or_none()
+        return evidence_of_row(row) if row else None
+
+    def end_evidence(self, ended: Evidence) -> None:
+        self._tx.execute(
+            sa.update(evidence)
+            .where(evidence.c.evidence_id == ended.evidence_id)
+            .values(revision=ended.revision, ended_at=ended.ended_at, outcome=ended.outcome)
+        )
+
+    # -- traces and meetings -----------------------------------------------------------------------------------------
+
+    def add_trace(self, asked: Trace) -> None:
+        self._insert(
+            trace,
+            [
+                {
+                    "trace_id": asked.trace_id,
+                    "entry_id": asked.entry_id,
+                    "person_ref": asked.person_ref,
+                    "asked_from": asked.from_,
+                    "asked_to": asked.to,
+                    "requested_at": asked.to,
+                }
+            ],
+        )
+
+    def take_part(self, part: TracePart, now: datetime) -> UUID | None:
+        taken = (
+            sa.update(trace)
+            .where(trace.c.trace_id == part.trace_id)
+            .values(
+                parts=sa.func.greatest(trace.c.parts, part.parts),
+                parts_taken=trace.c.parts_taken + 1,
+                tracing_rule=part.tracing_rule,
+                answered_at=now,
+            )
+            .returning(trace.c.entry_id)
+        )
+        return self._tx.execute(taken).scalar_one_or_none()
+
+    def add_meetings(
+        self, part: TracePart, case_entry: UUID, meetings: Sequence[Meeting], entries: Mapping[UUID, UUID], at: datetime
+    ) -> None:
+        rows = [
+            {
+                "case_entry": case_entry,
+                "person_ref": each.person_ref,
+                "case_scan_id": each.case_scan_id,
+                "contact_scan_id": each.contact_scan_id,
+                "trace_id": part.trace_id,
+                "contact_entry": entries.get(each.person_ref),
+                "grade": each.grade,
+                "checkpoint_id": each.checkpoint_id,
+                "kind": each.kind,
+                "area": each.area,
+                "met_at": each.met_at,
+                "apart_s": each.apart_s,
+                "recorded_at": at,
+            }
+            for each in meetings
+        ]
+        if rows:
+            self._tx.execute(insert(meeting).on_conflict_do_nothing(), rows)
+
+    # -- alarms ------------------------------------------------------------------------------------------------------
+
+    def add_alarms(self, alarms: Sequence[Alarm]) -> set[UUID]:
+        if not alarms:
+            return set()
+        rows = [
+            {
+                "alarm_id": each.alarm_id,
+                "kind": each.kind,
+                "person_ref": each.person_ref,
+                "entry_id": each.entry_id,
+                "owner": each.owner,
+                "area": each.area,
+                "checkpoint_id": each.checkpoint_id,
+                "scan_id": each.scan_id,
+                "raised_at": each.raised_at,
+            }
+            for each in alarms
+        ]
+        added = self._tx.execute(insert(alarm).on_conflict_do_nothing().returning(alarm.c.alarm_id), rows)
+        return set(added.scalars())
+
+    # -- areas, journal, outbox --------------------------------------------------------------------------------------
+
+    def remember_areas(self, areas: Mapping[UUID, str]) -> None:
+        if not areas:
+            return
+        known = insert(person_area)
+        self._tx.execute(
+            known.on_conflict_do_update(
+                index_elements=["person_ref"],
+                set_={"area": known.excluded.area},
+                where=person_area.c.area != known.excluded.area,
+            ),
+            [{"person_ref": person, "area": areas[person]} for person in sorted(areas)],
+        )
+
+    def areas_of(self, persons: Collection[UUID]) -> dict[UUID, str]:
+        if not persons:
+            return {}
+        rows = self._tx.execute(sa.select(person_area).where(person_area.c.person_ref == _any(persons)))
+        return {row.person_ref: row.area for row in rows}
+
+    def write_down(self, records: Sequence[Record]) -> None:
+        journal.write(self._tx, records)
+
+    def tell(self, happenings: Sequence[Happening]) -> None:
+        self._tell(self._tx, happenings)
+
+    def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            self._tx.execute(sa.insert(table), rows)
+
+
+def _any(persons: Collection[UUID]) -> sa.ColumnElement[Any]:
+    return sa.any_(sa.cast(list(persons), sa.ARRAY(sa.Uuid)))

@@ -1,0 +1,167 @@
+"""The tables, as SQLAlchemy names them; migrations/ says what they hold to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.ledger.domain.entries import Cause, Entry
+from services.ledger.domain.evidence import Evidence
+
+_METADATA = sa.MetaData()
+_TIME = sa.DateTime(timezone=True)
+
+
+def _table(name: str, /, **kinds: Any) -> sa.Table:
+    return sa.Table(name, _METADATA, *(sa.Column(column, kind) for column, kind in kinds.items()))
+
+
+def columns(table: sa.Table, *names: str) -> list[sa.Column[Any]]:
+    return [table.c[name] for name in names]
+
+
+entry = _table(
+    "entry",
+    entry_id=sa.Uuid,
+    ledger=sa.Text,
+    definition_version=sa.Integer,
+    person_ref=sa.Uuid,
+    area=sa.Text,
+    version=sa.Integer,
+    stage=sa.Text,
+    owner=sa.Text,
+    next_deadline=_TIME,
+    opened_at=_TIME,
+    closed_at=_TIME,
+    outcome=sa.Text,
+    facts=JSONB,
+    caused_by_entry=sa.Uuid,
+    caused_by_event=sa.Uuid,
+    order_digest=sa.LargeBinary,
+    escalated_deadline=_TIME,
+)
+step = _table(
+    "step",
+    entry_id=sa.Uuid,
+    version=sa.Integer,
+    move=sa.Text,
+    previous_stage=sa.Text,
+    stage=sa.Text,
+    owner=sa.Text,
+    next_deadline=_TIME,
+    facts=JSONB,
+    made_by=sa.Text,
+    made_at=_TIME,
+)
+evidence = _table(
+    "evidence",
+    evidence_id=sa.Uuid,
+    entry_id=sa.Uuid,
+    person_ref=sa.Uuid,
+    kind=sa.Text,
+    area=sa.Text,
+    observed_at=_TIME,
+    found_at=_TIME,
+    revision=sa.Integer,
+    ended_at=_TIME,
+    outcome=sa.Text,
+)
+trace = _table(
+    "trace",
+    trace_id=sa.Uuid,
+    entry_id=sa.Uuid,
+    person_ref=sa.Uuid,
+    asked_from=_TIME,
+    asked_to=_TIME,
+    requested_at=_TIME,
+    parts=sa.Integer,
+    parts_taken=sa.Integer,
+    tracing_rule=sa.Text,
+    answered_at=_TIME,
+)
+meeting = _table(
+    "meeting",
+    case_entry=sa.Uuid,
+    person_ref=sa.Uuid,
+    case_scan_id=sa.Text,
+    contact_scan_id=sa.Text,
+    trace_id=sa.Uuid,
+    contact_entry=sa.Uuid,
+    grade=sa.Text,
+    checkpoint_id=sa.Text,
+    kind=sa.Text,
+    area=sa.Text,
+    met_at=_TIME,
+    apart_s=sa.Double,
+    recorded_at=_TIME,
+)
+alarm = _table(
+    "alarm",
+    alarm_id=sa.Uuid,
+    kind=sa.Text,
+    person_ref=sa.Uuid,
+    entry_id=sa.Uuid,
+    owner=sa.Text,
+    area=sa.Text,
+    checkpoint_id=sa.Text,
+    scan_id=sa.Text,
+    raised_at=_TIME,
+)
+person = _table("person", person_ref=sa.Uuid, name=sa.LargeBinary, phone=sa.LargeBinary, updated_at=_TIME)
+person_area = _table("person_area", person_ref=sa.Uuid, area=sa.Text)
+access_log = _table("access_log", who=sa.Text, what=sa.Text, person_ref=sa.Uuid, route=sa.Text, at=_TIME)
+
+
+def entry_of(row: Any) -> Entry:
+    return Entry(
+        entry_id=row.entry_id,
+        ledger=row.ledger,
+        definition_version=row.definition_version,
+        person_ref=row.person_ref,
+        area=row.area,
+        version=row.version,
+        stage=row.stage,
+        owner=row.owner,
+        next_deadline=row.next_deadline,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        outcome=row.outcome,
+        facts=row.facts,
+        cause=Cause(row.caused_by_entry, row.caused_by_event),
+    )
+
+
+def entry_row(of: Entry) -> dict[str, Any]:
+    return {
+        "entry_id": of.entry_id,
+        "ledger": of.ledger,
+        "definition_version": of.definition_version,
+        "person_ref": of.person_ref,
+        "area": of.area,
+        "version": of.version,
+        "stage": of.stage,
+        "owner": of.owner,
+        "next_deadline": of.next_deadline,
+        "opened_at": of.opened_at,
+        "closed_at": of.closed_at,
+        "outcome": of.outcome,
+        "facts": dict(of.facts),
+        "caused_by_entry": of.cause.entry_id,
+        "caused_by_event": of.cause.event_id,
+    }
+
+
+def evidence_of_row(row: Any) -> Evidence:
+    return Evidence(
+        evidence_id=row.evidence_id,
+        entry_id=row.entry_id,
+        person_ref=row.person_ref,
+        kind=row.kind,
+        area=row.area,
+        observed_at=row.observed_at,
+        revision=row.revision,
+        ended_at=row.ended_at,
+        outcome=row.outcome,
+    )

@@ -1,0 +1,172 @@
+"""What people read: entries, alarms, a person's file; and the log of who read whom."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Select
+from sqlalchemy.dialects.postgresql import insert
+
+from services.ledger.domain.entries import Entry
+from services.ledger.store.tables import (
+    access_log,
+    alarm,
+    columns,
+    entry,
+    entry_of,
+    evidence,
+    meeting,
+    person,
+    person_area,
+    step,
+    trace,
+)
+
+TIMELINE_MAX = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """What is None is not asked for; `area` is a subtree, `owner` exact, `before` the last entry of the page before."""
+
+    area: str
+    ledger: str | None = None
+    stage: str | None = None
+    owner: str | None = None
+    overdue_at: datetime | None = None
+    before: UUID | None = None
+
+
+def in_subtree(column: sa.ColumnElement[str], area: str) -> sa.ColumnElement[bool]:
+    """Codes that begin with the area's (in the C collation ":" follows the digits, so that an index can serve it)."""
+    return sa.and_(column >= area, column < area + ":")
+
+
+def entries(tx: Connection, asked: EntryFilter, entries_max: int) -> list[Entry]:
+    """The newest identifiers first."""
+    found = sa.select(entry).where(in_subtree(entry.c.area, asked.area))
+    for column, wanted in ((entry.c.ledger, asked.ledger), (entry.c.stage, asked.stage), (entry.c.owner, asked.owner)):
+        if wanted is not None:
+            found = found.where(column == wanted)
+    if asked.overdue_at is not None:
+        found = found.where(entry.c.closed_at.is_(None), entry.c.next_deadline < asked.overdue_at)
+    if asked.before is not None:
+        found = found.where(entry.c.entry_id < asked.before)
+    return [entry_of(row) for row in tx.execute(found.order_by(entry.c.entry_id.desc()).limit(entries_max))]
+
+
+def alarms(tx: Connection, area: str, before: UUID | None, alarms_max: int) -> list[dict[str, Any]]:
+    """Alarms that happened in the subtree or whose owner sits in it, the newest first."""
+    found = sa.select(alarm).where(sa.or_(in_subtree(alarm.c.area, area), in_subtree(alarm.c.owner, area)))
+    if before is not None:
+        found = found.where(alarm.c.alarm_id < before)
+    rows = tx.execute(found.order_by(alarm.c.alarm_id.desc()).limit(alarms_max))
+    return [dict(row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFile:
+    """Everything about one person; `timeline` in order of time, `sealed` name and phone as stored."""
+
+    entries: Sequence[Entry]
+    area: str | None
+    timeline: Sequence[dict[str, Any]]
+    sealed: dict[str, bytes]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.entries or self.timeline)
+
+    @property
+    def areas(self) -> set[str]:
+        """Every area that has to do with the person: whoever answers for one of them may read the file."""
+        told = {str(each["area"]) for each in self.timeline if each.get("area")}
+        return told | {each.area for each in self.entries} | ({self.area} if self.area else set())
+
+
+def person_file(tx: Connection, person_ref: UUID) -> PersonFile:
+    found = sa.select(entry).where(entry.c.person_ref == person_ref).order_by(entry.c.entry_id)
+    named = tx.execute(
+        sa.select(*columns(person, "name", "phone")).where(person.c.person_ref == person_ref)
+    ).one_or_none()
+    timeline = [
+        each
+        for query in _timeline_queries(person_ref)
+        for each in (dict(row._mapping) for row in tx.execute(query.limit(TIMELINE_MAX)))
+    ]
+    timeline.sort(key=lambda each: each["at"])
+    return PersonFile(
+        entries=[entry_of(row) for row in tx.execute(found)],
+        area=tx.execute(sa.select(person_area.c.area).where(person_area.c.person_ref == person_ref)).scalar(),
+        timeline=timeline,
+        sealed={name: value for name, value in (named._mapping.items() if named else ()) if value is not None},
+    )
+
+
+def _timeline_queries(person_ref: UUID) -> list[Select[Any]]:
+    of_person = entry.c.person_ref == person_ref
+    steps = (
+        sa.select(
+            step.c.made_at.label("at"),
+            sa.case((step.c.version == 1, "opened"), (step.c.next_deadline.is_(None), "closed"), else_="moved").label(
+                "what"
+            ),
+            entry.c.ledger,
+            *step.c[
+                "entry_id", "version", "move", "previous_stage", "stage", "owner", "next_deadline", "facts", "made_by"
+            ],
+        )
+        .join(entry, entry.c.entry_id == step.c.entry_id)
+        .where(of_person)
+        .order_by(step.c.made_at, step.c.version)
+    )
+    told = columns(evidence, "evidence_id", "entry_id", "kind", "area", "observed_at", "outcome")
+    evidence_of = evidence.c.person_ref == person_ref
+    ended = evidence.c.ended_at.is_not(None)
+    return [
+        steps,
+        sa.select(evidence.c.found_at.label("at"), sa.literal("evidence_found").label("what"), *told).where(
+            evidence_of
+        ),
+        sa.select(evidence.c.ended_at.label("at"), sa.literal("evidence_ended").label("what"), *told).where(
+            evidence_of, ended
+        ),
+        sa.select(
+            meeting.c.recorded_at.label("at"),
+            sa.literal("meeting").label("what"),
+            meeting.c.contact_entry.label("entry_id"),
+            *columns(meeting, "case_entry", "grade", "checkpoint_id", "kind", "area", "met_at", "apart_s", "trace_id"),
+        ).where(meeting.c.person_ref == person_ref),
+        sa.select(
+            trace.c.requested_at.label("at"),
+            sa.literal("trace_requested").label("what"),
+            *columns(trace, "trace_id", "entry_id", "asked_from", "asked_to", "parts", "parts_taken", "answered_at"),
+        ).where(trace.c.person_ref == person_ref),
+        sa.select(
+            alarm.c.raised_at.label("at"),
+            sa.literal("alarm").label("what"),
+            *columns(alarm, "alarm_id", "kind", "entry_id", "owner", "area", "checkpoint_id", "scan_id"),
+        ).where(alarm.c.person_ref == person_ref),
+    ]
+
+
+def keep_name(tx: Connection, person_ref: UUID, sealed: dict[str, bytes]) -> None:
+    """Keep a sealed name and phone; what is not given stays as it was."""
+    if sealed:
+        tx.execute(
+            insert(person)
+            .values(person_ref=person_ref, **sealed)
+            .on_conflict_do_update(index_elements=["person_ref"], set_={**sealed, "updated_at": sa.func.now()})
+        )
+
+
+def log_access(tx: Connection, *, who: str, what: str, persons: Collection[UUID], route: str) -> None:
+    """One row for each person that somebody was shown."""
+    rows = [{"who": who, "what": what, "person_ref": each, "route": route} for each in sorted(set(persons))]
+    if rows:
+        tx.execute(sa.insert(access_log), rows)
