@@ -1,0 +1,117 @@
+"""Entries: open, move, read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from chassis.auth import Bearer, needs, require_area
+from services.ledger.api.forms import EntriesQuery, MoveForm, OpeningForm, PersonForm, Shown
+from services.ledger.api.parts import OFFICIALS, Parts, actor, answer_shown, entry_shown
+from services.ledger.domain.documents import normal_document, person_ref_of
+from services.ledger.domain.errors import EntryNotFound, InvalidRequest
+from services.ledger.store import views
+from services.ledger.use_cases.moving import MoveOrder, move_by_order
+from services.ledger.use_cases.opening import OpeningOrder, open_by_order
+
+Official = Annotated[Bearer, Depends(needs(*OFFICIALS))]
+Reader = Annotated[Bearer, Depends(needs(*OFFICIALS, "auditor"))]
+
+
+def routes(parts: Parts) -> APIRouter:
+    router = APIRouter(tags=["entries"])
+
+    @router.post("/v1/entries", status_code=201, responses={200: {"description": "the same order again"}})
+    def open_entry(form: OpeningForm, bearer: Official, response: Response) -> Shown:
+        """Open an entry; with an `entry_id` of the caller's the order may be sent again."""
+        require_listed_area(parts, bearer, form.area)
+        order = _order_of(parts, form)
+        with parts.database.transaction() as tx:
+            answer, is_new = open_by_order(parts.open_book(tx), parts.city, order, actor(bearer), parts.clock())
+            if is_new:
+                views.keep_name(tx, order.person_ref, _sealed(parts, order.person_ref, form.person))
+        response.status_code = 201 if is_new else 200
+        return answer_shown(answer)
+
+    @router.post("/v1/entries/{entry_id}/moves")
+    def move_entry(entry_id: UUID, form: MoveForm, bearer: Official) -> Shown:
+        """Move an entry to the stage that its definition says."""
+        order = MoveOrder(entry_id, form.move, form.facts, form.expected_version)
+        with parts.database.transaction() as tx:
+            book = parts.open_book(tx)
+            entry = book.entry(entry_id)
+            if entry is None:
+                raise EntryNotFound
+            require_area(bearer, entry.area)
+            return answer_shown(move_by_order(book, parts.city, order, actor(bearer), parts.clock()))
+
+    @router.get("/v1/entries/{entry_id}")
+    def read_entry(entry_id: UUID, bearer: Reader, request: Request) -> Shown:
+        with parts.database.transaction() as tx:
+            entry = parts.open_book(tx).entry(entry_id)
+            if entry is None:
+                raise EntryNotFound
+            require_area(bearer, entry.area)
+            views.log_access(
+                tx, who=bearer.subject, what="entry", persons=[entry.person_ref], route=request.scope["route"].path
+            )
+        return entry_shown(entry)
+
+    @router.get("/v1/entries")
+    def read_entries(query: Annotated[EntriesQuery, Query()], bearer: Reader, request: Request) -> Shown:
+        """Entries of a subtree (the bearer's, unless `area` names a part of it), the newest first."""
+        area = query.area or bearer.area
+        require_listed_area(parts, bearer, area)
+        asked = views.EntryFilter(
+            area=area,
+            ledger=query.ledger,
+            stage=query.stage,
+            owner=query.owner,
+            overdue_at=parts.clock() if query.overdue else None,
+            before=query.cursor,
+        )
+        with parts.database.transaction() as tx:
+            found = views.entries(tx, asked, query.limit)
+            persons = [entry.person_ref for entry in found]
+            views.log_access(tx, who=bearer.subject, what="entries", persons=persons, route=request.scope["route"].path)
+        cursor = found[-1].entry_id if len(found) == query.limit else None
+        return {"entries": [entry_shown(entry) for entry in found], "next_cursor": cursor}
+
+    return router
+
+
+def require_listed_area(parts: Parts, bearer: Bearer, area: str) -> None:
+    """Raises `InvalidRequest` for an area that is not in the tree, a `Problem` (403) for one out of reach."""
+    if not parts.city.areas.has(area):
+        raise InvalidRequest(("area", "this code is not in the area tree"))
+    require_area(bearer, area)
+
+
+def _order_of(parts: Parts, form: OpeningForm) -> OpeningOrder:
+    return OpeningOrder(
+        ledger=form.ledger,
+        person_ref=_person_ref(parts, form.person),
+        area=form.area,
+        facts=form.facts,
+        entry_id=form.entry_id,
+        opened_at=form.opened_at,
+    )
+
+
+def _person_ref(parts: Parts, person: PersonForm) -> UUID:
+    if person.document is None:
+        assert person.person_ref is not None
+        return person.person_ref
+    document = normal_document(person.document.type, person.document.country, person.document.number)
+    return person_ref_of(parts.city_key, document)
+
+
+def _sealed(parts: Parts, person_ref: UUID, person: PersonForm) -> dict[str, bytes]:
+    given = {"name": person.name, "phone": person.phone}
+    return {
+        column: parts.sealer.seal(value, person_ref=person_ref, column=column)
+        for column, value in given.items()
+        if value
+    }

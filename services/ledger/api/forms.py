@@ -1,0 +1,107 @@
+"""The bodies and queries that the ledger takes; whatever is not named here is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+
+from services.ledger.domain.documents import TYPES
+
+FACTS_MAX = 20
+
+
+def _text_only(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("write an RFC 3339 date-time with offset")
+    return value
+
+
+def _version_7(identifier: UUID) -> UUID:
+    if identifier.version != 7:
+        raise ValueError("write a UUID of version 7")
+    return identifier
+
+
+EntryId = Annotated[UUID, AfterValidator(_version_7)]
+DateTime = Annotated[AwareDatetime, BeforeValidator(_text_only)]
+AreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Facts = Annotated[dict[Name, JsonValue], Field(max_length=FACTS_MAX)]
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 \-]{3,20}$")]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DocumentForm(_Form):
+    type: str = Field(json_schema_extra={"enum": list(TYPES)}, max_length=40)
+    country: str | None = Field(default=None, max_length=10)
+    number: str = Field(max_length=64)
+
+
+class PersonForm(_Form):
+    """Either person_ref or document."""
+
+    person_ref: UUID | None = None
+    document: DocumentForm | None = None
+    name: PersonName | None = None
+    phone: Phone | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> PersonForm:
+        if (self.person_ref is None) == (self.document is None):
+            raise ValueError("write either person_ref or document")
+        return self
+
+
+class OpeningForm(_Form):
+    entry_id: EntryId | None = None
+    ledger: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+    person: PersonForm
+    area: AreaCode
+    facts: Facts
+    opened_at: DateTime | None = None
+
+
+class MoveForm(_Form):
+    move: Name
+    facts: Facts = Field(default_factory=dict)
+    expected_version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+
+
+class EntriesQuery(_Form):
+    ledger: Name | None = None
+    stage: Name | None = None
+    area: AreaCode | None = None
+    overdue: bool = False
+    owner: AreaCode | None = None
+    cursor: UUID | None = None
+    limit: int = Field(default=100, ge=1, le=200)
+
+
+class AlarmsQuery(_Form):
+    area: AreaCode | None = None
+    cursor: UUID | None = None
+    limit: int = Field(default=100, ge=1, le=200)
+
+
+class ProofQuery(_Form):
+    entry: UUID
+    from_seq: int | None = Field(default=None, ge=1, le=2**62)
+
+
+Shown = dict[str, Any]

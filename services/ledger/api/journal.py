@@ -1,0 +1,49 @@
+"""The journal for whoever wants proof: its head, and an entry's links with the chain from them to the head."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from chassis.auth import Bearer, needs, require_area
+from services.ledger import journal
+from services.ledger.api.forms import ProofQuery, Shown
+from services.ledger.api.parts import OFFICIALS, Parts
+from services.ledger.domain.errors import EntryNotFound
+from services.ledger.store import views
+
+LINKS_MAX = 5000
+
+Reader = Annotated[Bearer, Depends(needs(*OFFICIALS, "approver", "auditor"))]
+
+
+def routes(parts: Parts) -> APIRouter:
+    router = APIRouter(tags=["journal"])
+
+    @router.get("/v1/journal/checkpoint")
+    def read_checkpoint(_bearer: Reader) -> Shown:
+        """The head of the chain; whoever keeps it can later see whether anything before it was changed."""
+        with parts.database.transaction() as tx:
+            head = journal.head(tx)
+        return {"size": head.size, "hash": head.hash.hex(), "at": head.at}
+
+    @router.get("/v1/journal/proof")
+    def read_proof(query: Annotated[ProofQuery, Query()], bearer: Reader, request: Request) -> Shown:
+        """An entry's links with salt and content, and the chain from the first of them to the head.
+
+        commitment = SHA-256(salt || content), hash = SHA-256(previous || commitment), bytes joined, content in UTF-8;
+        the first `previous` is 32 zero bytes. A long chain goes on at `from_seq` = `next_seq`.
+        """
+        with parts.database.transaction() as tx:
+            entry = parts.open_book(tx).entry(query.entry)
+            if entry is None:
+                raise EntryNotFound
+            require_area(bearer, entry.area)
+            proof = journal.proof(tx, query.entry, from_seq=query.from_seq, links_max=LINKS_MAX)
+            views.log_access(
+                tx, who=bearer.subject, what="proof", persons=[entry.person_ref], route=request.scope["route"].path
+            )
+        return proof
+
+    return router

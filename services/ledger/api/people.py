@@ -1,0 +1,54 @@
+"""GET /v1/people/{person_ref}/file: everything about one person in all ledgers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+
+from chassis.auth import Bearer, area_refused, needs
+from services.ledger.api.forms import Shown
+from services.ledger.api.parts import OFFICIALS, Parts, entry_shown
+from services.ledger.domain.errors import PersonNotFound
+from services.ledger.store import views
+
+Official = Annotated[Bearer, Depends(needs(*OFFICIALS))]
+
+
+def routes(parts: Parts) -> APIRouter:
+    router = APIRouter(tags=["people"])
+
+    @router.get("/v1/people/{person_ref}/file")
+    def read_file(person_ref: UUID, bearer: Official, request: Request) -> Shown:
+        """Entries, moves, meetings, alarms and evidence in order, with who and when; the reading itself is logged.
+
+        Whoever answers for one of the person's areas may read it.
+        """
+        with parts.database.transaction() as tx:
+            file = views.person_file(tx, person_ref)
+            if file.is_empty:
+                raise PersonNotFound
+            if not any(bearer.can_see_area(area) for area in file.areas):
+                raise area_refused(file.area or "")
+            views.log_access(
+                tx, who=bearer.subject, what="file", persons=[person_ref], route=request.scope["route"].path
+            )
+        return _shown(parts, person_ref, file)
+
+    return router
+
+
+def _shown(parts: Parts, person_ref: UUID, file: views.PersonFile) -> Shown:
+    named = {
+        column: parts.sealer.open(bytes(value), person_ref=person_ref, column=column)
+        for column, value in file.sealed.items()
+    }
+    return {
+        "person_ref": person_ref,
+        "name": named.get("name"),
+        "phone": named.get("phone"),
+        "area": file.area,
+        "entries": [entry_shown(entry) for entry in file.entries],
+        "timeline": file.timeline,
+    }

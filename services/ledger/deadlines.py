@@ -1,0 +1,37 @@
+"""Deadlines: a timer that lets none pass in silence; several workers may look at once, each alarm is raised once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from chassis.clock import Clock
+from chassis.database import Database
+from services.ledger.domain.city import City
+from services.ledger.use_cases.alarms import escalate_overdue
+from services.ledger.use_cases.book import Book
+from services.ledger.use_cases.keeping import Actor
+
+TIMER = Actor("timer:deadlines")
+_ENTRIES_AT_ONCE = 200
+
+
+def deadline_check(
+    database: Database, city: City, open_book: Callable[[Connection], Book], clock: Clock
+) -> Callable[[], int]:
+    """An action that escalates every deadline that has passed by now, and says how many."""
+
+    def check() -> int:
+        now, escalated = clock(), 0
+        while (some := _escalate_some(database, city, open_book, now)) > 0:
+            escalated += some
+        return escalated
+
+    return check
+
+
+def _escalate_some(database: Database, city: City, open_book: Callable[[Connection], Book], now: datetime) -> int:
+    with database.transaction() as tx:
+        return escalate_overdue(open_book(tx), city, TIMER, now, _ENTRIES_AT_ONCE)

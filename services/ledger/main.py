@@ -1,0 +1,149 @@
+"""The ledger's composition root: `python -m services.ledger.main api|worker|republish|verify`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from chassis.app import serve
+from chassis.clock import utc_now
+from chassis.consumer import Consumer
+from chassis.database import Database
+from chassis.event_log.opening import open_event_log
+from chassis.relay import Relay
+from chassis.settings import SettingsError, read_settings
+from chassis.telemetry import start_logging, start_telemetry
+from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
+from services.ledger import journal, messages
+from services.ledger.api import ledger_app
+from services.ledger.api.parts import Parts
+from services.ledger.areas import read_areas
+from services.ledger.deadlines import deadline_check
+from services.ledger.definition_files import read_definitions
+from services.ledger.domain.city import City
+from services.ledger.sealing import read_sealer
+from services.ledger.settings import LedgerSettings, read_city_key
+from services.ledger.store.book import PostgresBook
+from services.ledger.store.pages import pages_to_tell
+from services.ledger.use_cases.telling_again import state_of
+
+log = structlog.get_logger("ledger")
+
+PROCESSED_EVENTS_KEPT = timedelta(days=8)
+_PRUNING_EVERY_S = 600.0
+_DECLARING_EVERY_S = 1.0
+
+
+def api() -> int:
+    settings = read_settings(LedgerSettings, os.environ)
+    parts = compose(settings)
+    start_telemetry("ledger-api", log_level=settings.log_level, otlp_endpoint=settings.otlp_endpoint)
+    try:
+        return serve(ledger_app(settings, parts), settings)
+    finally:
+        parts.database.close()
+
+
+def worker() -> int:
+    settings = read_settings(LedgerSettings, os.environ)
+    parts = compose(settings)
+    start_telemetry("ledger-worker", log_level=settings.log_level, otlp_endpoint=settings.otlp_endpoint)
+    event_log = open_event_log(settings.event_log_url, client_id="ledger-worker")
+    relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
+    consumer = Consumer(
+        parts.database,
+        event_log,
+        group="ledger",
+        subscriptions=messages.subscriptions(parts.city, parts.open_book, parts.clock),
+        attempts_max=settings.handler_attempts_max,
+    )
+    check = deadline_check(parts.database, parts.city, parts.open_book, parts.clock)
+    loops: dict[str, Loop] = {
+        "relay": relay.run,
+        "consumer": consumer.run,
+        "deadlines": every(settings.deadline_check_s, check, name="deadlines"),
+        "pruning": every(_PRUNING_EVERY_S, lambda: prune(parts.database), name="pruning"),
+    }
+    checks = {"relay": relay_check(relay, parts.database), "consumer": consumer_check(consumer)}
+    event_log.declare(messages.TOPIC_LIST)
+    return run_worker("Guanka ledger worker", settings, loops=loops, checks=checks)
+
+
+def republish() -> int:
+    """Tell the state of every entry that is open or was closed of late, for whoever lost a part of the log."""
+    settings = read_settings(LedgerSettings, os.environ)
+    parts = compose(settings)
+    told = 0
+    for page in pages_to_tell(parts.database, parts.clock()):
+        with parts.database.transaction() as tx:
+            happenings = state_of(*page(tx), parts.clock())
+            messages.tell(tx, happenings)
+        told += len(happenings)
+    print(json.dumps({"events": told}))
+    return 0
+
+
+class VerifySettings(BaseModel):
+    database_url: str = Field(pattern=r"^postgresql://", description="the ledger's database")
+
+
+def verify() -> int:
+    """Walk the journal's chain; print what was found as JSON, and exit 1 when it is broken."""
+    database = Database(read_settings(VerifySettings, os.environ).database_url, statement_timeout_s=3600)
+    with database.transaction() as tx:
+        verdict = journal.verify(tx)
+    database.close()
+    print(json.dumps(asdict(verdict)))
+    return 0 if verdict.whole else 1
+
+
+def compose(settings: LedgerSettings) -> Parts:
+    """Everything that the processes share. Raises `SettingsError`."""
+    return Parts(
+        database=Database(settings.database_url, connections_max=settings.database_connections_max),
+        city=City(read_definitions(settings.definitions_dir), read_areas(settings.area_file)),
+        open_book=open_book,
+        city_key=read_city_key(settings.city_key_file),
+        sealer=read_sealer(settings.data_keys_file),
+        clock=utc_now,
+    )
+
+
+def open_book(tx: Connection) -> PostgresBook:
+    return PostgresBook(tx, messages.tell)
+
+
+def prune(database: Database) -> int:
+    """Forget which events were processed once the log cannot bring them again."""
+    with database.transaction() as tx:
+        gone = sa.text("DELETE FROM processed_event WHERE processed_at < now() - CAST(:kept AS interval)")
+        return tx.execute(gone, {"kept": PROCESSED_EVENTS_KEPT}).rowcount
+
+
+COMMANDS: dict[str, Callable[[], int]] = {"api": api, "worker": worker, "republish": republish, "verify": verify}
+
+
+def main(arguments: list[str]) -> int:
+    command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
+    if command is None:
+        print(f"usage: python -m services.ledger.main {'|'.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    start_logging("INFO")
+    try:
+        return command()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,285 @@
+"""The ledger's words on the wire: what it tells as protobuf, and what it takes from the others' topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import Connection
+
+from chassis import outbox
+from chassis.clock import Clock
+from chassis.consumer import Handler, Message, Subscription, each
+from chassis.event_log import Topic
+from services.ledger.domain.alarms import AlarmKind, Stop
+from services.ledger.domain.areas import district_of
+from services.ledger.domain.city import City
+from services.ledger.domain.colours import ColourChange
+from services.ledger.domain.contacts import Grade, Meeting, TracePart
+from services.ledger.domain.entries import Entry
+from services.ledger.domain.happenings import (
+    AlarmRaised,
+    EntryClosed,
+    EntryMoved,
+    EntryOpened,
+    EvidenceFound,
+    Happening,
+    TraceRequested,
+)
+from services.ledger.use_cases.alarms import alarm_for_stops
+from services.ledger.use_cases.book import Book
+from services.ledger.use_cases.colours import follow_colours
+from services.ledger.use_cases.keeping import Actor
+from services.ledger.use_cases.tracing import take_contacts
+from wire.checkpoints.v1 import events_pb2 as checkpoints
+from wire.codes.v1 import events_pb2 as codes
+from wire.ledger.v1 import events_pb2 as words
+
+SOURCE = "/ledger"
+EVENTS = "ledger.events.v1"
+_RETENTION_S = 28 * 86400
+TOPIC_LIST = [Topic(EVENTS, 12, _RETENTION_S)]
+TOPICS = {"entry": EVENTS, "evidence": EVENTS, "trace": EVENTS, "alarm": EVENTS}
+
+_COLOURS = {
+    codes.COLOUR_GREEN: "green",
+    codes.COLOUR_YELLOW: "yellow",
+    codes.COLOUR_RED: "red",
+    codes.COLOUR_LAPSED: "lapsed",
+}
+_GRADES = {checkpoints.GRADE_CLOSE: Grade.CLOSE, checkpoints.GRADE_GENERAL: Grade.GENERAL}
+
+
+# -- out -------------------------------------------------------------------------------------------------------------
+
+
+def tell(tx: Connection, happenings: Sequence[Happening]) -> None:
+    """Put what happened into the outbox."""
+    outbox.append(tx, [event_of(happening) for happening in happenings])
+
+
+def event_of(happening: Happening) -> outbox.Event:
+    match happening:
+        case EntryOpened(entry):
+            return _entry_event("EntryOpened", entry, entry.opened_at, _opened(entry))
+        case EntryMoved(entry, move, previous_stage, at):
+            return _entry_event("EntryMoved", entry, at, _moved(entry, move, previous_stage, at))
+        case EntryClosed(entry):
+            return _entry_event("EntryClosed", entry, entry.closed_at or entry.opened_at, _closed(entry))
+        case EvidenceFound():
+            return _evidence_event(happening)
+        case TraceRequested():
+            return _trace_event(happening)
+        case AlarmRaised():
+            return _alarm_event(happening)
+
+
+def _entry_event(name: str, entry: Entry, at: datetime, payload: bytes) -> outbox.Event:
+    return _event(name, "entry", entry.entry_id, entry.version, at, payload, entry.area)
+
+
+def _event(
+    name: str, aggregate: str, identifier: UUID, revision: int, at: datetime, payload: bytes, area: str
+) -> outbox.Event:
+    return outbox.Event(
+        type=f"guanka.ledger.v1.{name}",
+        aggregatetype=aggregate,
+        aggregateid=str(identifier),
+        subject=f"{aggregate}/{identifier}",
+        revision=revision,
+        time=at,
+        payload=payload,
+        district=district_of(area),
+    )
+
+
+def _opened(entry: Entry) -> bytes:
+    return words.EntryOpened(
+        entry_id=str(entry.entry_id),
+        ledger=entry.ledger,
+        definition=entry.definition,
+        person_ref=str(entry.person_ref),
+        area=entry.area,
+        stage=entry.stage,
+        owner=entry.owner,
+        opened_at=_stamp(entry.opened_at),
+        next_deadline=_stamp(entry.next_deadline),
+        caused_by_entry=_text(entry.cause.entry_id),
+        caused_by_event=_text(entry.cause.event_id),
+    ).SerializeToString()
+
+
+def _moved(entry: Entry, move: str, previous_stage: str, at: datetime) -> bytes:
+    return words.EntryMoved(
+        entry_id=str(entry.entry_id),
+        ledger=entry.ledger,
+        person_ref=str(entry.person_ref),
+        area=entry.area,
+        move=move,
+        stage=entry.stage,
+        previous_stage=previous_stage,
+        owner=entry.owner,
+        moved_at=_stamp(at),
+        next_deadline=_stamp(entry.next_deadline),
+    ).SerializeToString()
+
+
+def _closed(entry: Entry) -> bytes:
+    return words.EntryClosed(
+        entry_id=str(entry.entry_id),
+        ledger=entry.ledger,
+        person_ref=str(entry.person_ref),
+        area=entry.area,
+        stage=entry.stage,
+        outcome=entry.outcome or "",
+        closed_at=_stamp(entry.closed_at),
+    ).SerializeToString()
+
+
+def _evidence_event(happening: EvidenceFound) -> outbox.Event:
+    evidence = happening.evidence
+    payload = words.EvidenceFound(
+        evidence_id=str(evidence.evidence_id),
+        person_ref=str(evidence.person_ref),
+        kind=evidence.kind,
+        entry_id=str(evidence.entry_id),
+        observed_at=_stamp(evidence.observed_at),
+        ended_at=_stamp(evidence.ended_at),
+        outcome=evidence.outcome or "",
+        area=evidence.area,
+    ).SerializeToString()
+    return _event(
+        "EvidenceFound", "evidence", evidence.evidence_id, evidence.revision, happening.at, payload, evidence.area
+    )
+
+
+def _trace_event(happening: TraceRequested) -> outbox.Event:
+    trace = happening.trace
+    payload = words.TraceRequested(
+        trace_id=str(trace.trace_id),
+        entry_id=str(trace.entry_id),
+        person_ref=str(trace.person_ref),
+        to=_stamp(trace.to),
+    )
+    getattr(payload, "from").CopyFrom(_stamp(trace.from_))
+    return _event("TraceRequested", "trace", trace.trace_id, 1, trace.to, payload.SerializeToString(), happening.area)
+
+
+def _alarm_event(happening: AlarmRaised) -> outbox.Event:
+    alarm = happening.alarm
+    payload = words.AlarmRaised(
+        alarm_id=str(alarm.alarm_id),
+        kind=alarm.kind,
+        person_ref=_text(alarm.person_ref),
+        entry_id=_text(alarm.entry_id),
+        owner=alarm.owner,
+        area=alarm.area,
+        checkpoint_id=alarm.checkpoint_id,
+        scan_id=alarm.scan_id,
+        raised_at=_stamp(alarm.raised_at),
+    ).SerializeToString()
+    return _event("AlarmRaised", "alarm", alarm.alarm_id, 1, alarm.raised_at, payload, alarm.area)
+
+
+def _stamp(at: datetime | None) -> Timestamp | None:
+    if at is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(at.astimezone(UTC))
+    return stamp
+
+
+def _text(identifier: UUID | None) -> str:
+    return str(identifier) if identifier else ""
+
+
+# -- in --------------------------------------------------------------------------------------------------------------
+
+
+def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Clock) -> list[Subscription]:
+    """What the ledger takes: contacts, stops and fevers from checkpoints, colours from codes."""
+
+    def contacts_traced(tx: Connection, message: Message) -> None:
+        take_contacts(open_book(tx), city, trace_part_of(message), _actor(message), clock())
+
+    def stops(of: Callable[[Message], Stop]) -> Handler:
+        def handle(tx: Connection, messages: Sequence[Message]) -> None:
+            told = [of(message) for message in messages]
+            alarm_for_stops(open_book(tx), city, told, _actor(messages[0]), clock())
+
+        return handle
+
+    def colours_changed(tx: Connection, messages: Sequence[Message]) -> None:
+        changes = [colour_change_of(message) for message in messages]
+        follow_colours(open_book(tx), city, changes, _actor(messages[0]), clock())
+
+    return [
+        Subscription(
+            "checkpoints.events.v1",
+            {
+                "guanka.checkpoints.v1.ContactsTraced": each(contacts_traced),
+                "guanka.checkpoints.v1.PersonStopped": stops(stop_of),
+                "guanka.checkpoints.v1.FeverFlagged": stops(fever_of),
+            },
+        ),
+        Subscription("codes.events.v1", {"guanka.codes.v1.ColourChanged": colours_changed}),
+    ]
+
+
+def trace_part_of(message: Message) -> TracePart:
+    told = checkpoints.ContactsTraced.FromString(message.payload)
+    return TracePart(
+        trace_id=UUID(told.trace_id),
+        event_id=message.id,
+        meetings=[_meeting_of(contact) for contact in told.contacts],
+        part=told.part,
+        parts=told.parts,
+        tracing_rule=told.tracing_rule,
+    )
+
+
+def _meeting_of(contact: checkpoints.Contact) -> Meeting:
+    return Meeting(
+        person_ref=UUID(contact.person_ref),
+        grade=_GRADES.get(contact.grade, Grade.PROPOSED),
+        checkpoint_id=contact.checkpoint_id,
+        kind=contact.kind,
+        area=contact.area,
+        met_at=_time(contact.met_at),
+        apart_s=contact.apart_s,
+        case_scan_id=contact.case_scan_id,
+        contact_scan_id=contact.contact_scan_id,
+    )
+
+
+def stop_of(message: Message) -> Stop:
+    told = checkpoints.PersonStopped.FromString(message.payload)
+    person = UUID(told.person_ref) if told.person_ref else None
+    return Stop(AlarmKind.PERSON_STOPPED, told.scan_id, person, told.checkpoint_id, told.area)
+
+
+def fever_of(message: Message) -> Stop:
+    told = checkpoints.FeverFlagged.FromString(message.payload)
+    person = UUID(told.person_ref) if told.person_ref else None
+    return Stop(AlarmKind.FEVER, told.scan_id, person, told.checkpoint_id, told.area)
+
+
+def colour_change_of(message: Message) -> ColourChange:
+    told = codes.ColourChanged.FromString(message.payload)
+    return ColourChange(
+        event_id=message.id,
+        person_ref=UUID(told.person_ref),
+        colour=_COLOURS.get(told.colour, ""),
+        since=_time(told.since),
+        area=told.area,
+    )
+
+
+def _time(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def _actor(message: Message) -> Actor:
+    return Actor(f"event:{message.type}")

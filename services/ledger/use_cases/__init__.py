@@ -1,0 +1,1 @@
+"""What the ledger does, each in the caller's transaction."""

@@ -1,0 +1,81 @@
+"""Raise alarms: a stop does not end at the gate, and a deadline does not pass in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from chassis.ids import uuid7
+from services.ledger.domain.alarms import Alarm, AlarmKind, Stop
+from services.ledger.domain.city import City
+from services.ledger.domain.entries import Entry
+from services.ledger.domain.happenings import AlarmRaised
+from services.ledger.domain.records import Record
+from services.ledger.use_cases.book import Book
+from services.ledger.use_cases.keeping import Actor
+
+
+def alarm_for_stops(book: Book, city: City, stops: Sequence[Stop], by: Actor, now: datetime) -> list[Alarm]:
+    """One alarm a stop: to the owner of the person's strongest entry, else to the gate's district."""
+    held = book.open_entries_of({stop.person_ref for stop in stops if stop.person_ref is not None})
+    return _raise(book, [_alarm_of(city, stop, held, now) for stop in stops], by)
+
+
+def escalate_overdue(book: Book, city: City, by: Actor, now: datetime, entries_max: int = 200) -> int:
+    """Alarm the area above each owner whose deadline has passed, once a deadline; how many there were."""
+    overdue = book.lock_overdue(now, entries_max)
+    book.mark_escalated(overdue)
+    _raise(
+        book,
+        [
+            Alarm(
+                alarm_id=uuid7(now),
+                kind=AlarmKind.DEADLINE_PASSED,
+                person_ref=entry.person_ref,
+                entry_id=entry.entry_id,
+                owner=city.above(entry.owner),
+                area=entry.area,
+                raised_at=now,
+            )
+            for entry in overdue
+        ],
+        by,
+    )
+    return len(overdue)
+
+
+def _alarm_of(city: City, stop: Stop, held: Mapping[UUID, Sequence[Entry]], now: datetime) -> Alarm:
+    entries = held.get(stop.person_ref, ()) if stop.person_ref else ()
+    entry = max(entries, key=city.strength, default=None)
+    return Alarm(
+        alarm_id=uuid7(now),
+        kind=stop.kind,
+        person_ref=stop.person_ref,
+        entry_id=entry.entry_id if entry else None,
+        owner=entry.owner if entry else city.district(stop.area),
+        area=city.areas.nearest(stop.area),
+        raised_at=now,
+        checkpoint_id=stop.checkpoint_id,
+        scan_id=stop.scan_id,
+    )
+
+
+def _raise(book: Book, alarms: Sequence[Alarm], by: Actor) -> list[Alarm]:
+    new = book.add_alarms(alarms)
+    raised = [alarm for alarm in alarms if alarm.alarm_id in new]
+    book.tell([AlarmRaised(alarm) for alarm in raised])
+    book.write_down([_record(alarm, by) for alarm in raised])
+    return raised
+
+
+def _record(alarm: Alarm, by: Actor) -> Record:
+    told = {
+        "alarm_id": alarm.alarm_id,
+        "alarm": alarm.kind,
+        "owner": alarm.owner,
+        "area": alarm.area,
+        "checkpoint_id": alarm.checkpoint_id,
+        "scan_id": alarm.scan_id,
+    }
+    return Record("alarm_raised", alarm.raised_at, by.name, told, alarm.entry_id, alarm.person_ref)

@@ -1,0 +1,95 @@
+"""What the use cases need of a store: the ledgers' book, open at one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from services.ledger.domain.alarms import Alarm
+from services.ledger.domain.contacts import Meeting, Trace, TracePart
+from services.ledger.domain.entries import Entry
+from services.ledger.domain.evidence import Evidence
+from services.ledger.domain.facts import Fact
+from services.ledger.domain.happenings import Happening
+from services.ledger.domain.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of an entry's history: the entry as the move left it."""
+
+    entry: Entry
+    move: str
+    previous_stage: str | None
+    facts: Mapping[str, Fact]
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What whoever opened or moved an entry is told."""
+
+    entry_id: UUID
+    version: int
+    stage: str
+    owner: str
+    next_deadline: datetime | None
+
+
+class Book(Protocol):
+    """Reads see, and writes belong to, the caller's transaction."""
+
+    def entry(self, entry_id: UUID) -> Entry | None: ...
+
+    def lock_entry(self, entry_id: UUID) -> Entry | None:
+        """The entry, kept from changing until the transaction ends."""
+
+    def lock_overdue(self, now: datetime, entries_max: int) -> list[Entry]:
+        """Open entries whose deadline has passed and was not escalated, passing over those locked by others."""
+
+    def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]: ...
+
+    def insert_entries(self, entries: Sequence[Entry], digests: Mapping[UUID, bytes]) -> set[UUID]:
+        """Insert those that neither repeat an identifier nor open a ledger twice for a person; which were."""
+
+    def update_entry(self, entry: Entry) -> None: ...
+
+    def mark_escalated(self, entries: Sequence[Entry]) -> None: ...
+
+    def opening_of(self, entry_id: UUID) -> tuple[Answer, bytes | None] | None:
+        """The first answer about an entry and the digest of the order that opened it."""
+
+    def add_steps(self, steps: Sequence[Step]) -> None: ...
+
+    def add_evidence(self, evidence: Sequence[Evidence], at: datetime) -> None: ...
+
+    def lasting_evidence(self, entry_id: UUID) -> Evidence | None: ...
+
+    def end_evidence(self, evidence: Evidence) -> None: ...
+
+    def add_trace(self, trace: Trace) -> None: ...
+
+    def take_part(self, part: TracePart, now: datetime) -> UUID | None:
+        """Note that the part arrived; the entry that asked for the trace, None for a trace never asked for here."""
+
+    def add_meetings(
+        self, part: TracePart, case_entry: UUID, meetings: Sequence[Meeting], entries: Mapping[UUID, UUID], at: datetime
+    ) -> None:
+        """Record meetings, each once, with the contact's entry by person."""
+
+    def add_alarms(self, alarms: Sequence[Alarm]) -> set[UUID]:
+        """Record alarms, of one stop one of each kind; which were new."""
+
+    def remember_areas(self, areas: Mapping[UUID, str]) -> None: ...
+
+    def areas_of(self, persons: Collection[UUID]) -> dict[UUID, str]: ...
+
+    def write_down(self, records: Sequence[Record]) -> None:
+        """Append to the journal."""
+
+    def tell(self, happenings: Sequence[Happening]) -> None:
+        """Put what happened into the outbox; the aggregates are locked by then."""

@@ -1,0 +1,61 @@
+"""Move an entry to another stage: by order of an official, or because something happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.ledger.domain.city import City
+from services.ledger.domain.definition import Occurrence
+from services.ledger.domain.entries import Entry, move_entry
+from services.ledger.domain.errors import EntryNotFound, MoveRefused, RoleRefused, VersionStale
+from services.ledger.domain.facts import check_facts
+from services.ledger.use_cases.book import Answer, Book
+from services.ledger.use_cases.keeping import Actor, keep_move
+from services.ledger.use_cases.opening import answer_of
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOrder:
+    entry_id: UUID
+    move: str
+    facts: Mapping[str, object]
+    expected_version: int
+
+
+def move_by_order(book: Book, city: City, order: MoveOrder, by: Actor, now: datetime) -> Answer:
+    """Raises EntryNotFound, VersionStale, MoveRefused, RoleRefused, InvalidRequest."""
+    entry = book.lock_entry(order.entry_id)
+    if entry is None:
+        raise EntryNotFound
+    if entry.version != order.expected_version:
+        raise VersionStale(order.expected_version, entry.version)
+    definition = city.definition_of(entry)
+    moves = definition.stages[entry.stage].moves
+    move = moves.get(order.move)
+    if move is None or not move.roles:
+        raise MoveRefused(order.move, entry.stage, [name for name, each in moves.items() if each.roles])
+    if move.roles.isdisjoint(by.roles):
+        raise RoleRefused(move.roles)
+    facts = check_facts(move.facts, order.facts, now)
+    moved = move_entry(entry, definition, order.move, facts, now, now)
+    keep_move(book, city, entry, moved, order.move, facts, by, now)
+    return answer_of(moved)
+
+
+def move_by_occurrence(
+    book: Book, city: City, entry_id: UUID, occurrence: Occurrence, by: Actor, *, since: datetime, now: datetime
+) -> Entry | None:
+    """The entry after the move that the occurrence makes at its stage; None where it makes none."""
+    entry = book.lock_entry(entry_id)
+    if entry is None:
+        return None
+    definition = city.definition_of(entry)
+    move = definition.stages[entry.stage].move_upon(occurrence)
+    if move is None:
+        return None
+    moved = move_entry(entry, definition, move, {}, since, now)
+    keep_move(book, city, entry, moved, move, {}, by, now)
+    return moved

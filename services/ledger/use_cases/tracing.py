@@ -1,0 +1,101 @@
+"""Take a trace's answer: who met a case is opened in the ledger of the closest meeting, and every meeting is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from chassis.ids import uuid7
+from services.ledger.domain.city import City
+from services.ledger.domain.contacts import OPENS, Meeting, TracePart, by_contact, deciding
+from services.ledger.domain.entries import Cause, Entry, open_entry
+from services.ledger.domain.records import Record
+from services.ledger.use_cases.book import Book
+from services.ledger.use_cases.keeping import Actor, keep_openings
+
+log = structlog.get_logger("tracing")
+
+
+def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datetime) -> list[Entry]:
+    """The entries that were opened. A trace that was not asked for here opens nothing."""
+    case_id = book.take_part(part, now)
+    case = book.entry(case_id) if case_id else None
+    if case is None:
+        log.info("a trace that the ledger did not ask for is passed over", trace=str(part.trace_id))
+        return []
+    met = by_contact(part.meetings, case.person_ref)
+    held = book.open_entries_of(met.keys())
+    opened: list[Entry] = []
+    if not city.definition_of(case).stages[case.stage].is_void:
+        areas = book.areas_of(met.keys())
+        proposed = [
+            entry
+            for person, meetings in met.items()
+            if (entry := _opening(city, case, person, meetings, areas, held, part, now)) is not None
+        ]
+        opened = keep_openings(book, city, proposed, by, now)
+        if len(opened) < len(proposed):
+            held = book.open_entries_of(met.keys())
+    entries = _entry_by_person(city, opened, held)
+    meetings = [meeting for each in met.values() for meeting in each]
+    book.add_meetings(part, case.entry_id, meetings, entries, now)
+    book.write_down([_meeting_record(case, meeting, entries, part, by, now) for meeting in meetings])
+    return opened
+
+
+def _opening(
+    city: City,
+    case: Entry,
+    person: UUID,
+    meetings: Sequence[Meeting],
+    areas: Mapping[UUID, str],
+    held: Mapping[UUID, Sequence[Entry]],
+    part: TracePart,
+    now: datetime,
+) -> Entry | None:
+    """The contact's entry, unless the person stands in that ledger or a stronger one already."""
+    meeting = deciding(meetings)
+    occurrence = OPENS.get(meeting.grade)
+    definition = city.ledgers.opened_by(occurrence, now) if occurrence else None
+    if definition is None or occurrence is None:
+        return None
+    if any(city.strength(entry) >= definition.strength for entry in held.get(person, ())):
+        return None
+    area = city.areas.nearest(areas.get(person) or meeting.area)
+    return open_entry(
+        definition,
+        entry_id=uuid7(now),
+        person_ref=person,
+        area=area,
+        owner=city.owner(definition, area),
+        facts={"met_at": meeting.met_at.isoformat()},
+        opened_at=now,
+        now=now,
+        stage=definition.opens_on[occurrence],
+        cause=Cause(case.entry_id, part.event_id),
+    )
+
+
+def _entry_by_person(city: City, opened: Sequence[Entry], held: Mapping[UUID, Sequence[Entry]]) -> dict[UUID, UUID]:
+    """The entry that a meeting belongs to: the one just opened, else the strongest that the person has."""
+    strongest = {person: max(entries, key=city.strength).entry_id for person, entries in held.items() if entries}
+    return strongest | {entry.person_ref: entry.entry_id for entry in opened}
+
+
+def _meeting_record(
+    case: Entry, meeting: Meeting, entries: Mapping[UUID, UUID], part: TracePart, by: Actor, now: datetime
+) -> Record:
+    told = {
+        "case_entry": case.entry_id,
+        "trace_id": part.trace_id,
+        "tracing_rule": part.tracing_rule,
+        "grade": meeting.grade,
+        "checkpoint_id": meeting.checkpoint_id,
+        "met_at": meeting.met_at,
+        "apart_s": meeting.apart_s,
+        "scans": [meeting.case_scan_id, meeting.contact_scan_id],
+    }
+    return Record("meeting_found", now, by.name, told, entries.get(meeting.person_ref), meeting.person_ref)
