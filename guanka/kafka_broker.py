@@ -226,6 +226,8 @@ class Cluster:
             "transaction.state.log.num.partitions": 4,
             "share.coordinator.state.topic.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
+            "broker.session.timeout.ms": 4000,  # a killed broker is let in again when its old session is over
+            "broker.heartbeat.interval.ms": 500,
             "log.cleaner.dedupe.buffer.size": 8 << 20,  # 128 MB of heap by default
             "num.network.threads": 2,
             "num.io.threads": 4,
