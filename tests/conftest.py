@@ -11,6 +11,9 @@ import pytest
 
 from chassis.database import Database, migrate
 from guanka.postgres import EmbeddedPostgres
+from tests.kafka_fixture import kafka_bootstrap, kafka_cluster
+
+__all__ = ["kafka_bootstrap", "kafka_cluster"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count(1)
