@@ -20,6 +20,14 @@ log = structlog.get_logger("problems")
 
 MEDIA_TYPE = "application/problem+json"
 
+HTTP_ERRORS = {
+    400: ("bad_request", "The body could not be read."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take the method."),
+    413: ("content_too_large", "The body is larger than the service accepts."),
+}
+"""Code and detail of what the framework refuses; the standard library's phrase of a status is not stable enough."""
+
 
 class Problem(Exception):
     """An error for the caller; `errors` names fields: [{"field": "scans.0.scan_id", "message": "…"}]."""
@@ -113,14 +121,8 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
-    code = re.sub(r"\W+", "_", phrase).lower()
-    details = {
-        413: "The body is larger than the service accepts.",
-        404: "There is nothing at this address.",
-        405: "This address does not take the method.",
-        400: "The body could not be read.",
-    }
-    return Problem(error.status_code, code, details.get(error.status_code, phrase), headers=error.headers).response()
+    code, detail = HTTP_ERRORS.get(error.status_code, (re.sub(r"\W+", "_", phrase).lower(), phrase))
+    return Problem(error.status_code, code, detail, headers=error.headers).response()
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
