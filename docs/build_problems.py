@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.problems import code_of, first_line
+from chassis.problems import HTTP_ERRORS, code_of, first_line
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "problems.md"
@@ -33,14 +32,11 @@ class Entry:
 
 
 CHASSIS = [
-    Entry(400, "bad_request", "The body could not be read."),
+    *(Entry(status, code, detail) for status, (code, detail) in HTTP_ERRORS.items()),
     Entry(401, "token_expired", "The token has expired; ask its issuer for a new one."),
     Entry(401, "unauthenticated", "There is no bearer token, or it is not one that this service trusts."),
     Entry(403, "area_refused", "Your token does not reach the area."),
     Entry(403, "role_missing", "Your token carries none of the roles that this needs; the detail names them."),
-    Entry(404, "not_found", "There is nothing at this address."),
-    Entry(405, "method_not_allowed", "This address does not take the method."),
-    Entry(413, "content_too_large", "The body is larger than the service accepts."),
     Entry(422, "invalid_request", "Fields are not valid; `errors` names each with what is allowed."),
     Entry(500, "unexpected_error", "Something went wrong here; nothing was recorded. Try again."),
     Entry(503, "store_unavailable", "The store cannot be reached now; nothing was recorded. Try again."),
@@ -67,7 +63,9 @@ def domain_errors(service: str) -> list[type[Exception]]:
 
 def statuses(service: str) -> dict[type[Exception], int]:
     """The service's one table from domain errors to status codes."""
-    table: dict[type[Exception], int] = importlib.import_module(f"services.{service}.api").PROBLEMS
+    is_apart = (ROOT / "services" / service / "api" / "problems.py").exists()
+    module = importlib.import_module(f"services.{service}.api" + (".problems" if is_apart else ""))
+    table: dict[type[Exception], int] = module.PROBLEMS
     return table
 
 
