@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp
 
 from chassis.auth import TokenReader
 from chassis.problems import install_problems
@@ -80,7 +81,7 @@ def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
         return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
 
 
-def server(app: FastAPI, *, host: str, port: int) -> uvicorn.Server:
+def server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
     """The server for an application; a request under way at SIGTERM is answered before it ends."""
     return uvicorn.Server(
         uvicorn.Config(
@@ -100,7 +101,7 @@ def server(app: FastAPI, *, host: str, port: int) -> uvicorn.Server:
     )
 
 
-def serve(app: FastAPI, settings: ServiceSettings) -> int:
+def serve(app: ASGIApp, settings: ServiceSettings) -> int:
     """Serve until SIGTERM or SIGINT; the exit status of the process."""
     running = server(app, host=settings.http_host, port=settings.http_port)
     running.run()
