@@ -1,0 +1,1 @@
+"""What checkpoints means: scans, passes, policies, admission and tracing; no I/O, no framework, no clock."""

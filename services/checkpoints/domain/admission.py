@@ -1,0 +1,58 @@
+"""The decision at the gate: pure, by the policy of the checkpoint's kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.checkpoints.domain.policy import KindPolicy, Outcome
+from services.checkpoints.domain.scans import STRICTNESS, Colour, Decision, Refusal, Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the board says of an entry: its colour, at which revision of its list, and whether that can be relied on."""
+
+    colour: Colour
+    revision: int
+    is_stale: bool = False
+    is_void: bool = False
+
+
+NOBODY = Standing(Colour.UNKNOWN, 0)
+"""Where there is no entry to look up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """`refusal` is None where the colour alone decided."""
+
+    decision: Decision
+    colour: Colour
+    refusal: Refusal | None
+
+
+def decide(policy: KindPolicy, *, fault: Refusal | None, standing: Standing, has_fever: bool) -> Admission:
+    """The strictest of all that is so; of equally strict outcomes the pass's fault is told before the fever,
+    the fever before a stale board, and the colour last.
+
+    A pass with a fault names nobody, so its holder's colour is unknown and does not count.
+    """
+    outcomes: list[Outcome] = []
+    if fault is not None:
+        outcomes.append(fault)
+    if standing.is_void:
+        outcomes.append(Refusal.PASS_VOID)
+    if has_fever:
+        outcomes.append(Refusal.FEVER)
+    if standing.is_stale:
+        outcomes.append(Refusal.BOARD_STALE)
+    if fault is None:
+        outcomes.append(standing.colour)
+    outcome = policy.strictest(outcomes)
+    return Admission(policy.decisions[outcome], standing.colour, outcome if isinstance(outcome, Refusal) else None)
+
+
+def worst(rulings: Iterable[Ruling]) -> Ruling:
+    """The strictest ruling, the first of equals: what a vehicle is told."""
+    return max(rulings, key=lambda ruling: STRICTNESS[ruling.decision])

@@ -1,0 +1,71 @@
+"""What can go wrong here; the first line of each is what the caller reads."""
+
+from __future__ import annotations
+
+
+class CheckpointNotFound(Exception):
+    """No checkpoint has this id; register it first."""
+
+
+class CheckpointRegisteredOtherwise(Exception):
+    """A checkpoint with this id is registered with other content."""
+
+
+class CheckpointRefused(Exception):
+    """Your token is not bound to this checkpoint."""
+
+
+class VenueNotFound(Exception):
+    """No venue has this code."""
+
+
+class ScanIdReused(Exception):
+    """This scan_id was recorded with other content; a new scan needs a new scan_id."""
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be reached now; nothing is known to be recorded. Send the same scan again."""
+
+
+class Overloaded(Exception):
+    """More scans are waiting than can be recorded in time; send the same scan again."""
+
+
+class AreaUnknown(Exception):
+    """The area tree has no such node."""
+
+
+class DocumentMalformed(Exception):
+    """The document's type, country or number is not well formed."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class PolicyIncomplete(Exception):
+    """The policy leaves an outcome without a decision or without words."""
+
+
+class TracingRuleIncomplete(Exception):
+    """The tracing rule leaves a kind of checkpoint without an answer."""
+
+
+class TraceNotFound(Exception):
+    """No trace has this id."""
+
+
+class TraceNotHeld(Exception):
+    """This trace waits for nobody."""
+
+
+class SecondPersonNeeded(Exception):
+    """Whoever asked for a trace cannot approve it."""
+
+
+class CursorMalformed(Exception):
+    """The cursor is not one that this service gave out."""
+
+
+class TraceAskedOtherwise(Exception):
+    """A trace with this id was asked for with other content."""

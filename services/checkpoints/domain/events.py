@@ -1,0 +1,53 @@
+"""What checkpoints tells the others, apart from ScanRecorded, which the append statement writes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.checkpoints.domain.facts import ScanFact, TraceFact
+from services.checkpoints.domain.scans import Checkpoint
+from services.checkpoints.domain.tracing import Meeting
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRegistered:
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ScanCompleted:
+    """A recorded scan was given its person."""
+
+    scan: ScanFact
+
+
+@dataclass(frozen=True, slots=True)
+class PersonStopped:
+    scan: ScanFact
+
+
+@dataclass(frozen=True, slots=True)
+class FeverFlagged:
+    scan: ScanFact
+
+
+@dataclass(frozen=True, slots=True)
+class ContactsTraced:
+    """One part of a trace's answer; `trace` as it stands after it."""
+
+    trace: TraceFact
+    contacts: Sequence[Meeting]
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeld:
+    """More contacts than may be told without a second person."""
+
+    trace: TraceFact
+    contacts: int
+    contacts_max: int
+
+
+DomainEvent = CheckpointRegistered | ScanCompleted | PersonStopped | FeverFlagged | ContactsTraced | TraceHeld

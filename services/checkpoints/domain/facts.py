@@ -1,0 +1,71 @@
+"""What the worker learns and tells: a scan as recorded, a trace as asked for, a trace as it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.checkpoints.domain.scans import FEVER_C
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFact:
+    """A recorded scan; texts are empty where nothing was told. `revision` 2 repeats it with the person."""
+
+    scan_id: UUID
+    checkpoint_id: UUID
+    kind: str
+    area: str
+    scanned_at: datetime
+    recorded_at: datetime
+    decision: str
+    colour: str
+    refusal: str
+    policy_version: str
+    board_revision: int
+    direction: str
+    temperature_c: float | None
+    list: int | None
+    idx: int | None
+    person_ref: UUID | None
+    vehicle_ref: UUID | None
+    offline_decision: str
+    is_self_reported: bool
+    revision: int
+
+    def is_stop_of_someone(self) -> bool:
+        """A gate stopped a person who is known; what a citizen's own phone says stops nobody."""
+        return self.decision == "stop" and self.person_ref is not None and not self.is_self_reported
+
+    def is_new_fever(self) -> bool:
+        return self.revision == 1 and self.temperature_c is not None and self.temperature_c >= FEVER_C
+
+
+@dataclass(frozen=True, slots=True)
+class TraceOrder:
+    """Who was near this person between two moments? `requested_by` is set where an official asked, not the ledger."""
+
+    trace_id: UUID
+    entry_id: str
+    person_ref: UUID
+    from_at: datetime
+    to_at: datetime
+    requested_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFact:
+    """A trace as stored; `revision` is that of its last event, `parts` those told so far."""
+
+    trace_id: UUID
+    entry_id: str
+    person_ref: UUID
+    from_at: datetime
+    to_at: datetime
+    status: str
+    tracing_rule: str
+    parts: int
+    revision: int
+    requested_by: str | None = None
+    approved_by: str | None = None

@@ -1,0 +1,133 @@
+"""A scan: what a gate saw, what was decided, and what is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+KINDS = ("metro", "bus", "road", "compound", "building", "mall", "hospital", "school", "workplace", "port")
+FEVER_C = 37.3
+
+
+class Colour(StrEnum):
+    """What the board says of a person; unknown where nobody could be looked up."""
+
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+    LAPSED = "lapsed"
+    UNKNOWN = "unknown"
+
+
+class Decision(StrEnum):
+    """What the gate is to do, from the mildest to the strictest."""
+
+    PASS = "pass"  # noqa: S105 (a word of the contract)
+    CHECK = "check"
+    STOP = "stop"
+
+
+STRICTNESS = {Decision.PASS: 0, Decision.CHECK: 1, Decision.STOP: 2}
+
+
+class Refusal(StrEnum):
+    """Why something other than the colour kept the gate from opening."""
+
+    FEVER = "fever"
+    NO_MASK = "no_mask"
+    PASS_EXPIRED = "pass_expired"  # noqa: S105
+    PASS_NOT_YET_VALID = "pass_not_yet_valid"  # noqa: S105
+    PASS_FORGED = "pass_forged"  # noqa: S105
+    PASS_VOID = "pass_void"  # noqa: S105
+    WRONG_HOLDER = "wrong_holder"
+    WRONG_PLACE = "wrong_place"
+    CHECKPOINT_REVOKED = "checkpoint_revoked"
+    UNKNOWN_PERSON = "unknown_person"
+    BOARD_STALE = "board_stale"
+    TEST_MISSING = "test_missing"
+    TEST_OLD = "test_old"
+    PASS_REUSED = "pass_reused"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A registered place where scans are taken; `area` is a node of the area tree."""
+
+    checkpoint_id: UUID
+    kind: str
+    name: str
+    venue: str
+    area: str
+    venue_code: str
+    revision: int = 1
+
+    @property
+    def district(self) -> str:
+        return self.area[:6] if len(self.area) >= 6 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A person's place on the board: an index in a status list."""
+
+    list: int
+    idx: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineDecision:
+    """What a gate without a network had decided, and from what."""
+
+    decision: str
+    refusal: str | None
+    policy_version: str
+    list_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One person, or one vehicle, at a checkpoint, as the gate sent it.
+
+    `person_ref` is the one of the document that was shown, `vehicle_ref` the plate's; `digest` is SHA-256 over the
+    content, by which a repeat is told from another scan under the same id.
+    """
+
+    scan_id: UUID
+    checkpoint_id: UUID
+    scanned_at: datetime
+    digest: bytes
+    token: str | None = None
+    person_ref: UUID | None = None
+    vehicle_ref: UUID | None = None
+    direction: str | None = None
+    temperature_c: float | None = None
+    offline: OfflineDecision | None = None
+    people: tuple[Attempt, ...] = ()
+    is_self_reported: bool = False
+
+    def has_fever(self) -> bool:
+        return self.temperature_c is not None and self.temperature_c >= FEVER_C
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The answer to a scan, as it is given now and whenever the same scan comes again."""
+
+    decision: Decision
+    colour: Colour
+    refusal: Refusal | None
+    policy_version: str
+    board_revision: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """An attempt with its ruling: what is recorded, once, and told as ScanRecorded."""
+
+    attempt: Attempt
+    checkpoint: Checkpoint
+    entry: Entry | None
+    ruling: Ruling
