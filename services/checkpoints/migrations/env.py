@@ -1,0 +1,7 @@
+"""Alembic's entry: the chassis runs the migrations."""
+
+from alembic import context
+
+from chassis.database import run_migrations
+
+run_migrations(context.config)

@@ -1,0 +1,98 @@
+"""The days of the table `scan`: made ahead, and destroyed when their time is over.
+
+A partition is a UTC day of the time inside `scan_id` (UUIDv7). There is no default partition: a scan that belongs to
+no day is refused before it gets here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+
+import psycopg
+import structlog
+
+from chassis.ids import uuid7_floor
+
+log = structlog.get_logger("partitions")
+
+DAYS_BEHIND, DAYS_AHEAD = 8, 2
+_PREFIX = "scan_day_"
+
+
+def days_needed(now: datetime) -> list[date]:
+    """Scans may be seven days old and five minutes young; one more day at each end, and one to spare ahead."""
+    today = now.astimezone(UTC).date()
+    return [today + timedelta(days=offset) for offset in range(-DAYS_BEHIND, DAYS_AHEAD + 1)]
+
+
+def partition_statements(day: date) -> Iterator[str]:
+    """Made apart and then attached: attaching does not stop those who insert into other days."""
+    name = f"{_PREFIX}{day:%Y%m%d}"
+    start = datetime.combine(day, time(), UTC)
+    yield f"CREATE TABLE {name} (LIKE scan INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)"
+    yield (
+        f"ALTER TABLE scan ATTACH PARTITION {name} "
+        f"FOR VALUES FROM ('{uuid7_floor(start)}') TO ('{uuid7_floor(start + timedelta(days=1))}')"
+    )
+
+
+def make_partitions(database_url: str, now: datetime) -> int:
+    """Make the days that are missing; how many."""
+    made = 0
+    with psycopg.connect(database_url, connect_timeout=5) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('scan partitions'))")
+        there = {day for day, _ in _days(connection)}
+        for day in days_needed(now):
+            if day not in there:
+                for statement in partition_statements(day):
+                    connection.execute(statement.encode())
+                made += 1
+    return made
+
+
+def drop_partitions(database_url: str, now: datetime, *, history_days: int) -> list[date]:
+    """Destroy the days that ended more than `history_days` ago; which.
+
+    Detached concurrently: a plain DETACH behind a long reader stalls every insert.
+    """
+    oldest_kept = now.astimezone(UTC).date() - timedelta(days=history_days + 1)
+    dropped = []
+    with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as connection:
+        if not _one(connection, "SELECT pg_try_advisory_lock(hashtext('scan retention'))"):
+            return []
+        for day, is_detach_pending in _days(connection):
+            if day < oldest_kept:
+                how = "FINALIZE" if is_detach_pending else "CONCURRENTLY"
+                connection.execute(f"ALTER TABLE scan DETACH PARTITION {_PREFIX}{day:%Y%m%d} {how}".encode())
+        for day in _detached_days(connection):
+            connection.execute(f"DROP TABLE {_PREFIX}{day:%Y%m%d}".encode())
+            log.info("a day of scans was destroyed", day=day.isoformat())
+            dropped.append(day)
+    return dropped
+
+
+def _days(connection: psycopg.Connection) -> list[tuple[date, bool]]:
+    rows = connection.execute(
+        "SELECT c.relname, i.inhdetachpending FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = 'scan'::regclass ORDER BY c.relname"
+    ).fetchall()
+    return [(_day_of(name), bool(pending)) for name, pending in rows]
+
+
+def _detached_days(connection: psycopg.Connection) -> list[date]:
+    """Days that were detached, now or by a run that was cut off before it dropped them."""
+    rows = connection.execute(
+        "SELECT relname FROM pg_class WHERE relname ~ '^scan_day_[0-9]{8}$' AND relkind = 'r' AND NOT relispartition "
+        "ORDER BY relname"
+    ).fetchall()
+    return [_day_of(name) for (name,) in rows]
+
+
+def _day_of(name: str) -> date:
+    return datetime.strptime(name.removeprefix(_PREFIX), "%Y%m%d").replace(tzinfo=UTC).date()
+
+
+def _one(connection: psycopg.Connection, statement: str) -> object:
+    row = connection.execute(statement.encode()).fetchone()
+    return row[0] if row else None

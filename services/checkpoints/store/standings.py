@@ -1,0 +1,77 @@
+"""The board's snapshot, who holds which entry, the keys last known, and the policies ever used."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import JSONB
+
+_ROWS_A_STATEMENT = 50_000
+_PUT_HOLDERS = """
+INSERT INTO holder (list, idx, person_ref)
+SELECT DISTINCT ON (number, idx) number, idx, person_ref
+FROM unnest(CAST(:numbers AS integer[]), CAST(:idx AS integer[]), CAST(:persons AS uuid[]))
+     WITH ORDINALITY AS g (number, idx, person_ref, place)
+ORDER BY number, idx, place DESC
+ON CONFLICT (list, idx) DO UPDATE SET person_ref = excluded.person_ref
+WHERE holder.person_ref <> excluded.person_ref
+"""
+
+
+def read_lists(tx: Connection) -> list[tuple[int, int, bytes]]:
+    """(list, revision, two bits a person) of the snapshot."""
+    rows = tx.execute(sa.text("SELECT list, revision, packed FROM standing_list ORDER BY list"))
+    return [(row.list, row.revision, zlib.decompress(row.packed)) for row in rows]
+
+
+def put_list(tx: Connection, number: int, revision: int, packed: bytes, now: datetime) -> None:
+    """Keep a list, unless a newer one is kept."""
+    tx.execute(
+        sa.text(
+            "INSERT INTO standing_list VALUES (:list, :revision, :packed, :now) ON CONFLICT (list) DO UPDATE "
+            "SET revision = excluded.revision, packed = excluded.packed, taken_at = excluded.taken_at "
+            "WHERE standing_list.revision <= excluded.revision"
+        ),
+        {"list": number, "revision": revision, "packed": zlib.compress(packed, 1), "now": now},
+    )
+
+
+def put_holders(tx: Connection, number: int, idx: Sequence[int], person_refs: bytes) -> None:
+    """Who holds which entry: `person_refs` has 16 bytes an entry; of an entry told twice the last holds."""
+    for start in range(0, len(idx), _ROWS_A_STATEMENT):
+        part = list(idx[start : start + _ROWS_A_STATEMENT])
+        persons = [UUID(bytes=person_refs[n * 16 : n * 16 + 16]) for n in range(start, start + len(part))]
+        tx.execute(sa.text(_PUT_HOLDERS), {"numbers": [number] * len(part), "idx": part, "persons": persons})
+
+
+def read_jwks(tx: Connection) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = tx.execute(sa.text("SELECT jwks FROM known_jwks")).scalar_one_or_none()
+    return found
+
+
+def put_jwks(tx: Connection, jwks: Mapping[str, Any], now: datetime) -> None:
+    statement = sa.text(
+        "INSERT INTO known_jwks (jwks, read_at) VALUES (:jwks, :now) ON CONFLICT (only_row) "
+        "DO UPDATE SET jwks = excluded.jwks, read_at = excluded.read_at WHERE known_jwks.jwks <> excluded.jwks"
+    ).bindparams(sa.bindparam("jwks", type_=JSONB))
+    tx.execute(statement, {"jwks": dict(jwks), "now": now})
+
+
+def shelve_policy(tx: Connection, version: str, document: Mapping[str, Any]) -> bool:
+    """Keep the policy under its version; False when that version said something else before."""
+    statement = sa.text(
+        "INSERT INTO policy (version, document) VALUES (:version, :document) ON CONFLICT DO NOTHING"
+    ).bindparams(sa.bindparam("document", type_=JSONB))
+    tx.execute(statement, {"version": version, "document": dict(document)})
+    kept = tx.execute(sa.text("SELECT document FROM policy WHERE version = :version"), {"version": version})
+    return bool(kept.scalar_one() == document)
+
+
+def read_policies(tx: Connection) -> Iterable[dict[str, Any]]:
+    return list(tx.execute(sa.text("SELECT document FROM policy ORDER BY first_used_at")).scalars())

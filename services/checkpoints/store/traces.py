@@ -1,0 +1,273 @@
+"""Traces: what was asked, whom they found, and the windows that late scans may still fall into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from chassis.ids import uuid7_floor
+from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
+from services.checkpoints.domain.tracing import CaseScan, Grade, Meeting, Watch
+from services.checkpoints.store.history import ID_APART_MAX
+
+_TRACE = (
+    "trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, parts, revision, requested_by, approved_by"
+)
+_FIND = f"SELECT {_TRACE} FROM trace WHERE trace_id = :id FOR UPDATE"  # noqa: S608 (our own names)
+_ADD = f"""
+INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, requested_by)
+VALUES (:trace_id, :entry_id, :person_ref, :from_at, :to_at, 'answered', :tracing_rule, :requested_by)
+ON CONFLICT DO NOTHING RETURNING {_TRACE}
+"""  # noqa: S608 (our own names)
+_FOUND = """
+SELECT s.person_ref, w.grade, s.checkpoint_id, c.kind, c.area, s.scanned_at AS met_at,
+       abs(extract(epoch FROM s.scanned_at - w.case_at))::float8 AS apart_s,
+       w.case_scan_id, s.scan_id AS contact_scan_id
+FROM unnest(CAST(:case_scan_ids AS uuid[]), CAST(:case_ats AS timestamptz[]), CAST(:places AS uuid[]),
+            CAST(:grades AS integer[]), CAST(:from_ats AS timestamptz[]), CAST(:to_ats AS timestamptz[]),
+            CAST(:from_ids AS uuid[]), CAST(:to_ids AS uuid[]))
+     AS w (case_scan_id, case_at, place, grade, from_at, to_at, from_id, to_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM scan WHERE scan.{place} = w.place AND scan.scanned_at BETWEEN w.from_at AND w.to_at
+    AND scan.scan_id >= w.from_id AND scan.scan_id < w.to_id
+    AND scan.person_ref IS NOT NULL AND scan.person_ref <> :person_ref AND NOT scan.is_self_reported
+) AS s
+JOIN checkpoint AS c USING (checkpoint_id)
+"""
+
+
+def lock(tx: Connection) -> None:
+    """One trace is made or extended at a time: so a scan that one does not see yet, the other sees already."""
+    tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('trace'))"))
+
+
+def find(tx: Connection, trace_id: UUID) -> TraceFact | None:
+    row = tx.execute(sa.text(_FIND), {"id": trace_id})
+    found = row.mappings().one_or_none()
+    return None if found is None else TraceFact(**found)
+
+
+def add(tx: Connection, order: TraceOrder, tracing_rule: str) -> TraceFact | None:
+    """The new trace; None when one with this id is there."""
+    row = tx.execute(
+        sa.text(_ADD),
+        {
+            "trace_id": order.trace_id,
+            "entry_id": order.entry_id,
+            "person_ref": order.person_ref,
+            "from_at": order.from_at,
+            "to_at": order.to_at,
+            "tracing_rule": tracing_rule,
+            "requested_by": order.requested_by,
+        },
+    )
+    found = row.mappings().one_or_none()
+    return None if found is None else TraceFact(**found)
+
+
+def save(tx: Connection, trace: TraceFact) -> None:
+    tx.execute(
+        sa.text(
+            "UPDATE trace SET status = :status, parts = :parts, revision = :revision, approved_by = :approved_by, "
+            "approved_at = CASE WHEN approved_by IS NULL AND CAST(:approved_by AS text) IS NOT NULL THEN now() "
+            "ELSE approved_at END WHERE trace_id = :trace_id"
+        ),
+        {
+            "status": trace.status,
+            "parts": trace.parts,
+            "revision": trace.revision,
+            "approved_by": trace.approved_by,
+            "trace_id": trace.trace_id,
+        },
+    )
+
+
+def case_scans(tx: Connection, person_ref: UUID, from_at: datetime, to_at: datetime) -> list[CaseScan]:
+    rows = tx.execute(
+        sa.text(
+            "SELECT s.scan_id, s.checkpoint_id, c.kind, s.vehicle_ref, s.scanned_at "
+            "FROM scan AS s JOIN checkpoint AS c USING (checkpoint_id) "
+            "WHERE s.person_ref = :person_ref AND s.scanned_at BETWEEN :from_at AND :to_at "
+            "AND s.scan_id >= :from_id AND s.scan_id < :to_id AND NOT s.is_self_reported ORDER BY s.scanned_at"
+        ),
+        {
+            "person_ref": person_ref,
+            "from_at": from_at,
+            "to_at": to_at,
+            "from_id": uuid7_floor(from_at - ID_APART_MAX),
+            "to_id": uuid7_floor(to_at + ID_APART_MAX),
+        },
+    )
+    return [CaseScan(*row) for row in rows]
+
+
+def find_meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch]) -> list[Meeting]:
+    """Everyone who was scanned inside the watches, with how and when; the days that cannot matter are not read."""
+    tx.execute(sa.text("SET LOCAL enable_seqscan = off"))
+    at_places = [watch for watch in watches if watch.checkpoint_id is not None]
+    in_vehicles = [watch for watch in watches if watch.vehicle_ref is not None]
+    return _meetings(tx, person_ref, at_places, "checkpoint_id") + _meetings(tx, person_ref, in_vehicles, "vehicle_ref")
+
+
+def _meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch], place: str) -> list[Meeting]:
+    if not watches:
+        return []
+    rows = tx.execute(
+        sa.text(_FOUND.format(place=place)),
+        {
+            "person_ref": person_ref,
+            "case_scan_ids": [watch.case_scan_id for watch in watches],
+            "case_ats": [watch.case_at for watch in watches],
+            "places": [getattr(watch, place) for watch in watches],
+            "grades": [int(watch.grade) for watch in watches],
+            "from_ats": [watch.from_at for watch in watches],
+            "to_ats": [watch.to_at for watch in watches],
+            "from_ids": [uuid7_floor(watch.from_at - ID_APART_MAX) for watch in watches],
+            "to_ids": [uuid7_floor(watch.to_at + ID_APART_MAX) for watch in watches],
+        },
+    )
+    return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
+
+
+def add_watches(tx: Connection, trace_id: UUID, watches: Sequence[Watch]) -> None:
+    if watches:
+        tx.execute(
+            sa.text(
+                "INSERT INTO trace_window VALUES (:trace_id, :case_scan_id, :case_at, :checkpoint_id, :vehicle_ref, "
+                ":grade, :from_at, :to_at) ON CONFLICT DO NOTHING"
+            ),
+            [
+                {
+                    "trace_id": trace_id,
+                    "case_scan_id": watch.case_scan_id,
+                    "case_at": watch.case_at,
+                    "checkpoint_id": watch.checkpoint_id,
+                    "vehicle_ref": watch.vehicle_ref,
+                    "grade": int(watch.grade),
+                    "from_at": watch.from_at,
+                    "to_at": watch.to_at,
+                }
+                for watch in watches
+            ],
+        )
+
+
+def known_grades(tx: Connection, trace_id: UUID) -> dict[UUID, Grade]:
+    rows = tx.execute(sa.text("SELECT person_ref, grade FROM trace_contact WHERE trace_id = :id"), {"id": trace_id})
+    return {row.person_ref: Grade(row.grade) for row in rows}
+
+
+def put_contacts(tx: Connection, trace_id: UUID, meetings: Sequence[Meeting]) -> None:
+    """Keep new and upgraded contacts, as not told yet."""
+    if meetings:
+        tx.execute(
+            sa.text(
+                "INSERT INTO trace_contact VALUES (:trace_id, :person_ref, :grade, :checkpoint_id, :kind, :area, "
+                ":met_at, :apart_s, :case_scan_id, :contact_scan_id, NULL) ON CONFLICT (trace_id, person_ref) "
+                "DO UPDATE SET grade = excluded.grade, checkpoint_id = excluded.checkpoint_id, kind = excluded.kind, "
+                "area = excluded.area, met_at = excluded.met_at, apart_s = excluded.apart_s, "
+                "case_scan_id = excluded.case_scan_id, contact_scan_id = excluded.contact_scan_id, part = NULL"
+            ),
+            [
+                {
+                    "trace_id": trace_id,
+                    "person_ref": meeting.person_ref,
+                    "grade": int(meeting.grade),
+                    "checkpoint_id": meeting.checkpoint_id,
+                    "kind": meeting.kind,
+                    "area": meeting.area,
+                    "met_at": meeting.met_at,
+                    "apart_s": meeting.apart_s,
+                    "case_scan_id": meeting.case_scan_id,
+                    "contact_scan_id": meeting.contact_scan_id,
+                }
+                for meeting in meetings
+            ],
+        )
+
+
+def untold_contacts(tx: Connection, trace_id: UUID) -> list[Meeting]:
+    rows = tx.execute(
+        sa.text(
+            "SELECT person_ref, grade, checkpoint_id, kind, area, met_at, apart_s, case_scan_id, contact_scan_id "
+            "FROM trace_contact WHERE trace_id = :id AND part IS NULL ORDER BY person_ref"
+        ),
+        {"id": trace_id},
+    )
+    return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
+
+
+def mark_told(tx: Connection, trace_id: UUID, person_refs: Sequence[UUID], part: int) -> None:
+    tx.execute(
+        sa.text("UPDATE trace_contact SET part = :part WHERE trace_id = :id AND person_ref = ANY(:persons)"),
+        {"part": part, "id": trace_id, "persons": list(person_refs)},
+    )
+
+
+def count_contacts(tx: Connection, trace_id: UUID) -> dict[str, int]:
+    """By grade: `close` and `general`."""
+    rows = tx.execute(
+        sa.text("SELECT grade, count(*) AS contacts FROM trace_contact WHERE trace_id = :id GROUP BY grade"),
+        {"id": trace_id},
+    )
+    counts = {grade.name.lower(): 0 for grade in Grade}
+    return counts | {Grade(row.grade).name.lower(): row.contacts for row in rows}
+
+
+# -- late scans ------------------------------------------------------------------------------------------------------
+
+_WATCHED = """
+SELECT s.place, w.trace_id, w.case_scan_id, w.case_at, w.checkpoint_id, w.vehicle_ref, w.grade, w.from_at, w.to_at
+FROM unnest(CAST(:ats AS timestamptz[]), CAST(:checkpoints AS uuid[]), CAST(:vehicles AS uuid[]))
+     WITH ORDINALITY AS s (scanned_at, checkpoint_id, vehicle_ref, place)
+JOIN trace_window AS w ON w.{where} = s.{where} AND s.scanned_at BETWEEN w.from_at AND w.to_at
+"""
+
+
+def watches_over(tx: Connection, scans: Sequence[ScanFact]) -> list[tuple[UUID, Watch, ScanFact]]:
+    """The windows of answered traces into which the scans fall: (trace, window, scan)."""
+    parameters: Mapping[str, Any] = {
+        "ats": [scan.scanned_at for scan in scans],
+        "checkpoints": [scan.checkpoint_id for scan in scans],
+        "vehicles": [scan.vehicle_ref for scan in scans],
+    }
+    found = []
+    for where in ("checkpoint_id", "vehicle_ref"):
+        for row in tx.execute(sa.text(_WATCHED.format(where=where)), parameters):
+            watch = Watch(
+                row.case_scan_id,
+                row.case_at,
+                row.checkpoint_id,
+                row.vehicle_ref,
+                Grade(row.grade),
+                row.from_at,
+                row.to_at,
+            )
+            found.append((row.trace_id, watch, scans[row.place - 1]))
+    return found
+
+
+def of_cases(tx: Connection, scans: Sequence[ScanFact]) -> list[tuple[UUID, ScanFact]]:
+    """The traces whose case was scanned, within the time the trace covers: (trace, scan)."""
+    rows = tx.execute(
+        sa.text(
+            "SELECT t.trace_id, s.place FROM unnest(CAST(:ats AS timestamptz[]), CAST(:persons AS uuid[])) "
+            "WITH ORDINALITY AS s (scanned_at, person_ref, place) "
+            "JOIN trace AS t ON t.person_ref = s.person_ref AND s.scanned_at BETWEEN t.from_at AND t.to_at"
+        ),
+        {"ats": [scan.scanned_at for scan in scans], "persons": [scan.person_ref for scan in scans]},
+    )
+    return [(row.trace_id, scans[row.place - 1]) for row in rows]
+
+
+def forget(tx: Connection, before: datetime) -> None:
+    """Traces whose whole stretch lies before what is kept of scans."""
+    over = "SELECT trace_id FROM trace WHERE to_at < :before AND requested_at < :before"
+    for table in ("trace_contact", "trace_window", "trace"):
+        statement = f"DELETE FROM {table} WHERE trace_id IN ({over})"  # noqa: S608 (our own names)
+        tx.execute(sa.text(statement), {"before": before})
