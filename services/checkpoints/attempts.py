@@ -1,0 +1,264 @@
+"""What a gate sends, read by hand and strictly: the scan path has no time for a model, and no patience for guesses.
+
+The schema in api/scan_schemas.py documents the same; tests/contract/test_scan_contract.py holds the two together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from chassis.ids import uuid7_time
+from chassis.pseudonym import keyed_uuid
+from services.checkpoints.domain.documents import normalised
+from services.checkpoints.domain.errors import DocumentMalformed
+from services.checkpoints.domain.scans import Attempt, Decision, OfflineDecision, Refusal
+
+AGE_MAX, AHEAD_MAX = timedelta(days=7), timedelta(minutes=5)
+ID_APART_MAX = timedelta(minutes=5)
+TEMPERATURE_C_MIN, TEMPERATURE_C_MAX = 25.0, 45.0
+PASS_CHARACTERS_MAX = 4096
+PEOPLE_MAX = 60
+REVISION_MAX = 2**53
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_POLICY_VERSION = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+_SCAN = frozenset(
+    ["scan_id", "checkpoint_id", "credential", "people", "direction", "temperature_c", "scanned_at", "offline"]
+)
+_PERSON = frozenset(["scan_id", "credential"])
+_CREDENTIAL = frozenset(["pass", "document", "plate"])
+_DOCUMENT = frozenset(["type", "country", "number"])
+_OFFLINE = frozenset(["decision", "refusal", "policy_version", "list_revision"])
+_DECISIONS = frozenset(Decision)
+_REFUSALS = frozenset(Refusal)
+
+
+class FieldError(Exception):
+    """A field is not what it must be."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field, self.message = field, message
+
+
+class AttemptReader:
+    """Reads attempts; documents and plates become references here and go no further."""
+
+    def __init__(self, city_key: bytes) -> None:
+        self._city_key = city_key
+
+    def read(self, body: object, now: datetime, at: str = "") -> Attempt:
+        """The attempt in a parsed body; `at` is put before the names of fields. Raises `FieldError`."""
+        given = _members(body, _SCAN, at)
+        scanned_at = read_time(given.get("scanned_at"), at + "scanned_at", now)
+        scan_id = read_scan_id(given.get("scan_id"), at + "scan_id", scanned_at)
+        checkpoint_id = read_uuid(given.get("checkpoint_id"), at + "checkpoint_id")
+        token, person_ref, vehicle_ref = self._credential(given.get("credential"), at + "credential")
+        direction = _direction(given.get("direction"), at + "direction")
+        temperature_c = _temperature(given.get("temperature_c"), at + "temperature_c")
+        offline = _offline(given.get("offline"), at + "offline")
+        shared = (checkpoint_id, scanned_at, direction, offline)
+        people = self._people(given.get("people"), shared, vehicle_ref, at + "people")
+        if any(person.scan_id == scan_id for person in people):
+            raise FieldError(at + "people", "each record needs a scan_id of its own")
+        content = (scan_id, *shared, token, person_ref, vehicle_ref, temperature_c, [p.digest.hex() for p in people])
+        return Attempt(
+            scan_id=scan_id,
+            checkpoint_id=checkpoint_id,
+            scanned_at=scanned_at,
+            digest=_digest(content),
+            token=token,
+            person_ref=person_ref,
+            vehicle_ref=vehicle_ref,
+            direction=direction,
+            temperature_c=temperature_c,
+            offline=offline,
+            people=people,
+        )
+
+    def read_visit(
+        self, scan_id: object, token: object, scanned_at: object, checkpoint_id: UUID, now: datetime
+    ) -> Attempt:
+        """A citizen's own scan of a poster. Raises `FieldError`."""
+        at = read_time(scanned_at, "scanned_at", now)
+        identifier = read_scan_id(scan_id, "scan_id", at)
+        shown = read_pass(token, "pass")
+        return Attempt(
+            scan_id=identifier,
+            checkpoint_id=checkpoint_id,
+            scanned_at=at,
+            digest=_digest((identifier, checkpoint_id, at, shown, "self-reported")),
+            token=shown,
+            is_self_reported=True,
+        )
+
+    def _people(
+        self,
+        given: object,
+        shared: tuple[UUID, datetime, str | None, OfflineDecision | None],
+        vehicle_ref: UUID | None,
+        at: str,
+    ) -> tuple[Attempt, ...]:
+        if given is None:
+            return ()
+        if not isinstance(given, list) or not 1 <= len(given) <= PEOPLE_MAX:
+            raise FieldError(at, f"must be a list of 1 to {PEOPLE_MAX}")
+        if vehicle_ref is None:
+            raise FieldError(at, "people ride in a vehicle: credential.plate is needed")
+        people = tuple(self._person(each, shared, vehicle_ref, f"{at}.{n}.") for n, each in enumerate(given))
+        if len({person.scan_id for person in people}) < len(people):
+            raise FieldError(at, "each record needs a scan_id of its own")
+        return people
+
+    def _person(
+        self,
+        body: object,
+        shared: tuple[UUID, datetime, str | None, OfflineDecision | None],
+        vehicle_ref: UUID,
+        at: str,
+    ) -> Attempt:
+        checkpoint_id, scanned_at, direction, offline = shared
+        given = _members(body, _PERSON, at)
+        scan_id = read_scan_id(given.get("scan_id"), at + "scan_id", scanned_at)
+        token, person_ref, plate = self._credential(given.get("credential"), at + "credential")
+        if plate is not None:
+            raise FieldError(at + "credential.plate", "a person has none: the vehicle's stands above")
+        content = (scan_id, *shared, token, person_ref, vehicle_ref)
+        return Attempt(
+            scan_id=scan_id,
+            checkpoint_id=checkpoint_id,
+            scanned_at=scanned_at,
+            digest=_digest(content),
+            token=token,
+            person_ref=person_ref,
+            vehicle_ref=vehicle_ref,
+            direction=direction,
+            offline=offline,
+        )
+
+    def _credential(self, body: object, at: str) -> tuple[str | None, UUID | None, UUID | None]:
+        """(pass, person_ref of the document, vehicle_ref of the plate)."""
+        given = _members(body, _CREDENTIAL, at + ".")
+        token, document, plate = given.get("pass"), given.get("document"), given.get("plate")
+        if token is None and document is None and plate is None:
+            raise FieldError(at, "one of pass, document and plate is needed")
+        if token is not None:
+            read_pass(token, at + ".pass")
+        person_ref = None if document is None else self._person_ref(document, at + ".document")
+        vehicle_ref = None if plate is None else self._vehicle_ref(plate, at + ".plate")
+        return token, person_ref, vehicle_ref
+
+    def _person_ref(self, body: object, at: str) -> UUID:
+        given = _members(body, _DOCUMENT, at + ".")
+        try:
+            document = normalised(given.get("type"), given.get("country"), given.get("number"))
+        except DocumentMalformed as error:
+            raise FieldError(f"{at}.{error.field}", str(error)) from None
+        return keyed_uuid(self._city_key, *document.parts())
+
+    def _vehicle_ref(self, plate: object, at: str) -> UUID:
+        if not isinstance(plate, str) or len(plate) > 32:
+            raise FieldError(at, "must be a number plate of at most 32 characters")
+        plain = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", plate).upper()))
+        if not 4 <= len(plain) <= 12:
+            raise FieldError(at, "must have 4 to 12 letters and digits")
+        return keyed_uuid(self._city_key, "plate", plain)
+
+
+def read_uuid(value: object, field: str) -> UUID:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise FieldError(field, "must be a UUID")
+    return UUID(value)
+
+
+def read_time(value: object, field: str, now: datetime) -> datetime:
+    """A moment within what a gate may report: −7 days … +5 minutes."""
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise FieldError(field, "must be an RFC 3339 time with offset")
+    try:
+        at = datetime.fromisoformat(value.upper())
+        is_within = now - AGE_MAX <= at <= now + AHEAD_MAX
+    except (ValueError, OverflowError):
+        raise FieldError(field, "must be an RFC 3339 time with offset") from None
+    if not is_within:
+        raise FieldError(field, "must lie between 7 days ago and 5 minutes ahead")
+    return at.astimezone(UTC)
+
+
+def read_scan_id(value: object, field: str, scanned_at: datetime) -> UUID:
+    scan_id = read_uuid(value, field)
+    try:
+        apart = abs(uuid7_time(scan_id) - scanned_at)
+    except (ValueError, OverflowError, OSError):
+        raise FieldError(field, "must be a UUID of version 7") from None
+    if apart > ID_APART_MAX:
+        raise FieldError(field, "its time must lie within five minutes of scanned_at")
+    return scan_id
+
+
+def read_pass(value: object, field: str) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= PASS_CHARACTERS_MAX:
+        raise FieldError(field, f"must be a string of 1 to {PASS_CHARACTERS_MAX} characters")
+    return value
+
+
+def read_members(body: object, allowed: frozenset[str], at: str = "") -> dict[str, Any]:
+    return _members(body, allowed, at)
+
+
+def _members(body: object, allowed: frozenset[str], at: str) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise FieldError(at.rstrip(".") or "body", "must be an object")
+    if not body.keys() <= allowed:
+        unknown = min(body.keys() - allowed)[:64]
+        raise FieldError(at + unknown, f"is not known here; known are {', '.join(sorted(allowed))}")
+    return body
+
+
+def _direction(value: object, field: str) -> str | None:
+    if value is None:
+        return None
+    if value not in ("in", "out"):
+        raise FieldError(field, "must be in or out")
+    return str(value)
+
+
+def _temperature(value: object, field: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise FieldError(field, "must be a number, in degrees Celsius")
+    if not TEMPERATURE_C_MIN <= value <= TEMPERATURE_C_MAX:
+        raise FieldError(field, f"must lie between {TEMPERATURE_C_MIN:g} and {TEMPERATURE_C_MAX:g}")
+    return float(value)
+
+
+def _offline(body: object, at: str) -> OfflineDecision | None:
+    if body is None:
+        return None
+    given = _members(body, _OFFLINE, at + ".")
+    decision, refusal = given.get("decision"), given.get("refusal")
+    policy_version, list_revision = given.get("policy_version"), given.get("list_revision")
+    if not isinstance(decision, str) or decision not in _DECISIONS:
+        raise FieldError(at + ".decision", "must be pass, check or stop")
+    if refusal is not None and (not isinstance(refusal, str) or refusal not in _REFUSALS):
+        raise FieldError(at + ".refusal", "must be null or a refusal of the contract")
+    if not isinstance(policy_version, str) or not _POLICY_VERSION.fullmatch(policy_version):
+        raise FieldError(at + ".policy_version", "must read like default@1")
+    if isinstance(list_revision, bool) or not isinstance(list_revision, int) or not 0 <= list_revision < REVISION_MAX:
+        raise FieldError(at + ".list_revision", "must be a whole number, 0 or more")
+    return OfflineDecision(decision, refusal, policy_version, list_revision)
+
+
+def _digest(content: tuple[object, ...]) -> bytes:
+    """SHA-256 over the content in one spelling: ids, numbers and times that mean the same read the same."""
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_UTC_Z)).digest()

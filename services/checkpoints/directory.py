@@ -1,0 +1,66 @@
+"""What the scan path may have to ask the database besides the append: a checkpoint that is new, a document's holder.
+
+Both are rare, and go over a connection of their own, so that nobody waits in a pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from services.checkpoints.connections import Connection, hanging_up
+from services.checkpoints.domain.errors import StoreUnavailable
+from services.checkpoints.domain.scans import Checkpoint, Entry
+
+_CHECKPOINT = """
+SELECT checkpoint_id, kind, name, venue, area, venue_code, revision FROM checkpoint WHERE checkpoint_id = %s
+"""
+_ENTRIES = "SELECT person_ref, list, idx FROM holder WHERE person_ref = ANY(%s) ORDER BY list, idx"
+
+
+class Directory:
+    def __init__(self, database_url: str, *, timeout_s: float = 5.0) -> None:
+        self._database_url, self._timeout_s = database_url, timeout_s
+        self._connection: Connection | None = None
+        self._using = asyncio.Lock()
+
+    async def checkpoint(self, checkpoint_id: UUID) -> Checkpoint | None:
+        rows = await self._ask(_CHECKPOINT, checkpoint_id)
+        return Checkpoint(*rows[0]) if rows else None
+
+    async def entries_of(self, person_refs: Iterable[UUID]) -> dict[UUID, list[Entry]]:
+        """The entries that each person has held; whoever is unknown is left out."""
+        found: dict[UUID, list[Entry]] = defaultdict(list)
+        for person_ref, number, idx in await self._ask(_ENTRIES, list(person_refs)):
+            found[person_ref].append(Entry(number, idx))
+        return found
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _ask(self, statement: str, argument: object) -> list[tuple[Any, ...]]:
+        """Raises `StoreUnavailable` when there is no answer in time."""
+        async with self._using:
+            try:
+                connection = await self._connected()
+                with hanging_up(connection, after_s=self._timeout_s):
+                    return await (await connection.execute(statement.encode(), (argument,))).fetchall()
+            except psycopg.Error:
+                raise StoreUnavailable() from None
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._database_url,
+                autocommit=True,
+                connect_timeout=max(2, int(self._timeout_s)),
+                application_name="directory",
+                prepare_threshold=0,
+            )
+        return self._connection

@@ -1,0 +1,135 @@
+"""The scan path: what happens while a traveller stands at the gate.
+
+1. read the pass       a forged one costs only CPU, so it is settled first
+2. look on the board   memory only; board.py is kept fresh off this path
+3. decide              pure: domain/admission.py
+4. append              the only I/O: scan and outbox row, one shared commit, then answer
+
+Budget: loadtests/budgets.py holds the numbers; tests/integration/checkpoints/test_fast_path_budget.py counts the
+statements (one a group). Only a document asks once more, for its holder's entry (directory.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from chassis.clock import Clock
+from services.checkpoints.domain.admission import NOBODY, Standing, decide, worst
+from services.checkpoints.domain.policy import KindPolicy, Say
+from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Entry, Refusal, Ruling, Scan
+
+_TURN = 16
+"""Passes read in a row before others get the event loop."""
+
+_WEIGHT = {Colour.UNKNOWN: 0, Colour.LAPSED: 1, Colour.GREEN: 2, Colour.YELLOW: 3, Colour.RED: 4}
+
+Holders = Mapping[UUID, Sequence[Entry]]
+
+
+class KeyRing(Protocol):
+    def read(self, token: str, scanned_at: datetime) -> Entry | Refusal: ...
+
+
+class Board(Protocol):
+    def standing_of(self, entry: Entry, now_s: float) -> Standing: ...
+
+
+class Policies(Protocol):
+    def of(self, kind: str) -> KindPolicy: ...
+
+    def words(self, kind: str, ruling: Ruling) -> Say: ...
+
+
+class ScanLog(Protocol):
+    async def append(self, scan: Scan) -> Ruling: ...
+
+    async def append_all(self, scans: Sequence[Scan]) -> list[Ruling | BaseException]: ...
+
+
+class Directory(Protocol):
+    async def entries_of(self, person_refs: Iterable[UUID]) -> Holders: ...
+
+
+class ScanPath:
+    def __init__(
+        self,
+        *,
+        key_ring: KeyRing,
+        board: Board,
+        policies: Policies,
+        scan_log: ScanLog,
+        directory: Directory,
+        clock: Clock,
+    ) -> None:
+        self._key_ring, self._board, self._policies = key_ring, board, policies
+        self._scan_log, self._directory, self._clock = scan_log, directory, clock
+
+    async def record_scan(self, attempt: Attempt, checkpoint: Checkpoint) -> Ruling:
+        """One person's scan, durable when this returns."""
+        holders = await self._holders_of([attempt])
+        return await self._scan_log.append(self._settled(attempt, checkpoint, holders, self._clock()))
+
+    async def record_scans(self, attempts: Sequence[tuple[Attempt, Checkpoint]]) -> list[Ruling | BaseException]:
+        """Many people's scans; per scan its ruling, or why it is not recorded."""
+        holders = await self._holders_of(attempt for attempt, _ in attempts)
+        now, scans = self._clock(), []
+        for number, (attempt, checkpoint) in enumerate(attempts):
+            if number % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            scans.append(self._settled(attempt, checkpoint, holders, now))
+        return await self._scan_log.append_all(scans)
+
+    async def record_vehicle(self, attempt: Attempt, checkpoint: Checkpoint) -> tuple[Ruling, list[Ruling]]:
+        """A vehicle and its people: the strictest ruling of all, and each person's own.
+
+        The vehicle's record comes first: if its id was used before for something else, nothing is recorded.
+        """
+        holders = await self._holders_of([attempt, *attempt.people])
+        now = self._clock()
+        people = [self._settled(person, checkpoint, holders, now) for person in attempt.people]
+        own = self._settled(attempt, checkpoint, holders, now)
+        if attempt.token is None and attempt.person_ref is None and not attempt.has_fever():
+            own = Scan(attempt, checkpoint, None, worst(person.ruling for person in people))
+        first = await self._scan_log.append(own)
+        rulings = []
+        for ruling in await self._scan_log.append_all(people):
+            if isinstance(ruling, BaseException):
+                raise ruling
+            rulings.append(ruling)
+        return worst([first, *rulings]), rulings
+
+    def _settled(self, attempt: Attempt, checkpoint: Checkpoint, holders: Holders, now: datetime) -> Scan:
+        """Steps 1 to 3."""
+        entry, fault = self._identified(attempt, holders, now)
+        standing = NOBODY if entry is None else self._board.standing_of(entry, now.timestamp())
+        policy = self._policies.of(checkpoint.kind)
+        admission = decide(policy, fault=fault, standing=standing, has_fever=attempt.has_fever())
+        ruling = Ruling(admission.decision, admission.colour, admission.refusal, policy.version, standing.revision, now)
+        return Scan(attempt, checkpoint, entry, ruling)
+
+    def _identified(self, attempt: Attempt, holders: Holders, now: datetime) -> tuple[Entry | None, Refusal | None]:
+        """Whose colour counts, or why nobody's does."""
+        found = None if attempt.token is None else self._key_ring.read(attempt.token, attempt.scanned_at)
+        if isinstance(found, Refusal):
+            return None, found
+        if attempt.person_ref is None:
+            return found, None
+        entries = holders.get(attempt.person_ref, ())
+        if found is not None:
+            return (found, None) if found in entries else (None, Refusal.WRONG_HOLDER)
+        if not entries:
+            return None, Refusal.UNKNOWN_PERSON
+        return self._governing(entries, now), None
+
+    def _governing(self, entries: Sequence[Entry], now: datetime) -> Entry:
+        """Of the entries that a person has held the one that counts: voided ones have lapsed, the worst colour wins."""
+        at_s = now.timestamp()
+        return max(entries, key=lambda entry: _WEIGHT[self._board.standing_of(entry, at_s).colour])
+
+    async def _holders_of(self, attempts: Iterable[Attempt]) -> Holders:
+        wanted = {attempt.person_ref for attempt in attempts if attempt.person_ref is not None}
+        return await self._directory.entries_of(wanted) if wanted else {}

@@ -1,0 +1,341 @@
+"""The scan log: where scans become durable, many in one commit.
+
+Adaptive group commit: an idle connection writes at once what is there; what comes meanwhile waits and becomes the next
+group. A group is one statement: the scans, each with its person by the table `holder`, and the outbox row of each scan
+that was new. So it is the whole truth about a group whether it committed, and nothing is answered before.
+
+Copies of one scan in a group are joined first and the group is sorted by `scan_id`: else two processes with the same
+copies deadlock. An id that the statement does not return was recorded before: it is read again, and the same content
+gets the first answer. If a group fails for a reason of its own, its scans are tried singly.
+
+The outbox's rule "an outbox insert is never its transaction's first write" holds inside the statement: `told` draws its
+rows from `recorded`, which has inserted a scan (and so taken the transaction id) before it returns the first of them,
+and `seq` is computed after that. tests/integration/checkpoints/test_scan_log.py asks PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+import psycopg
+import structlog
+
+from chassis.ids import uuid7
+from chassis.outbox import header_columns, trace_headers
+from chassis.telemetry import meter
+from services.checkpoints.connections import Connection, hanging_up
+from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUnavailable
+from services.checkpoints.domain.scans import Colour, Decision, Refusal, Ruling, Scan
+
+log = structlog.get_logger("scan_log")
+
+EVENT_TYPE = "guanka.checkpoints.v1.ScanRecorded"
+AGGREGATE_TYPE = "scan"
+
+COLUMNS = (
+    ("scan_id", "uuid"),
+    ("checkpoint_id", "uuid"),
+    ("scanned_at", "timestamptz"),
+    ("recorded_at", "timestamptz"),
+    ("person_ref", "uuid"),
+    ("list", "integer"),
+    ("idx", "integer"),
+    ("vehicle_ref", "uuid"),
+    ("decision", "text"),
+    ("colour", "text"),
+    ("refusal", "text"),
+    ("policy_version", "text"),
+    ("board_revision", "bigint"),
+    ("direction", "text"),
+    ("temperature_c", "real"),
+    ("offline_decision", "text"),
+    ("offline_refusal", "text"),
+    ("offline_policy_version", "text"),
+    ("offline_list_revision", "bigint"),
+    ("is_self_reported", "boolean"),
+    ("digest", "bytea"),
+)
+_EVENT_COLUMNS = (("event_id", "uuid"), ("payload", "bytea"), ("headers", "jsonb"))
+_NAMES = ", ".join(name for name, _ in COLUMNS)
+_HOLDER = "(SELECT h.person_ref FROM holder AS h WHERE h.list = g.list AND h.idx = g.idx)"
+_KNOWN = ", ".join(f"coalesce(g.person_ref, {_HOLDER})" if n == "person_ref" else f"g.{n}" for n, _ in COLUMNS)
+_PERSON_FIELD = r"\x820124"
+"""Field 16 of ScanRecorded, 36 bytes of text follow: fields of protobuf messages may be put one after the other."""
+
+RECORD = f"""
+WITH given AS (
+    SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for _, kind in COLUMNS + _EVENT_COLUMNS)})
+    AS g ({", ".join(name for name, _ in COLUMNS + _EVENT_COLUMNS)})
+), recorded AS (
+    INSERT INTO scan ({_NAMES})
+    SELECT {_KNOWN} FROM given AS g ORDER BY g.scan_id
+    ON CONFLICT (scan_id) DO NOTHING
+    RETURNING scan_id, person_ref
+), told AS (
+    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers)
+    SELECT g.event_id, '{AGGREGATE_TYPE}', coalesce(r.person_ref, r.scan_id)::text, '{EVENT_TYPE}',
+           g.payload || coalesce('{_PERSON_FIELD}'::bytea || convert_to(r.person_ref::text, 'UTF8'), ''), g.headers
+    FROM recorded AS r JOIN given AS g USING (scan_id)
+)
+SELECT scan_id::text FROM recorded
+"""  # noqa: S608 (names of our own columns)
+
+_FIRST_ANSWERS = """
+SELECT scan_id, digest, decision, colour, refusal, policy_version, board_revision, recorded_at
+FROM scan WHERE scan_id = ANY(%s)
+"""
+
+_PLANNER = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_nestloop=off"
+"""One plan for groups of any size: an index look-up a row in `holder`, a hash for the new scans' events."""
+
+_TROUBLE_OF_THE_STORE = ("08", "25", "53", "57", "58")
+"""Classes of SQLSTATE that concern the store and not a row: trying rows singly would help nobody."""
+
+_groups = meter.create_counter("scan_groups", description="commit groups of scans")
+_recorded = meter.create_counter("scans_recorded", description="scans made durable")
+_refused = meter.create_counter("scans_not_recorded", description="scans refused for the store's or the queue's sake")
+
+Encode = Callable[[Scan], bytes]
+
+
+class _Waiting:
+    """A scan whose answer is awaited."""
+
+    __slots__ = ("answer", "row", "scan")
+
+    def __init__(self, scan: Scan, row: _Row, answer: asyncio.Future[Ruling]) -> None:
+        self.scan, self.row, self.answer = scan, row, answer
+
+    def settle(self, ruling: Ruling) -> None:
+        if not self.answer.done():
+            self.answer.set_result(ruling)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class _Row(NamedTuple):
+    """A scan as the elements of array literals, whose alphabet needs no quoting."""
+
+    scan_id: str
+    elements: tuple[str, ...]
+    payload: str
+    headers: dict[str, str]
+
+
+Group = dict[str, list[_Waiting]]
+"""By scan_id, sorted: the scan, and after it its copies."""
+
+
+class ScanLog:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        encode: Encode,
+        connections: int = 2,
+        group_max: int = 500,
+        queue_max: int = 5000,
+        append_timeout_s: float = 5.0,
+    ) -> None:
+        self._database_url, self._encode = database_url, encode
+        self._group_max, self._queue_max, self._timeout_s = group_max, queue_max, append_timeout_s
+        self._queue: deque[_Waiting] = deque()
+        self._is_filled = asyncio.Event()
+        self._is_closing = False
+        self._connections = connections
+        self._writers: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._writers = [asyncio.create_task(self._write_groups()) for _ in range(self._connections)]
+
+    async def close(self) -> None:
+        """Write what waits, then end."""
+        self._is_closing = True
+        self._is_filled.set()
+        if self._writers:
+            await asyncio.wait(self._writers, timeout=2 * self._timeout_s)
+        for writer in self._writers:
+            writer.cancel()
+        self._fail(self._queue, StoreUnavailable())
+        self._queue.clear()
+
+    # -- appending ---------------------------------------------------------------------------------------------------
+
+    async def append(self, scan: Scan) -> Ruling:
+        """The scan's ruling, once it is durable; of a repeat the first one.
+
+        Raises `ScanIdReused`, `Overloaded` (nothing was tried) or `StoreUnavailable` (nothing is known).
+        """
+        return await self._enqueue([scan])[0]
+
+    async def append_all(self, scans: Sequence[Scan]) -> list[Ruling | BaseException]:
+        """The same for many at once: per scan its ruling or why there is none. Raises `Overloaded` for all."""
+        return await asyncio.gather(*self._enqueue(scans), return_exceptions=True)
+
+    def _enqueue(self, scans: Sequence[Scan]) -> list[asyncio.Future[Ruling]]:
+        if self._is_closing or len(self._queue) + len(scans) > self._queue_max:
+            _refused.add(len(scans), {"reason": "overloaded"})
+            raise Overloaded()
+        loop = asyncio.get_running_loop()
+        waiting = [_Waiting(scan, self._row(scan), loop.create_future()) for scan in scans]
+        self._queue.extend(waiting)
+        self._is_filled.set()
+        return [each.answer for each in waiting]
+
+    def _row(self, scan: Scan) -> _Row:
+        attempt, ruling, entry, offline = scan.attempt, scan.ruling, scan.entry, scan.attempt.offline
+        scan_id = str(attempt.scan_id)
+        elements = (
+            scan_id,
+            str(attempt.checkpoint_id),
+            attempt.scanned_at.isoformat(),
+            ruling.recorded_at.isoformat(),
+            _or_null(attempt.person_ref),
+            "NULL" if entry is None else str(entry.list),
+            "NULL" if entry is None else str(entry.idx),
+            _or_null(attempt.vehicle_ref),
+            ruling.decision.value,
+            ruling.colour.value,
+            "NULL" if ruling.refusal is None else ruling.refusal.value,
+            ruling.policy_version,
+            str(ruling.board_revision),
+            attempt.direction or "NULL",
+            _or_null(attempt.temperature_c),
+            "NULL" if offline is None else offline.decision,
+            "NULL" if offline is None else offline.refusal or "NULL",
+            "NULL" if offline is None else offline.policy_version,
+            "NULL" if offline is None else str(offline.list_revision),
+            "true" if attempt.is_self_reported else "false",
+            rf"\\x{attempt.digest.hex()}",
+        )
+        headers = header_columns(f"scan/{scan_id}", 1, attempt.scanned_at, scan.checkpoint.district) | trace_headers()
+        return _Row(scan_id, elements, rf"\\x{self._encode(scan).hex()}", headers)
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    async def _write_groups(self) -> None:
+        """One writer: its own connection, one group after the other, for ever."""
+        connection: Connection | None = None
+        while True:
+            while not self._queue:
+                if self._is_closing:
+                    if connection is not None:
+                        await connection.close()
+                    return
+                self._is_filled.clear()
+                await self._is_filled.wait()
+            group = self._take_group()
+            try:
+                if connection is None or connection.broken or connection.closed:
+                    connection = await self._connect()
+                with hanging_up(connection, after_s=self._timeout_s):
+                    await self._write(connection, group)
+            except Exception as error:
+                log.warning("a group of scans was not written", error=type(error).__name__, size=len(group))
+                self._fail((each for copies in group.values() for each in copies), StoreUnavailable())
+                if connection is not None:
+                    await connection.close()
+
+    def _take_group(self) -> Group:
+        """The next group: copies joined, sorted by scan_id."""
+        group: Group = {}
+        while self._queue and len(group) < self._group_max:
+            waiting = self._queue.popleft()
+            group.setdefault(waiting.row.scan_id, []).append(waiting)
+        return dict(sorted(group.items()))
+
+    async def _connect(self) -> Connection:
+        timeout_ms = int(self._timeout_s * 1000)
+        return await psycopg.AsyncConnection.connect(
+            self._database_url,
+            autocommit=True,
+            connect_timeout=max(2, int(self._timeout_s)),
+            application_name="scan_log",
+            prepare_threshold=0,
+            options=f"-c synchronous_commit=on -c TimeZone=UTC -c lock_timeout={timeout_ms} "
+            f"-c statement_timeout={timeout_ms} {_PLANNER}",
+        )
+
+    async def _write(self, connection: Connection, group: Group) -> None:
+        try:
+            await self._write_together(connection, group)
+        except psycopg.Error as error:
+            if connection.broken or connection.closed or (error.sqlstate or "08")[:2] in _TROUBLE_OF_THE_STORE:
+                raise
+            log.warning("a group failed, its scans are tried singly", error=type(error).__name__, size=len(group))
+            await self._write_singly(connection, group)
+
+    async def _write_singly(self, connection: Connection, group: Group) -> None:
+        for scan_id, copies in group.items():
+            try:
+                await self._write_together(connection, {scan_id: copies})
+            except psycopg.Error as error:
+                if connection.broken or connection.closed:
+                    raise
+                log.error("a scan cannot be recorded", scan_id=scan_id, error=type(error).__name__)
+                self._fail(copies, StoreUnavailable())
+
+    async def _write_together(self, connection: Connection, group: Group) -> None:
+        cursor = await connection.execute(RECORD, _arrays([copies[0].row for copies in group.values()]))
+        recorded = {scan_id for (scan_id,) in await cursor.fetchall()}
+        _groups.add(1)
+        _recorded.add(len(recorded))
+        for scan_id in recorded:
+            first, *copies = group[scan_id]
+            first.settle(first.scan.ruling)
+            _answer_copies(copies, first.scan.attempt.digest, first.scan.ruling)
+        if len(recorded) < len(group):
+            await self._answer_again(connection, {i: copies for i, copies in group.items() if i not in recorded})
+
+    async def _answer_again(self, connection: Connection, group: Group) -> None:
+        """Scans that were recorded before: the first answer for the same content."""
+        cursor = await connection.execute(_FIRST_ANSWERS, ([UUID(scan_id) for scan_id in group],))
+        for scan_id, digest, decision, colour, refusal, *rest in await cursor.fetchall():
+            first = Ruling(Decision(decision), Colour(colour), None if refusal is None else Refusal(refusal), *rest)
+            _answer_copies(group[str(scan_id)], bytes(digest), first)
+        self._fail((each for copies in group.values() for each in copies), StoreUnavailable())
+
+    def _fail(self, waiting: Iterable[_Waiting], error: Exception) -> None:
+        """Fail those that have no answer yet."""
+        unanswered = [each for each in waiting if not each.answer.done()]
+        for each in unanswered:
+            each.fail(error)
+        if unanswered:
+            _refused.add(len(unanswered), {"reason": "store_unavailable"})
+
+
+def _answer_copies(copies: Iterable[_Waiting], digest: bytes, ruling: Ruling) -> None:
+    for copy in copies:
+        if copy.scan.attempt.digest == digest:
+            copy.settle(ruling)
+        else:
+            copy.fail(ScanIdReused())
+
+
+def _arrays(rows: Sequence[_Row]) -> list[object]:
+    """The columns as array literals, in the order of `COLUMNS` and then of the event's."""
+    columns: list[object] = [_literal(column) for column in zip(*(row.elements for row in rows), strict=True)]
+    columns.append(_literal(str(uuid7()) for _ in rows))
+    columns.append(_literal(row.payload for row in rows))
+    columns.append(_literal(_quoted(orjson.dumps(row.headers).decode()) for row in rows))
+    return columns
+
+
+def _literal(elements: Iterable[str]) -> str:
+    return "{" + ",".join(elements) + "}"
+
+
+def _or_null(value: object) -> str:
+    return "NULL" if value is None else str(value)
+
+
+def _quoted(text: str) -> str:
+    """Any text as an element of an array literal."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,235 @@
+"""The two routes of the scan path as raw ASGI, in front of the FastAPI application, which documents them.
+
+What a framework does for a request costs as much as a scan; so the bearer, the body and the answer are handled here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.auth import Bearer, TokenReader
+from chassis.clock import Clock
+from chassis.problems import MEDIA_TYPE, Problem
+from chassis.telemetry import meter
+from services.checkpoints.api.problems import problem_of
+from services.checkpoints.attempts import AttemptReader, FieldError, read_members
+from services.checkpoints.directory import Directory
+from services.checkpoints.domain.errors import CheckpointNotFound, CheckpointRefused, Overloaded, StoreUnavailable
+from services.checkpoints.domain.scans import Attempt, Checkpoint, Ruling
+from services.checkpoints.fast_path import Policies, ScanPath
+from services.checkpoints.registry import Registry
+
+log = structlog.get_logger("scan_routes")
+
+BATCH_MAX = 1000
+_BEARER_CACHE_S, _BEARERS_MAX = 60.0, 20_000
+_BATCH = frozenset(["scans"])
+
+Answer = dict[str, Any]
+
+_answered = meter.create_counter("scans_answered", description="answers of the scan path, by status")
+_duration = meter.create_histogram("scan_answer_seconds", unit="s", description="time to answer, by route")
+
+
+class _Gone(Exception):
+    """The caller has left."""
+
+
+class ScanRoutes:
+    """ASGI: `POST /v1/scans` and `POST /v1/scans/batch`; everything else goes on to `app`."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        scan_path: ScanPath,
+        attempts: AttemptReader,
+        registry: Registry,
+        directory: Directory,
+        policies: Policies,
+        token_reader: TokenReader,
+        clock: Clock,
+        body_bytes_max: int,
+    ) -> None:
+        self._app, self._scan_path, self._attempts = app, scan_path, attempts
+        self._registry, self._directory, self._policies = registry, directory, policies
+        self._token_reader, self._clock, self._body_bytes_max = token_reader, clock, body_bytes_max
+        self._bearers: dict[bytes, tuple[float, Bearer]] = {}
+        self._routes = {"/v1/scans": self._record_one, "/v1/scans/batch": self._record_batch}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        if record is None:
+            return await self._app(scope, receive, send)
+        started = time.perf_counter()
+        try:
+            status, body = 200, orjson.dumps(await self._answer(record, scope, receive), option=orjson.OPT_UTC_Z)
+            await _send(send, status, body)
+        except _Gone:
+            return None
+        except Exception as error:
+            problem = problem_of(error) or _unexpected(error)
+            status = problem.status
+            await _send(send, status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers or {})
+        _answered.add(1, {"route": scope["path"], "status": status})
+        _duration.record(time.perf_counter() - started, {"route": scope["path"]})
+        return None
+
+    async def _answer(
+        self, record: Callable[[Bearer, object], Awaitable[Answer]], scope: Scope, receive: Receive
+    ) -> Answer:
+        if scope["method"] != "POST":
+            raise Problem(405, "method_not_allowed", "This address takes POST.", headers={"Allow": "POST"})
+        headers = dict(scope["headers"])
+        bearer = await self._bearer(headers.get(b"authorization", b""))
+        body = await self._body(headers.get(b"content-length", b"0"), receive)
+        try:
+            document = orjson.loads(body)
+        except ValueError:
+            raise FieldError("body", "must be JSON") from None
+        return await record(bearer, document)
+
+    async def _bearer(self, authorization: bytes) -> Bearer:
+        """A gate's token is verified once a minute, in a thread: the issuer's keys may have to be read again."""
+        known = self._bearers.get(authorization)
+        if known is not None and time.time() < known[0]:
+            return known[1]
+        bearer = await asyncio.to_thread(self._token_reader.read, authorization.decode("latin-1"))
+        if not bearer.has_role("gate"):
+            raise Problem(403, "role_missing", "This needs the role gate.")
+        if len(self._bearers) >= _BEARERS_MAX:
+            self._bearers.clear()
+        self._bearers[authorization] = (min(bearer.expires_at, time.time() + _BEARER_CACHE_S), bearer)
+        return bearer
+
+    async def _body(self, announced: bytes, receive: Receive) -> bytes:
+        """The whole body. Raises a `Problem` with status 413 as soon as it is too large."""
+        self._require_size(int(announced) if announced.isdigit() else 0)
+        body: bytes = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone()
+            part: bytes = message.get("body", b"")
+            body = body + part if body else part
+            self._require_size(len(body))
+            if not message.get("more_body", False):
+                return body
+
+    def _require_size(self, size: int) -> None:
+        if size > self._body_bytes_max:
+            raise Problem(413, "content_too_large", f"The body is larger than {self._body_bytes_max} bytes.")
+
+    async def checkpoint_for(self, bearer: Bearer, attempt: Attempt) -> Checkpoint:
+        """The checkpoint of an attempt, to which the bearer must be bound and in whose area it must lie."""
+        if str(attempt.checkpoint_id) not in bearer.checkpoints:
+            raise CheckpointRefused()
+        checkpoint = self._registry.find(attempt.checkpoint_id)
+        if checkpoint is None:
+            checkpoint = await self._directory.checkpoint(attempt.checkpoint_id)
+            if checkpoint is None:
+                raise CheckpointNotFound()
+            self._registry.put([checkpoint])
+        if not bearer.can_see_area(checkpoint.area):
+            raise CheckpointRefused("This checkpoint lies outside your token's area.")
+        return checkpoint
+
+    async def _record_one(self, bearer: Bearer, document: object) -> Answer:
+        attempt = self._attempts.read(document, self._clock())
+        checkpoint = await self.checkpoint_for(bearer, attempt)
+        return await self._recorded(attempt, checkpoint)
+
+    async def _recorded(self, attempt: Attempt, checkpoint: Checkpoint) -> Answer:
+        if not attempt.people:
+            return answer(attempt, checkpoint, await self._scan_path.record_scan(attempt, checkpoint), self._policies)
+        ruling, rulings = await self._scan_path.record_vehicle(attempt, checkpoint)
+        people = [
+            answer(person, checkpoint, each, self._policies)
+            for person, each in zip(attempt.people, rulings, strict=True)
+        ]
+        return answer(attempt, checkpoint, ruling, self._policies) | {"people": people}
+
+    async def _record_batch(self, bearer: Bearer, document: object) -> Answer:
+        bodies = read_members(document, _BATCH).get("scans")
+        if not isinstance(bodies, list) or not 1 <= len(bodies) <= BATCH_MAX:
+            raise FieldError("scans", f"must be a list of 1 to {BATCH_MAX}")
+        read = [await self._read_item(bearer, body, number) for number, body in enumerate(bodies)]
+        people = [item for item in read if not isinstance(item, Exception) and not item[0].people]
+        rulings = iter(await self._scan_path.record_scans(people))
+        results = [await self._result(item, rulings) for item in read]
+        failed = [each for each in results if isinstance(each, StoreUnavailable | Overloaded)]
+        if len(failed) == len(results):
+            raise failed[0]
+        return {
+            "results": [
+                _refused_item(body, each) if isinstance(each, BaseException) else each
+                for body, each in zip(bodies, results, strict=True)
+            ]
+        }
+
+    async def _read_item(self, bearer: Bearer, body: object, number: int) -> tuple[Attempt, Checkpoint] | Exception:
+        try:
+            attempt = self._attempts.read(body, self._clock(), f"scans.{number}.")
+            return attempt, await self.checkpoint_for(bearer, attempt)
+        except Exception as error:
+            return error
+
+    async def _result(
+        self, item: tuple[Attempt, Checkpoint] | Exception, rulings: Iterator[Ruling | BaseException]
+    ) -> Answer | BaseException:
+        """An item's answer, or why it has none; `rulings` yields those of the items without a vehicle, in order."""
+        if isinstance(item, Exception):
+            return item
+        attempt, checkpoint = item
+        try:
+            if attempt.people:
+                return await self._recorded(attempt, checkpoint)
+            ruling = next(rulings)
+            if isinstance(ruling, BaseException):
+                return ruling
+            return answer(attempt, checkpoint, ruling, self._policies)
+        except Exception as error:
+            return error
+
+
+def answer(attempt: Attempt, checkpoint: Checkpoint, ruling: Ruling, policies: Policies) -> Answer:
+    """What the contract says of a recorded scan."""
+    say = policies.words(checkpoint.kind, ruling)
+    return {
+        "scan_id": attempt.scan_id,
+        "decision": ruling.decision,
+        "colour": ruling.colour,
+        "refusal": ruling.refusal,
+        "say": {"zh": say.zh, "en": say.en},
+        "policy_version": ruling.policy_version,
+        "board_revision": ruling.board_revision,
+        "recorded_at": ruling.recorded_at,
+    }
+
+
+def _refused_item(body: object, error: BaseException) -> Answer:
+    scan_id = body.get("scan_id") if isinstance(body, dict) else None
+    known = problem_of(error) if isinstance(error, Exception) else None
+    problem = known or _unexpected(error)
+    return {"scan_id": scan_id if isinstance(scan_id, str) else None, "problem": problem.document()}
+
+
+def _unexpected(error: BaseException) -> Problem:
+    log.error("unexpected error on the scan path", error=type(error).__name__, exc_info=error)
+    return Problem(500, "unexpected_error", "Something went wrong here; nothing is known to be recorded. Try again.")
+
+
+async def _send(
+    send: Send, status: int, body: bytes, media_type: str = "application/json", headers: Any = None
+) -> None:
+    lines = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
+    lines += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})
