@@ -1,0 +1,25 @@
+"""The HTTP application of checkpoints, without the scan path that stands in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+
+from chassis.app import Lifespan, ReadinessCheck, create_app
+from services.checkpoints.api import history, live, places, tracing, visits
+from services.checkpoints.api.desk import Desk
+from services.checkpoints.api.problems import PROBLEMS
+from services.checkpoints.api.scan_schemas import document_scan_routes
+from services.checkpoints.settings import CheckpointsSettings
+
+
+def build(
+    settings: CheckpointsSettings, desk: Desk, *, checks: Mapping[str, ReadinessCheck], lifespan: Lifespan
+) -> FastAPI:
+    app = create_app("checkpoints", settings, checks=checks, problems=PROBLEMS, lifespan=lifespan)
+    app.state.desk = desk
+    for module in (places, history, tracing, live, visits):
+        app.include_router(module.router)
+    document_scan_routes(app)
+    return app

@@ -1,0 +1,40 @@
+"""What the endpoints work with, put together in main.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Request
+
+from chassis.clock import Clock
+from chassis.database import Database
+from services.checkpoints.attempts import AttemptReader
+from services.checkpoints.board import Board
+from services.checkpoints.fast_path import ScanPath
+from services.checkpoints.policy_shelf import PolicyShelf
+from services.checkpoints.registry import Registry
+from services.checkpoints.trace import Tracing
+from services.checkpoints.use_cases import Places
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    database: Database
+    places: Places
+    tracing: Tracing
+    registry: Registry
+    board: Board
+    attempts: AttemptReader
+    scan_path: ScanPath
+    policies: PolicyShelf
+    zone: ZoneInfo
+    clock: Clock
+
+
+def desk_of(request: Request) -> Desk:
+    return cast(Desk, request.app.state.desk)
+
+
+AtDesk = Annotated[Desk, Depends(desk_of)]

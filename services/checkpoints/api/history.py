@@ -1,0 +1,110 @@
+"""Scans read back over HTTP: of a person, of a checkpoint; every look is logged in the transaction that answers it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
+from sqlalchemy import RowMapping
+
+from chassis.auth import Bearer, needs, require_area
+from chassis.problems import Problem
+from services.checkpoints.api.desk import AtDesk, Desk
+from services.checkpoints.api.models import HistoryOut, ScanOut
+from services.checkpoints.domain.errors import CursorMalformed
+from services.checkpoints.store import history, places
+from services.checkpoints.use_cases import find_checkpoint
+
+router = APIRouter(tags=["history"])
+Authority = Annotated[Bearer, Depends(needs("authority"))]
+From = Annotated[AwareDatetime | None, Query(alias="from", description="default: 28 days ago")]
+To = Annotated[AwareDatetime | None, Query(alias="to", description="default: now")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")]
+
+_SPAN_MAX = timedelta(days=400)
+
+
+@router.get("/v1/people/{person_ref}/scans", response_model=HistoryOut)
+def of_person(
+    person_ref: UUID,
+    bearer: Authority,
+    desk: AtDesk,
+    from_: From = None,
+    to: To = None,
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> HistoryOut:
+    """Where and when a person was scanned, within the bearer's subtree; logged."""
+    span = _span(desk, bearer, from_, to, cursor, limit)
+    with desk.database.transaction() as tx:
+        places.log_access(
+            tx,
+            subject=bearer.subject,
+            what="scans of a person",
+            route="/v1/people/{person_ref}/scans",
+            person_ref=person_ref,
+        )
+        return _page(history.of_person(tx, person_ref, span), limit)
+
+
+@router.get("/v1/checkpoints/{checkpoint_id}/scans", response_model=HistoryOut)
+def of_checkpoint(
+    checkpoint_id: UUID,
+    bearer: Authority,
+    desk: AtDesk,
+    from_: From = None,
+    to: To = None,
+    cursor: Cursor = None,
+    limit: Limit = 200,
+) -> HistoryOut:
+    """Who was scanned at a checkpoint, and when; logged."""
+    span = _span(desk, bearer, from_, to, cursor, limit)
+    with desk.database.transaction() as tx:
+        require_area(bearer, find_checkpoint(tx, checkpoint_id).area)
+        places.log_access(
+            tx,
+            subject=bearer.subject,
+            what="scans of a checkpoint",
+            route="/v1/checkpoints/{checkpoint_id}/scans",
+            checkpoint_id=checkpoint_id,
+        )
+        return _page(history.of_checkpoint(tx, checkpoint_id, span), limit)
+
+
+def _span(
+    desk: Desk, bearer: Bearer, from_at: datetime | None, to_at: datetime | None, cursor: str | None, limit: int
+) -> history.Span:
+    now = desk.clock()
+    end = to_at or now + timedelta(minutes=5)
+    start = from_at or now - timedelta(days=28)
+    if start >= end or end - start > _SPAN_MAX or end.year > now.year + 1:
+        problem = {"field": "from", "message": f"must lie before `to`, by at most {_SPAN_MAX.days} days"}
+        raise Problem(422, "invalid_request", "The request is not valid: from.", errors=[problem])
+    require_area(bearer, bearer.area)
+    return history.Span(start, end, bearer.area, None if cursor is None else _place_of(cursor), limit)
+
+
+def _page(rows: Sequence[RowMapping], limit: int) -> HistoryOut:
+    scans = [ScanOut(**row) for row in rows]
+    return HistoryOut(scans=scans, next_cursor=_cursor_of(scans[-1]) if len(scans) == limit else None)
+
+
+def _cursor_of(scan: ScanOut) -> str:
+    return base64.urlsafe_b64encode(f"{scan.scanned_at.isoformat()} {scan.scan_id}".encode()).decode()
+
+
+def _place_of(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        at, _, scan_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
+        place = datetime.fromisoformat(at), UUID(scan_id)
+    except ValueError:
+        raise CursorMalformed() from None
+    if place[0].tzinfo is None:
+        raise CursorMalformed()
+    return place

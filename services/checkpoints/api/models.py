@@ -1,0 +1,137 @@
+"""The shapes of what goes in and out, except on the scan path (scan_schemas.py)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+Kind = Literal["metro", "bus", "road", "compound", "building", "mall", "hospital", "school", "workplace", "port"]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+Decisions = dict[str, dict[str, int]]
+"""Scans by decision, and in it by colour."""
+
+
+class In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CheckpointIn(In):
+    checkpoint_id: UUID | None = Field(default=None, description="given where the place is known elsewhere already")
+    kind: Kind
+    name: Text
+    venue: Text | None = None
+    area: str = Field(pattern=r"^[0-9]{4,18}$", description="a node of the area tree")
+
+
+class CheckpointRegisteredOut(BaseModel):
+    checkpoint_id: UUID
+
+
+class CheckpointOut(BaseModel):
+    checkpoint_id: UUID
+    kind: Kind
+    name: str
+    venue: str | None
+    area: str
+
+
+class PosterOut(BaseModel):
+    venue_code: str
+
+
+class VenueVisitIn(In):
+    scan_id: str = Field(max_length=36, description="a UUID of version 7, made when the poster was scanned")
+    venue_code: str = Field(pattern=r"^[0-9A-HJKMNP-TV-Z]{12}$")
+    pass_: str = Field(alias="pass", min_length=1, max_length=4096)
+    scanned_at: str = Field(max_length=40, description="RFC 3339 with offset")
+
+
+class ScanOut(BaseModel):
+    scan_id: UUID
+    person_ref: UUID | None
+    checkpoint_id: UUID
+    scanned_at: datetime
+    recorded_at: datetime
+    decision: str
+    colour: str
+    refusal: str | None
+    direction: str | None
+    temperature_c: float | None
+    policy_version: str
+    board_revision: int
+    vehicle_ref: UUID | None
+    is_self_reported: bool
+
+
+class HistoryOut(BaseModel):
+    scans: list[ScanOut]
+    next_cursor: str | None
+
+
+class TraceIn(In):
+    person_ref: UUID
+    from_: AwareDatetime = Field(alias="from")
+    to: AwareDatetime
+
+
+class TraceRequestedOut(BaseModel):
+    trace_id: UUID
+    status: str
+
+
+class TraceOut(BaseModel):
+    trace_id: UUID
+    status: Literal["answered", "held"]
+    contacts: int
+    grades: dict[str, int]
+    parts: int
+    tracing_rule: str
+    requested_by: str | None
+    approved_by: str | None
+
+
+class ListOut(BaseModel):
+    list: int
+    revision: int
+
+
+class BoardOut(BaseModel):
+    lists: list[ListOut]
+    complete: bool
+    age_s: float
+    stale: bool
+    hash: str
+
+
+class AreaFigures(BaseModel):
+    area: str
+    scans: int
+    decisions: Decisions
+
+
+class CheckpointFigures(BaseModel):
+    checkpoint_id: UUID
+    kind: str
+    name: str
+    area: str
+    scans: int
+    decisions: Decisions
+
+
+class Figures(BaseModel):
+    scans: int
+    decisions: Decisions
+    colours: dict[str, int]
+    areas: list[AreaFigures]
+    checkpoints: list[CheckpointFigures]
+
+
+class LiveOut(BaseModel):
+    at: datetime
+    day: str
+    scans_per_s: float
+    last_minute: Figures
+    today: Figures

@@ -1,0 +1,40 @@
+"""Which HTTP status each domain error has: the one place that knows both."""
+
+from __future__ import annotations
+
+from chassis.problems import Problem, code_of, first_line
+from services.checkpoints.attempts import FieldError
+from services.checkpoints.domain import errors
+
+PROBLEMS: dict[type[Exception], int] = {
+    errors.CheckpointNotFound: 404,
+    errors.CheckpointRegisteredOtherwise: 409,
+    errors.CheckpointRefused: 403,
+    errors.VenueNotFound: 404,
+    errors.ScanIdReused: 409,
+    errors.StoreUnavailable: 503,
+    errors.Overloaded: 503,
+    errors.AreaUnknown: 422,
+    errors.DocumentMalformed: 422,
+    errors.PolicyIncomplete: 500,
+    errors.TracingRuleIncomplete: 500,
+    errors.TraceNotFound: 404,
+    errors.TraceAskedOtherwise: 409,
+    errors.TraceNotHeld: 409,
+    errors.SecondPersonNeeded: 403,
+    errors.CursorMalformed: 422,
+}
+_RETRIED = {503: {"Retry-After": "1"}}
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem document of an error that a caller may read; None for any other."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, FieldError):
+        named = {"field": error.field, "message": error.message}
+        return Problem(422, "invalid_request", f"The request is not valid: {error.field}.", errors=[named])
+    status = PROBLEMS.get(type(error))
+    if status is None:
+        return None
+    return Problem(status, code_of(type(error)), str(error) or first_line(type(error)), headers=_RETRIED.get(status))

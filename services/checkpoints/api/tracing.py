@@ -1,0 +1,72 @@
+"""Traces over HTTP: asked for by an official, and let go of by a second one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from chassis.auth import Bearer, needs
+from chassis.ids import uuid7
+from chassis.problems import Problem
+from services.checkpoints.api.desk import AtDesk
+from services.checkpoints.api.models import TraceIn, TraceOut, TraceRequestedOut
+from services.checkpoints.domain.errors import TraceNotFound
+from services.checkpoints.domain.facts import TraceOrder
+from services.checkpoints.store import places, traces
+
+router = APIRouter(tags=["traces"])
+_SPAN_MAX, _AHEAD_MAX = timedelta(days=60), timedelta(days=30)
+
+
+@router.post("/v1/traces", status_code=202, response_model=TraceRequestedOut)
+def request_trace(
+    body: TraceIn, bearer: Annotated[Bearer, Depends(needs("authority"))], desk: AtDesk
+) -> TraceRequestedOut:
+    """Who was near a person between two moments? Told to the ledger in parts; logged."""
+    now = desk.clock()
+    if not timedelta(0) < body.to - body.from_ <= _SPAN_MAX or body.to > now + _AHEAD_MAX:
+        problem = {"field": "from", "message": f"must lie before `to`, by at most {_SPAN_MAX.days} days"}
+        raise Problem(422, "invalid_request", "The request is not valid: from.", errors=[problem])
+    order = TraceOrder(uuid7(), "", body.person_ref, body.from_, body.to, requested_by=bearer.subject)
+    with desk.database.transaction() as tx:
+        places.log_access(
+            tx, subject=bearer.subject, what="trace asked for", route="/v1/traces", person_ref=body.person_ref
+        )
+        trace = desk.tracing.request_trace(tx, order)
+    return TraceRequestedOut(trace_id=trace.trace_id, status=trace.status)
+
+
+@router.get("/v1/traces/{trace_id}", response_model=TraceOut)
+def read_trace(
+    trace_id: UUID,
+    _bearer: Annotated[Bearer, Depends(needs("authority", "approver", "operator", "service"))],
+    desk: AtDesk,
+) -> TraceOut:
+    with desk.database.transaction() as tx:
+        trace = traces.find(tx, trace_id)
+        if trace is None:
+            raise TraceNotFound()
+        grades = traces.count_contacts(tx, trace_id)
+    return TraceOut(
+        trace_id=trace.trace_id,
+        status=trace.status,  # type: ignore[arg-type]
+        contacts=sum(grades.values()),
+        grades=grades,
+        parts=trace.parts,
+        tracing_rule=trace.tracing_rule,
+        requested_by=trace.requested_by,
+        approved_by=trace.approved_by,
+    )
+
+
+@router.post("/v1/traces/{trace_id}/approval", response_model=TraceRequestedOut)
+def approve_trace(
+    trace_id: UUID, bearer: Annotated[Bearer, Depends(needs("approver"))], desk: AtDesk
+) -> TraceRequestedOut:
+    """Let the contacts of a held trace be told; whoever asked for it cannot."""
+    with desk.database.transaction() as tx:
+        trace = desk.tracing.approve_trace(tx, trace_id, bearer.subject)
+    return TraceRequestedOut(trace_id=trace.trace_id, status=trace.status)

@@ -1,0 +1,34 @@
+"""A citizen's own scan of a venue's poster: recorded as self-reported, never evidence by itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from chassis.auth import Bearer, needs
+from services.checkpoints.api.desk import AtDesk
+from services.checkpoints.api.models import VenueVisitIn
+from services.checkpoints.api.problems import problem_of
+from services.checkpoints.api.scan_schemas import ScanAnswer
+from services.checkpoints.domain.errors import VenueNotFound
+from services.checkpoints.scan_routes import answer
+
+router = APIRouter(tags=["scans"])
+
+
+@router.post("/v1/venue-visits", response_model=ScanAnswer)
+async def record_visit(
+    body: VenueVisitIn, _bearer: Annotated[Bearer, Depends(needs("citizen"))], desk: AtDesk
+) -> dict[str, Any]:
+    """Report a visit. Asynchronous like the scan path, whose log it shares: it must run on that event loop."""
+    try:
+        checkpoint = desk.registry.find_venue(body.venue_code)
+        if checkpoint is None:
+            raise VenueNotFound()
+        attempt = desk.attempts.read_visit(
+            body.scan_id, body.pass_, body.scanned_at, checkpoint.checkpoint_id, desk.clock()
+        )
+        return answer(attempt, checkpoint, await desk.scan_path.record_scan(attempt, checkpoint), desk.policies)
+    except Exception as error:
+        raise problem_of(error) or error from None

@@ -1,0 +1,362 @@
+"""Puts checkpoints together: `python -m services.checkpoints.main api|worker|republish|replay ID`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from fastapi import FastAPI
+from sqlalchemy import Connection
+
+from chassis.app import Readiness, serve
+from chassis.clock import utc_now
+from chassis.consumer import Consumer, Subscription, replay
+from chassis.database import Database
+from chassis.event_log import EventLog, EventLogUnavailable
+from chassis.event_log.opening import open_event_log
+from chassis.relay import Relay
+from chassis.settings import SettingsError, read_settings
+from chassis.telemetry import start_telemetry
+from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
+from services.checkpoints import messages
+from services.checkpoints.api.application import build
+from services.checkpoints.api.desk import Desk
+from services.checkpoints.areas import read_areas
+from services.checkpoints.attempts import AttemptReader
+from services.checkpoints.board import Board
+from services.checkpoints.board_feed import BoardFeed
+from services.checkpoints.codes_client import CodesClient
+from services.checkpoints.directory import Directory
+from services.checkpoints.domain.errors import PolicyIncomplete, TracingRuleIncomplete
+from services.checkpoints.domain.events import CheckpointRegistered, DomainEvent
+from services.checkpoints.domain.policy import read_policy
+from services.checkpoints.domain.tracing import TracingRule, read_tracing_rule
+from services.checkpoints.fast_path import ScanPath
+from services.checkpoints.holders import Holders
+from services.checkpoints.key_ring import KeyRing
+from services.checkpoints.keys_feed import KeysFeed
+from services.checkpoints.partitions import make_partitions
+from services.checkpoints.policy_shelf import PolicyShelf
+from services.checkpoints.registry import Registry
+from services.checkpoints.retention import Retention
+from services.checkpoints.scan_log import ScanLog
+from services.checkpoints.scan_routes import ScanRoutes
+from services.checkpoints.settings import CheckpointsSettings
+from services.checkpoints.store import places, standings
+from services.checkpoints.trace import Tracing
+from services.checkpoints.use_cases import Findings, Places
+
+log = structlog.get_logger("checkpoints")
+
+REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 2.0, 5.0, 1.0, 5.0, 3600.0
+
+
+def tell(tx: Connection, events: Iterable[DomainEvent]) -> None:
+    messages.tell(tx, events, utc_now())
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The api process: the application with the scan path in front, and what runs beside it."""
+
+    app: FastAPI
+    scan_routes: ScanRoutes
+    board: Board
+    key_ring: KeyRing
+
+
+def compose_api(
+    settings: CheckpointsSettings, *, codes: CodesClient | None = None, event_log: EventLog | None = None
+) -> Api:
+    """Raises `SettingsError` when a file that the settings name cannot be used."""
+    city_key, rule = _city_key(settings), _tracing_rule(settings)
+    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
+    event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
+    board, key_ring = Board(settings.board_stale_s), KeyRing(settings.status_list_uri)
+    policies, registry = _policies(settings, database), Registry(_changed_checkpoints(database))
+    directory = Directory(settings.database_url, timeout_s=settings.scan_append_timeout_s)
+    scan_log = ScanLog(
+        settings.database_url,
+        encode=messages.scan_recorded_payload,
+        group_max=settings.scan_group_max,
+        queue_max=settings.scan_queue_max,
+        append_timeout_s=settings.scan_append_timeout_s,
+    )
+    scan_path = ScanPath(
+        key_ring=key_ring, board=board, policies=policies, scan_log=scan_log, directory=directory, clock=utc_now
+    )
+    desk = Desk(
+        database=database,
+        places=Places(read_areas(settings.area_file), city_key, tell),
+        tracing=Tracing(rule, tell),
+        registry=registry,
+        board=board,
+        attempts=AttemptReader(city_key),
+        scan_path=scan_path,
+        policies=policies,
+        zone=ZoneInfo(settings.city_timezone),
+        clock=utc_now,
+    )
+    beside: dict[str, Loop] = {
+        "board": BoardFeed(
+            board,
+            codes=codes,
+            event_log=event_log,
+            topic=messages.STANDINGS_TOPIC,
+            snapshot=_snapshot(database),
+            decode=messages.standing_of_record,
+            clock=utc_now,
+        ).run,
+        "keys": KeysFeed(key_ring, codes=codes, database=database, clock=utc_now).run,
+        "registry": every(REGISTRY_REFRESH_S, registry.refresh, name="registry"),
+    }
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        stop = threading.Event()
+        make_partitions(settings.database_url, utc_now())
+        registry.refresh()
+        threads = [
+            threading.Thread(target=_again_and_again(loop, name), args=(stop,), name=name, daemon=True)
+            for name, loop in beside.items()
+        ]
+        for thread in threads:
+            thread.start()
+        await scan_log.start()
+        yield
+        stop.set()
+        await scan_log.close()
+        await directory.close()
+        for thread in threads:
+            thread.join(timeout=2)
+        codes.close()
+        event_log.close()
+        database.close()
+
+    checks = {
+        "database": lambda: Readiness(database.is_ready()),
+        "board": lambda: Readiness(
+            board.is_complete,
+            {"lists": board.revisions(), "age_s": round(board.age_s(utc_now().timestamp()), 1)},
+        ),
+        "keys": lambda: Readiness(key_ring.has_keys()),
+    }
+    app = build(settings, desk, checks=checks, lifespan=lifespan)
+    scan_routes = ScanRoutes(
+        app,
+        scan_path=scan_path,
+        attempts=desk.attempts,
+        registry=registry,
+        directory=directory,
+        policies=policies,
+        token_reader=app.state.token_reader,
+        clock=utc_now,
+        body_bytes_max=settings.body_bytes_max,
+    )
+    return Api(app, scan_routes, board, key_ring)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The worker process: its loops, and the parts that a test may turn by hand."""
+
+    loops: dict[str, Loop]
+    relay: Relay
+    consumer: Consumer
+    holders: Holders
+    database: Database
+
+
+def compose_worker(
+    settings: CheckpointsSettings, *, codes: CodesClient | None = None, event_log: EventLog | None = None
+) -> Worker:
+    """Raises `SettingsError` when a file that the settings name cannot be used."""
+    database = Database(settings.database_url, connections_max=settings.database_connections_max)
+    codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
+    event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-worker")
+    holders = Holders(database, codes, board=Board(settings.board_stale_s), tell=tell, clock=utc_now)
+    retention = Retention(database, history_days=settings.history_days, clock=utc_now)
+    relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
+    consumer = Consumer(
+        database,
+        event_log,
+        group="checkpoints",
+        subscriptions=_subscriptions(settings, holders),
+        attempts_max=settings.handler_attempts_max,
+    )
+
+    def consume(stop: threading.Event) -> None:
+        holders.load_snapshot()
+        consumer.run(stop)
+        holders.keep_snapshot()
+
+    loops: dict[str, Loop] = {
+        "topics": _declare(event_log),
+        "relay": relay.run,
+        "consumer": consume,
+        "snapshot": every(SNAPSHOT_S, holders.keep_snapshot, name="snapshot"),
+        "catch-up": every(CATCH_UP_S, holders.catch_up, name="catch-up"),
+        "persons": every(FILL_S, holders.fill_persons, name="persons"),
+        "retention": every(RETENTION_S, retention.run_once, name="retention"),
+    }
+    return Worker(loops, relay, consumer, holders, database)
+
+
+def api() -> int:
+    settings = _settings("checkpoints-api")
+    composed = compose_api(settings)
+    return serve(composed.scan_routes, settings)
+
+
+def worker() -> int:
+    settings = _settings("checkpoints-worker")
+    composed = compose_worker(settings)
+    make_partitions(settings.database_url, utc_now())
+    checks = {
+        "relay": relay_check(composed.relay, composed.database),
+        "consumer": consumer_check(composed.consumer),
+    }
+    return run_worker("checkpoints worker", settings, loops=composed.loops, checks=checks)
+
+
+def republish() -> int:
+    """Tell every registered checkpoint once more."""
+    database = Database(_settings("checkpoints-republish").database_url)
+    with database.transaction() as tx:
+        registered = places.read_all(tx)
+        tell(tx, [CheckpointRegistered(checkpoint) for checkpoint in registered])
+    database.close()
+    print(json.dumps({"events": len(registered)}))
+    return 0
+
+
+def replay_dead_letter(dead_letter_id: int) -> int:
+    """1 when there is no such dead letter, or it was replayed before."""
+    settings = _settings("checkpoints-replay")
+    database = Database(settings.database_url)
+    codes = CodesClient(settings.codes_url, settings.service_token_file)
+    holders = Holders(database, codes, board=Board(settings.board_stale_s), tell=tell, clock=utc_now)
+    return 0 if replay(database, _subscriptions(settings, holders), dead_letter_id) else 1
+
+
+def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[Subscription]:
+    tracing = Tracing(_tracing_rule(settings), tell)
+    findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
+    return messages.subscriptions(
+        on_standings=holders.take_changes, on_scans=findings.take_scans, on_trace=tracing.request_trace
+    )
+
+
+def _declare(event_log: EventLog) -> Loop:
+    """Declare our topics as soon as the log can be reached; the relay waits until they are there."""
+
+    def run(stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                return event_log.declare(messages.DECLARED)
+            except EventLogUnavailable:
+                stop.wait(1.0)
+        return None
+
+    return run
+
+
+def _again_and_again(loop: Loop, name: str) -> Loop:
+    """What runs beside the scan path may fail, but never quietly and never for good: gates are waiting."""
+
+    def run(stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                loop(stop)
+            except Exception as error:
+                log.error("a loop failed and starts again", loop=name, error=type(error).__name__, exc_info=error)
+                stop.wait(1.0)
+
+    return run
+
+
+def _policies(settings: CheckpointsSettings, database: Database) -> PolicyShelf:
+    document = _json(settings.policy_file, "POLICY_FILE")
+    try:
+        current = read_policy(document)
+    except PolicyIncomplete as error:
+        raise SettingsError(f"POLICY_FILE: {error}") from None
+    with database.transaction() as tx:
+        if not standings.shelve_policy(tx, current.version, document):
+            raise SettingsError(f"POLICY_FILE: {current.version} said something else before; give it a new version")
+        return PolicyShelf(current, [read_policy(earlier) for earlier in standings.read_policies(tx)])
+
+
+def _tracing_rule(settings: CheckpointsSettings) -> TracingRule:
+    try:
+        return read_tracing_rule(_json(settings.tracing_rule_file, "TRACING_RULE_FILE"))
+    except TracingRuleIncomplete as error:
+        raise SettingsError(f"TRACING_RULE_FILE: {error}") from None
+
+
+def _city_key(settings: CheckpointsSettings) -> bytes:
+    try:
+        return settings.city_key()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"CITY_KEY_FILE: {error}") from None
+
+
+def _json(file: Path, variable: str) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{variable}: {error}") from None
+    if not isinstance(document, dict):
+        raise SettingsError(f"{variable}: an object is needed")
+    return document
+
+
+def _changed_checkpoints(database: Database) -> Callable[..., Any]:
+    def read(since: Any) -> Any:
+        with database.transaction() as tx:
+            return places.changed_since(tx, since)
+
+    return read
+
+
+def _snapshot(database: Database) -> Callable[[], list[tuple[int, int, bytes]]]:
+    def read() -> list[tuple[int, int, bytes]]:
+        with database.transaction() as tx:
+            return standings.read_lists(tx)
+
+    return read
+
+
+def _settings(process: str) -> CheckpointsSettings:
+    settings = read_settings(CheckpointsSettings, os.environ)
+    start_telemetry(process, log_level=settings.log_level, otlp_endpoint=settings.otlp_endpoint)
+    return settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    commands: dict[str, Callable[[], int]] = {"api": api, "worker": worker, "republish": republish}
+    try:
+        match arguments:
+            case ["replay", number] if number.isdigit():
+                return replay_dead_letter(int(number))
+            case [name] if name in commands:
+                return commands[name]()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

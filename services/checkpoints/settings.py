@@ -1,0 +1,34 @@
+"""What checkpoints reads from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from chassis.settings import ServiceSettings
+
+HERE = Path(__file__).resolve().parent
+
+
+class CheckpointsSettings(ServiceSettings):
+    codes_url: str = Field(pattern=r"^https?://", description="the http base of the codes api")
+    service_token_file: Path = Field(description="the bearer token (role service) for codes")
+    city_key_file: Path = Field(description="64 hex characters: the key of person_ref")
+    status_list_uri: str = Field(
+        min_length=1, max_length=50, description="what a pass's status list address begins with; /<list> follows"
+    )
+    board_stale_s: float = Field(default=30.0, gt=0, le=3600, description="older than this the board is stale")
+    history_days: int = Field(default=28, ge=8, le=366, description="days that scans are kept")
+    policy_file: Path = Field(default=HERE / "policies" / "default.json", description="the policy")
+    tracing_rule_file: Path = Field(default=HERE / "tracing" / "default.json", description="the tracing rule")
+    scan_group_max: int = Field(default=500, ge=1, le=5000, description="scans in one commit group")
+    scan_queue_max: int = Field(default=5000, ge=1000, le=200_000, description="scans that may wait for a commit")
+    scan_append_timeout_s: float = Field(default=5.0, gt=0, le=60, description="a commit slower than this is a 503")
+
+    def city_key(self) -> bytes:
+        """Raises ValueError when the file does not hold a key."""
+        key = bytes.fromhex(self.city_key_file.read_text().strip())
+        if len(key) != 32:
+            raise ValueError("CITY_KEY_FILE: 64 hex characters are needed")
+        return key

@@ -1,0 +1,127 @@
+"""The trace over the recorded scans: who was near a case, told in parts, held where two people must agree.
+
+Traces are made and extended one at a time (store.traces.lock), so a scan that one does not see yet is seen by whoever
+comes next: no contact falls between a trace's query and its windows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from services.checkpoints.domain.errors import SecondPersonNeeded, TraceAskedOtherwise, TraceNotFound, TraceNotHeld
+from services.checkpoints.domain.events import ContactsTraced, DomainEvent, TraceHeld
+from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
+from services.checkpoints.domain.tracing import (
+    CaseScan,
+    Meeting,
+    TracingRule,
+    Watch,
+    meeting_of,
+    new_or_upgraded,
+    strongest,
+    watches_of,
+)
+from services.checkpoints.store import traces
+
+CONTACTS_A_PART = 500
+Tell = Callable[[Connection, Iterable[DomainEvent]], None]
+
+
+class Tracing:
+    def __init__(self, rule: TracingRule, tell: Tell) -> None:
+        self._rule, self._tell = rule, tell
+
+    def request_trace(self, tx: Connection, order: TraceOrder) -> TraceFact:
+        """Answer an order once, however often it comes. Raises `TraceAskedOtherwise`."""
+        traces.lock(tx)
+        trace = traces.add(tx, order, self._rule.version)
+        if trace is None:
+            return _known_trace(tx, order)
+        scans = traces.case_scans(tx, order.person_ref, order.from_at, order.to_at)
+        watches = watches_of(self._rule, scans)
+        traces.add_watches(tx, trace.trace_id, watches)
+        traces.put_contacts(tx, trace.trace_id, strongest(traces.find_meetings(tx, order.person_ref, watches)))
+        return self._answer(tx, trace, is_first=True)
+
+    def extend_traces(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
+        """Add what scans bring to answered traces: a contact inside a window, or the case itself somewhere else."""
+        known = [scan for scan in scans if scan.person_ref is not None and not scan.is_self_reported]
+        if not known:
+            return
+        traces.lock(tx)
+        meetings: dict[UUID, list[Meeting]] = defaultdict(list)
+        for trace_id, watch, scan in traces.watches_over(tx, known):
+            meetings[trace_id].append(meeting_of(watch, scan))
+        for trace_id, scan in traces.of_cases(tx, known):
+            meetings[trace_id] += self._around(tx, trace_id, scan)
+        for trace_id, found in sorted(meetings.items()):
+            self._extend(tx, trace_id, found)
+
+    def _around(self, tx: Connection, trace_id: UUID, scan: ScanFact) -> list[Meeting]:
+        """Whom the case met at one more scan of its own."""
+        assert scan.person_ref is not None
+        case = CaseScan(scan.scan_id, scan.checkpoint_id, scan.kind, scan.vehicle_ref, scan.scanned_at)
+        watches: list[Watch] = watches_of(self._rule, [case])
+        traces.add_watches(tx, trace_id, watches)
+        return traces.find_meetings(tx, scan.person_ref, watches)
+
+    def _extend(self, tx: Connection, trace_id: UUID, meetings: Sequence[Meeting]) -> None:
+        trace = traces.find(tx, trace_id)
+        if trace is None:
+            return
+        others = [meeting for meeting in meetings if meeting.person_ref != trace.person_ref]
+        new = new_or_upgraded(strongest(others), traces.known_grades(tx, trace_id))
+        if new:
+            traces.put_contacts(tx, trace_id, new)
+            self._answer(tx, trace, is_first=False)
+
+    def approve_trace(self, tx: Connection, trace_id: UUID, approver: str) -> TraceFact:
+        """Let go of what was held. Raises `TraceNotFound`, `TraceNotHeld`, `SecondPersonNeeded`."""
+        traces.lock(tx)
+        trace = traces.find(tx, trace_id)
+        if trace is None:
+            raise TraceNotFound()
+        if trace.requested_by == approver:
+            raise SecondPersonNeeded()
+        if trace.status != "held":
+            raise TraceNotHeld()
+        return self._answer(tx, replace(trace, approved_by=approver), is_first=False)
+
+    def _answer(self, tx: Connection, trace: TraceFact, *, is_first: bool) -> TraceFact:
+        """Tell what has not been told, or hold it."""
+        contacts = sum(traces.count_contacts(tx, trace.trace_id).values())
+        if contacts > self._rule.contacts_max and trace.approved_by is None:
+            return self._hold(tx, trace, contacts)
+        untold = traces.untold_contacts(tx, trace.trace_id)
+        parts = [untold[start : start + CONTACTS_A_PART] for start in range(0, len(untold), CONTACTS_A_PART)]
+        if not parts and is_first:
+            parts = [[]]
+        told = replace(trace, status="answered", parts=trace.parts + len(parts))
+        for number, part in enumerate(parts, trace.parts + 1):
+            told = replace(told, revision=told.revision + 1)
+            traces.mark_told(tx, trace.trace_id, [meeting.person_ref for meeting in part], number)
+            self._tell(tx, [ContactsTraced(told, part, number)])
+        traces.save(tx, told)
+        return told
+
+    def _hold(self, tx: Connection, trace: TraceFact, contacts: int) -> TraceFact:
+        """Say once that a second person is needed; what comes while it is held is added quietly."""
+        if trace.status == "held":
+            return trace
+        held = replace(trace, status="held", revision=trace.revision + 1)
+        traces.save(tx, held)
+        self._tell(tx, [TraceHeld(held, contacts, self._rule.contacts_max)])
+        return held
+
+
+def _known_trace(tx: Connection, order: TraceOrder) -> TraceFact:
+    trace = traces.find(tx, order.trace_id)
+    assert trace is not None
+    if (trace.person_ref, trace.from_at, trace.to_at) != (order.person_ref, order.from_at, order.to_at):
+        raise TraceAskedOtherwise()
+    return trace
