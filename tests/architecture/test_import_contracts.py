@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("chassis", "services", "wire", "guanka")
-LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
+_LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 OFFENCES = {
     "strangers": ("services/console/offence.py", "import services.ledger"),
@@ -22,7 +24,7 @@ OFFENCES = {
     "pure-domain": ("services/ledger/domain/offence.py", "import fastapi"),
     "fast-path": ("services/checkpoints/fast_path.py", "import httpx"),
     "layers-codes": ("services/codes/domain/offence.py", "import services.codes.use_cases"),
-    "layers-checkpoints": ("services/checkpoints/use_cases/offence.py", "import services.checkpoints.main"),
+    "layers-checkpoints": ("services/checkpoints/domain/offence.py", "import services.checkpoints.fast_path"),
     "layers-ledger": ("services/ledger/domain/offence.py", "import services.ledger.messages"),
 }
 """Of each contract, a file and the import that breaks it there."""
@@ -37,9 +39,13 @@ def contracts() -> dict[str, str]:
 
 
 def lint(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run import-linter in a tree; the packages there come before the installed ones."""
-    command = [str(LINT_IMPORTS), "--no-cache", "--no-logo", *arguments]
-    environment = {"PYTHONPATH": str(tree), "PATH": "/usr/bin:/bin", "COLUMNS": "200"}
+    """Run import-linter in a tree.
+
+    Python starts without `site`, hence without the editable installation: `services` is a namespace package, and the
+    repository's own part of it would shadow the tree's.
+    """
+    command = [sys.executable, "-S", "-c", _LINT_IMPORTS, "--no-cache", "--no-logo", *arguments]
+    environment = {"PYTHONPATH": os.pathsep.join([str(tree), sysconfig.get_path("purelib")]), "COLUMNS": "200"}
     return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -76,8 +82,8 @@ def test_for_every_contract_an_import_is_known_that_breaks_it() -> None:
     assert OFFENCES.keys() == contracts().keys()
 
 
-def test_the_copy_is_what_is_linted(copied: Path) -> None:
-    found = lint(copied, "--verbose")
+def test_every_contract_holds_in_the_copy(copied: Path) -> None:
+    found = lint(copied)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
