@@ -26,6 +26,7 @@ from services.codes.published_lists import PublishedLists
 from services.codes.sealing import read_data_keys
 from services.codes.settings import CodesSettings, read_city_key, read_rule_set_file
 from services.codes.signing import PassPress, read_signing_keys
+from services.codes.store.access_log import AccessLogTable
 from services.codes.store.dossiers import DossiersTable
 from services.codes.store.lists import ListsTable
 from services.codes.store.mechanics import forget_processed_events
@@ -62,8 +63,8 @@ def desk_of(settings: CodesSettings, database: Database) -> Desk:
     return Desk(
         database=database,
         office=office_of(settings),
-        lists=ListsTable(),
-        published=PublishedLists(keys, settings.status_list_uri),
+        access_log=AccessLogTable(),
+        published=PublishedLists(database, ListsTable(), keys, settings.status_list_uri),
         press=press,
         keys=keys,
         areas=read_areas(settings.area_file),

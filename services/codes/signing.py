@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +16,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm
 
 from chassis.settings import SettingsError
+from services.codes.domain.passes import PASS_CHARACTERS_MAX, PASS_LIVES, PassKind
 from services.codes.domain.people import Entry
 from services.codes.domain.permutation import LIST_SIZE
 
 Kind = Literal["pass", "printed-pass", "status-list"]
 TYPES: Mapping[Kind, str] = {"pass": "pass+jwt", "printed-pass": "printed-pass+jwt", "status-list": "statuslist+jwt"}
-PASS_LIVES: Mapping[Kind, timedelta] = {"pass": timedelta(seconds=60), "printed-pass": timedelta(days=180)}
-PASS_CHARACTERS_MAX = 340
-"""More would need a QR code too fine for a gate's camera."""
-
+_PASS_KEYS: Mapping[PassKind, Kind] = {"shown": "pass", "printed": "printed-pass"}
 LISTS_MAX = 99
 _ALGORITHM = "ES256"
 
@@ -73,7 +71,7 @@ class PassPress:
     def __init__(self, keys: SigningKeys, status_list_uri: str) -> None:
         self._keys, self._uri = keys, status_list_uri
 
-    def mint(self, kind: Kind, entry: Entry, now: datetime) -> tuple[str, datetime]:
+    def mint(self, kind: PassKind, entry: Entry, now: datetime) -> tuple[str, datetime]:
         """The pass and the moment it ends, in whole seconds."""
         issued = now.replace(microsecond=0)
         ends_at = issued + PASS_LIVES[kind]
@@ -82,7 +80,7 @@ class PassPress:
             "exp": int(ends_at.timestamp()),
             "status": {"status_list": {"idx": entry.idx, "uri": f"{self._uri}/{entry.list}"}},
         }
-        return self._keys.sign(kind, claims, now), ends_at
+        return self._keys.sign(_PASS_KEYS[kind], claims, now), ends_at
 
     def check_sizes(self, now: datetime) -> None:
         """Raises `SettingsError` when a pass could outgrow its QR code."""
@@ -90,7 +88,7 @@ class PassPress:
             size = len(self.mint(kind, Entry(LISTS_MAX, LIST_SIZE - 1), now)[0])
             if size > PASS_CHARACTERS_MAX:
                 raise SettingsError(
-                    f"STATUS_LIST_URI: a {kind} would have {size} characters, {PASS_CHARACTERS_MAX} are allowed; "
+                    f"STATUS_LIST_URI: a {kind} pass would have {size} characters, {PASS_CHARACTERS_MAX} are allowed; "
                     f"shorten the address or the kid"
                 )
 
@@ -99,7 +97,7 @@ def read_signing_keys(path: Path) -> SigningKeys:
     """Raises `SettingsError` that names every problem of the file."""
     try:
         document = json.loads(path.read_text())
-        written = {kind: document[kind] for kind in TYPES}
+        written = {kind: list(document[kind]) for kind in TYPES}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"SIGNING_KEYS_FILE: cannot be used ({type(error).__name__}: {error})") from None
     problems: list[str] = []

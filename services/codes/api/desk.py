@@ -15,11 +15,7 @@ from chassis.database import Database
 from chassis.problems import Problem
 from services.codes.areas import AreaTree
 from services.codes.domain.people import Person
-from services.codes.published_lists import PublishedLists
-from services.codes.signing import PassPress, SigningKeys
-from services.codes.store.access_log import log_access
-from services.codes.store.lists import ListsTable
-from services.codes.use_cases.ports import Office
+from services.codes.use_cases.ports import AccessLog, Office, Press, PublicKeys, Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +24,10 @@ class Desk:
 
     database: Database
     office: Office
-    lists: ListsTable
-    published: PublishedLists
-    press: PassPress
-    keys: SigningKeys
+    access_log: AccessLog
+    published: Published
+    press: Press
+    keys: PublicKeys
     areas: AreaTree
     clock: Clock
     appeal_url: str
@@ -62,4 +58,6 @@ def log_look(tx: Connection, desk: Desk, bearer: Bearer, person_ref: UUID, what:
     """A look by anybody but the person is logged."""
     if not bearer.is_person(person_ref):
         route = getattr(request.scope.get("route"), "path", request.method)
-        log_access(tx, subject=bearer.subject, person_ref=person_ref, what=what, route=route, at=desk.clock())
+        desk.access_log.write(
+            tx, subject=bearer.subject, person_ref=person_ref, what=what, route=route, at=desk.clock()
+        )

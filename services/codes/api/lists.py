@@ -8,15 +8,14 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from chassis.auth import needs
-from services.codes.api.desk import AtDesk, Desk
-from services.codes.published_lists import Read
-from services.codes.status_list import TTL
+from services.codes.api.desk import AtDesk
 
 router = APIRouter(tags=["lists"])
 
 FOR_SERVICES = [Depends(needs("service"))]
 ListNumber = Annotated[int, Path(ge=1, le=1_000_000)]
 STATUS_LIST_TYPE = "application/statuslist+jwt"
+LIST_AGE_S = 60
 
 
 class ListRevision(BaseModel):
@@ -54,9 +53,9 @@ def read_keys(desk: AtDesk, response: Response) -> dict[str, Any]:
 )
 def read_status_list(number: ListNumber, desk: AtDesk, request: Request) -> Response:
     """The signed list (IETF Token Status List), at most a minute old; the ETag is its revision."""
-    signed = desk.published.signed(number, _reader(desk, number), desk.clock())
+    signed = desk.published.signed(number, desk.clock())
     etag = f'"{signed.revision}"'
-    headers = {"ETag": etag, "Cache-Control": f"public, max-age={int(TTL.total_seconds())}"}
+    headers = {"ETag": etag, "Cache-Control": f"public, max-age={LIST_AGE_S}"}
     if _names(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     return Response(signed.token, media_type=STATUS_LIST_TYPE, headers=headers)
@@ -66,7 +65,9 @@ def read_status_list(number: ListNumber, desk: AtDesk, request: Request) -> Resp
 def read_revisions(desk: AtDesk) -> dict[str, Any]:
     """Every list with its revision."""
     with desk.database.transaction() as tx:
-        return {"lists": [{"list": number, "revision": revision} for number, revision in desk.lists.revisions(tx)]}
+        return {
+            "lists": [{"list": number, "revision": revision} for number, revision in desk.office.lists.revisions(tx)]
+        }
 
 
 @router.get(
@@ -77,18 +78,7 @@ def read_revisions(desk: AtDesk) -> dict[str, Any]:
 )
 def read_standings(number: ListNumber, desk: AtDesk, persons: bool = False) -> Response:
     """A list as it is now, in columns, with its revision: what a replica starts from."""
-    with desk.database.transaction() as tx:
-        revision = desk.lists.revision_of(tx, number)
-    columns = desk.published.columns(number, revision, _reader(desk, number), with_persons=persons)
-    return Response(columns, media_type="application/json")
-
-
-def _reader(desk: Desk, number: int) -> Read:
-    def read(with_persons: bool) -> Any:
-        with desk.database.transaction() as tx:
-            return desk.lists.standings(tx, number, with_persons=with_persons)
-
-    return read
+    return Response(desk.published.columns(number, with_persons=persons), media_type="application/json")
 
 
 def _names(if_none_match: str, etag: str) -> bool:

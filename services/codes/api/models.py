@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -24,8 +25,8 @@ from pydantic import (
 
 from services.codes.domain.documents import normalised_country, normalised_number
 from services.codes.domain.dossier import Stay
+from services.codes.domain.passes import PassKind
 from services.codes.domain.people import Code
-from services.codes.store.verdict_json import reasons_to, text_to
 
 FACTS_BYTES_MAX = 4_096
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
@@ -145,7 +146,7 @@ class DeclarationAnswer(BaseModel):
 
 
 class PassBody(Body):
-    kind: Literal["shown", "printed"]
+    kind: PassKind
 
 
 class PassAnswer(BaseModel):
@@ -195,9 +196,9 @@ def code_answer(code: Code, appeal_url: str) -> dict[str, Any]:
     """As `CodeAnswer`. Yellow and red can be appealed against; what has lapsed only needs a declaration."""
     return {
         "colour": code.colour.word,
-        "reasons": reasons_to(code.reasons),
+        "reasons": [asdict(reason) | {"colour": reason.colour.word} for reason in code.reasons],
         "since": code.since,
         "review_at": code.review_at,
-        "lifts_when": text_to(code.lifts_when),
+        "lifts_when": code.lifts_when and asdict(code.lifts_when),
         "appeal": {"allowed": code.colour.word in ("yellow", "red"), "url": appeal_url},
     }

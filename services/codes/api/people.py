@@ -17,7 +17,6 @@ from services.codes.domain.bounds import misplaced_in_declaration
 from services.codes.domain.documents import Document
 from services.codes.domain.dossier import Declaration
 from services.codes.domain.people import Identity
-from services.codes.signing import Kind
 from services.codes.use_cases.declarations import declare
 from services.codes.use_cases.enrolment import enrol_person
 
@@ -27,8 +26,6 @@ Enroller = Annotated[Bearer, Depends(needs("operator", "community", "citizen"))]
 Declarer = Annotated[Bearer, Depends(needs("citizen", "operator", "community"))]
 Looker = Annotated[Bearer, Depends(needs("citizen", "operator", "authority", "community"))]
 Shower = Annotated[Bearer, Depends(needs("citizen", "operator"))]
-
-_PASS_KINDS: dict[str, Kind] = {"shown": "pass", "printed": "printed-pass"}
 
 
 @router.post("", status_code=201, response_model=models.PersonAnswer, responses={200: {"model": models.PersonAnswer}})
@@ -90,5 +87,5 @@ def mint_pass(
         require_reach(desk, bearer, person)
         log_look(tx, desk, bearer, person_ref, "pass", request)
     assert person.entry is not None
-    token, ends_at = desk.press.mint(_PASS_KINDS[body.kind], person.entry, desk.clock())
+    token, ends_at = desk.press.mint(body.kind, person.entry, desk.clock())
     return {"token": token, "expires_at": ends_at, "colour": person.colour.word}

@@ -14,5 +14,8 @@ VALUES (:at, :subject, :person_ref, :what, :route)
 """)
 
 
-def log_access(tx: Connection, *, subject: str, person_ref: UUID, what: str, route: str, at: datetime) -> None:
-    tx.execute(_WRITE, {"at": at, "subject": subject, "person_ref": person_ref, "what": what, "route": route})
+class AccessLogTable:
+    """`AccessLog` in PostgreSQL."""
+
+    def write(self, tx: Connection, *, subject: str, person_ref: UUID, what: str, route: str, at: datetime) -> None:
+        tx.execute(_WRITE, {"at": at, "subject": subject, "person_ref": person_ref, "what": what, "route": route})

@@ -58,7 +58,6 @@ class ListsTable:
         return revision
 
     def revisions(self, tx: Connection) -> tuple[tuple[int, int], ...]:
-        """(list, revision) of every list."""
         return tuple((row.list, row.revision) for row in tx.execute(_REVISIONS))
 
     def beat(self, tx: Connection) -> tuple[int, tuple[tuple[int, int], ...]] | None:

@@ -37,30 +37,29 @@ SELECT p.*, v.reasons, v.lifts_when FROM person AS p JOIN verdict AS v USING (ve
 WHERE p.person_ref = :person_ref AND p.list IS NOT NULL
 """)
 _ENROL = sa.text("""
-UPDATE person SET area = :area, list = :list, idx = :idx, enrolled_at = :at WHERE person_ref = :person_ref
-""")
-_IDENTIFY = sa.text("""
+WITH listed AS (
+    UPDATE person SET area = :area, list = :list, idx = :idx, enrolled_at = :at WHERE person_ref = :person_ref
+)
 INSERT INTO identity (person_ref, document_type, country,
                       number_sealed, name_sealed, phone_sealed, birth_date_sealed, address_sealed)
 VALUES (:person_ref, :document_type, :country,
         :number_sealed, :name_sealed, :phone_sealed, :birth_date_sealed, :address_sealed)
 """)
-_MOVE = sa.text("""
+_DECIDE = sa.text("""
+WITH decided AS (
+    SELECT * FROM jsonb_to_recordset(:rows) AS row (
+        person_ref uuid, colour smallint, revision bigint, since timestamptz, review_at timestamptz,
+        verdict_id uuid, rule_set text, reasons jsonb, lifts_when jsonb, rule_errors jsonb)
+), remembered AS (
+    INSERT INTO verdict (verdict_id, person_ref, revision, decided_at, colour, rule_set, reasons, lifts_when,
+                         rule_errors)
+    SELECT verdict_id, person_ref, revision, :at, colour, rule_set, reasons, lifts_when, rule_errors
+    FROM decided WHERE verdict_id IS NOT NULL
+)
 UPDATE person AS p SET colour = d.colour, revision = d.revision, since = d.since, review_at = d.review_at,
                        verdict_id = coalesce(d.verdict_id, p.verdict_id)
-FROM unnest(CAST(:person_refs AS uuid[]), CAST(:colours AS smallint[]), CAST(:revisions AS bigint[]),
-            CAST(:since AS timestamptz[]), CAST(:review_at AS timestamptz[]), CAST(:verdict_ids AS uuid[]))
-     AS d (person_ref, colour, revision, since, review_at, verdict_id)
-WHERE p.person_ref = d.person_ref
-""")
-_REMEMBER = sa.text("""
-INSERT INTO verdict (verdict_id, person_ref, revision, decided_at, colour, rule_set, reasons, lifts_when, rule_errors)
-VALUES (:verdict_id, :person_ref, :revision, :decided_at, :colour, :rule_set, :reasons, :lifts_when, :rule_errors)
-""").bindparams(
-    sa.bindparam("reasons", type_=JSONB),
-    sa.bindparam("lifts_when", type_=JSONB(none_as_null=True)),
-    sa.bindparam("rule_errors", type_=JSONB),
-)
+FROM decided AS d WHERE p.person_ref = d.person_ref
+""").bindparams(sa.bindparam("rows", type_=JSONB))
 _FIND_IN_AREA = sa.text("""
 SELECT DISTINCT s.person_ref FROM unnest(CAST(:areas AS text[])) AS risk (area)
 JOIN stay AS s ON s.area LIKE risk.area || '%' AND s.stayed_to >= :since
@@ -112,29 +111,10 @@ class PeopleTable:
     def enrol(self, tx: Connection, person: Person, identity: Mapping[str, str | bytes | None], at: datetime) -> None:
         assert person.entry is not None
         place = {"area": person.area, "list": person.entry.list, "idx": person.entry.idx, "at": at}
-        tx.execute(_ENROL, {"person_ref": person.person_ref, **place})
-        tx.execute(_IDENTIFY, {"person_ref": person.person_ref, **identity})
+        tx.execute(_ENROL, {"person_ref": person.person_ref, **place, **identity})
 
     def decide(self, tx: Connection, decided: Sequence[Decided], at: datetime) -> None:
-        verdict_ids = [uuid7(at) if each.is_new else None for each in decided]
-        tx.execute(
-            _MOVE,
-            {
-                "person_refs": [each.person.person_ref for each in decided],
-                "colours": [int(each.verdict.colour) for each in decided],
-                "revisions": [each.revision for each in decided],
-                "since": [each.since for each in decided],
-                "review_at": [each.verdict.review_at for each in decided],
-                "verdict_ids": verdict_ids,
-            },
-        )
-        new = [
-            _verdict_row(each, verdict_id, at)
-            for each, verdict_id in zip(decided, verdict_ids, strict=True)
-            if verdict_id
-        ]
-        if new:
-            tx.execute(_REMEMBER, new)
+        tx.execute(_DECIDE, {"rows": [_decided_row(each, at) for each in decided], "at": at})
 
     def in_area(self, tx: Connection, areas: Sequence[str], since: datetime, people_max: int) -> list[UUID] | None:
         asked = {"areas": list(areas), "since": since, "people_max": people_max + 1}
@@ -150,16 +130,21 @@ def _person(row: Any) -> Person:
     return Person(row.person_ref, row.area, entry, Colour(row.colour), row.revision, row.since, row.review_at)
 
 
-def _verdict_row(decided: Decided, verdict_id: UUID, at: datetime) -> dict[str, Any]:
+def _decided_row(decided: Decided, at: datetime) -> dict[str, Any]:
     verdict = decided.verdict
-    return {
-        "verdict_id": verdict_id,
-        "person_ref": decided.person.person_ref,
-        "revision": decided.revision,
-        "decided_at": at,
+    row: dict[str, Any] = {
+        "person_ref": str(decided.person.person_ref),
         "colour": int(verdict.colour),
-        "rule_set": verdict.rule_set,
-        "reasons": reasons_to(verdict.reasons),
-        "lifts_when": text_to(verdict.lifts_when),
-        "rule_errors": [{"rule": error.rule, "message": error.message} for error in verdict.errors],
+        "revision": decided.revision,
+        "since": decided.since.isoformat(),
+        "review_at": verdict.review_at and verdict.review_at.isoformat(),
     }
+    if decided.is_new:
+        row |= {
+            "verdict_id": str(uuid7(at)),
+            "rule_set": verdict.rule_set,
+            "reasons": reasons_to(verdict.reasons),
+            "lifts_when": text_to(verdict.lifts_when),
+            "rule_errors": [{"rule": error.rule, "message": error.message} for error in verdict.errors],
+        }
+    return row

@@ -1,4 +1,4 @@
-"""Reasons and texts as they lie in the store's JSON columns, and as the API answers them."""
+"""Reasons and texts as they lie in the store's JSON columns."""
 
 from __future__ import annotations
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from services.codes.domain.dossier import Declaration, Dossier, Evidence
 from services.codes.domain.events import DomainEvent
+from services.codes.domain.passes import PassKind
 from services.codes.domain.people import Code, Entry, Person
 from services.codes.domain.rules import RuleSet
 from services.codes.domain.verdicts import Reason, RuleError, Verdict
@@ -102,8 +103,39 @@ class Lists(Protocol):
     def raise_revision(self, tx: Connection, list_number: int, by: int) -> int:
         """Lock the list until the transaction ends, and raise its revision; the new one."""
 
+    def revisions(self, tx: Connection) -> tuple[tuple[int, int], ...]:
+        """(list, revision) of every list."""
+
     def beat(self, tx: Connection) -> tuple[int, tuple[tuple[int, int], ...]] | None:
         """The heartbeat's next revision and each list's; None while the last heartbeat is still to be sent."""
+
+
+class AccessLog(Protocol):
+    def write(self, tx: Connection, *, subject: str, person_ref: UUID, what: str, route: str, at: datetime) -> None: ...
+
+
+class Press(Protocol):
+    def mint(self, kind: PassKind, entry: Entry, now: datetime) -> tuple[str, datetime]:
+        """The pass and the moment it ends."""
+
+
+class PublicKeys(Protocol):
+    def jwks(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SignedList:
+    token: str
+    revision: int
+    signed_at: datetime
+
+
+class Published(Protocol):
+    def signed(self, list_number: int, now: datetime) -> SignedList:
+        """Raises `StatusListNotFound`."""
+
+    def columns(self, list_number: int, *, with_persons: bool) -> bytes:
+        """JSON of the list as it is now. Raises `StatusListNotFound`."""
 
 
 class Seal(Protocol):

@@ -77,9 +77,7 @@ def test_the_signed_list_is_public_and_says_where_it_is_from(city: City, databas
     assert answer.headers["content-type"] == "application/statuslist+jwt"
     header = jwt.get_unverified_header(answer.text)
     assert header["typ"] == "statuslist+jwt"
-    key = next(
-        key for key in city.client.get("/.well-known/jwks.json").json()["keys"] if key["kid"] == header["kid"]
-    )
+    key = next(key for key in city.client.get("/.well-known/jwks.json").json()["keys"] if key["kid"] == header["kid"])
     claims = jwt.decode(answer.text, ECAlgorithm.from_jwk(key), algorithms=["ES256"])  # type: ignore[arg-type]
     assert claims["sub"] == "https://guanka.example/s/1"
     assert claims["ttl"] == 60

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from jwt.algorithms import ECAlgorithm
 
-from services.codes.signing import PASS_CHARACTERS_MAX
+from services.codes.domain.passes import PASS_CHARACTERS_MAX
 from tests.integration.codes.city import City
 
 
