@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -24,15 +25,19 @@ meter = metrics.get_meter("guanka")
 
 REDACTED = "[redacted]"
 _PERSONAL_KEYS = re.compile(
-    r"name_zh|given_name|full_name|(^|_)name$|phone|document|number|address|birth|token|authorization|password|secret|"
-    r"person|plate|pass$|credential|symptom|temperature",
+    r"name(s|_.*)?$|phone|mobile|email|document|number|id_?card|passport|address|birth|token|authorization|password|"
+    r"secret|person|plate|pass$|credential|symptom|temperature",
     re.IGNORECASE,
 )
 _PERSONAL_TEXT = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*"  # a compact JWS
-    r"|\b\d{15}(?:\d{2}[\dXx])?\b"  # a resident identity number (GB 11643)
-    r"|\b1[3-9]\d{9}\b"  # a mobile telephone number
-    r"|postgresql://[^\s@/]*@"  # a database password
+    r"|(?<![0-9A-Za-z])\d{15}(?:\d{2}[\dXx])?(?![0-9A-Za-z])"  # a resident identity number (GB 11643)
+    r"|(?<![0-9A-Za-z])(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![0-9A-Za-z])"  # a mobile telephone number
+    r"|(?<![0-9A-Za-z])[A-Z]{1,2}\d{7,10}(?![0-9A-Za-z])"  # a passport, a travel permit
+    r"|(?<=postgresql://)[^\s@/]*@"  # a database password
+    r"|(?<=input_value=).+?(?=, input_type=)"  # what Pydantic was given
+    r"|(?<=DETAIL:  ).+"  # the row that PostgreSQL quotes
+    r"|(?<=\[parameters: ).+"  # what SQLAlchemy bound
 )
 
 
@@ -58,7 +63,7 @@ def start_logging(level: str) -> None:
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            name_exception,
             redact,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
@@ -76,13 +81,40 @@ def start_logging(level: str) -> None:
             foreign_pre_chain=[
                 structlog.stdlib.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
+                name_exception,
             ],
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("uvicorn.access", "kafka", "httpx", "httpcore", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def name_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: an exception as the places it passed and its first line; the rest may quote a row."""
+    given = event.pop("exc_info", None)
+    error = given[1] if isinstance(given, tuple) else sys.exc_info()[1] if given is True else given
+    if isinstance(error, BaseException):
+        event["exception"] = "\nfrom\n".join(_told(each) for each in _causes(error))
+    return event
+
+
+def error_text(error: BaseException) -> str:
+    """The error's kind and first line, redacted: a database's second line may quote a row."""
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return f"{type(error).__name__}: {_clean(said[0])[:300] if said else ''}"
+
+
+def _told(error: BaseException) -> str:
+    return "".join(traceback.format_tb(error.__traceback__)) + error_text(error)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def redact(_logger: Any, _method: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -93,13 +125,17 @@ def redact(_logger: Any, _method: str, event: Mapping[str, Any]) -> Mapping[str,
 def _redacted(key: str, value: Any) -> Any:
     if key != "event" and _PERSONAL_KEYS.search(key):
         return REDACTED
-    if isinstance(value, str):
-        return _PERSONAL_TEXT.sub(REDACTED, value)
+    if value is None or isinstance(value, bool | int | float):
+        return REDACTED if _clean(str(value)) != str(value) else value
     if isinstance(value, Mapping):
-        return {str(inner): _redacted(str(inner), each) for inner, each in value.items()}
-    if isinstance(value, list | tuple):
+        return {_clean(str(inner)): _redacted(str(inner), each) for inner, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
         return [_redacted("", each) for each in value]
-    return value
+    return _clean(value if isinstance(value, str) else repr(value))
+
+
+def _clean(text: str) -> str:
+    return _PERSONAL_TEXT.sub(REDACTED, text)
 
 
 def context_of(traceparent: str) -> Context | None:

@@ -1,0 +1,142 @@
+"""Logs tell what went wrong, and nothing about a person."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pydantic
+import pytest
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from chassis.telemetry import REDACTED, context_of, error_text, name_exception, redact, start_logging
+
+NAME, SYMPTOMS = "张三", "咳嗽"
+TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
+    """What was written to standard error since the test began, by line."""
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    start_logging("INFO")
+    return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "440103199001011234",
+        "44010319900101123X",
+        "440103900101123",
+        "证件号440103199001011234不符",
+        "13800138000",
+        "电话13800138000。",
+        "+8613800138000",
+        "138-0013-8000",
+        "E12345678",
+        "H1234567890",
+        TOKEN,
+        "Bearer " + TOKEN,
+        "postgresql://guanka:geheim@db/codes",
+        "1 validation error\n  Input should be valid [type=x, input_value='张三', input_type=str]",
+        "duplicate key\nDETAIL:  Key (owner)=(张三) already exists.",
+        "INSERT …\n[parameters: {'a': '张三'}]",
+    ],
+)
+def test_what_looks_like_a_person_or_a_secret_is_replaced_in_any_text(text: str) -> None:
+    said = str(redact(None, "info", {"event": text, "detail": [text, {"deep": (text,)}], "number_of": 1}))
+    assert REDACTED in said
+    for secret in ("4401039", "4401031", "1380013", "138-0013", "12345678", "eyJ", "geheim", "张三"):
+        assert secret not in said
+
+
+@pytest.mark.parametrize(
+    "key",
+    "name full_name name_masked names phone mobile email document document_number id_card passport birth_date address "
+    "person_ref plate pass token password credential temperature_c".split(),
+)
+def test_a_field_that_is_about_a_person_is_replaced_whatever_it_holds(key: str) -> None:
+    assert redact(None, "info", {key: "x"}) == {key: REDACTED}
+    assert redact(None, "info", {"deep": [{key: {"x": 1}}]}) == {"deep": [{key: REDACTED}]}
+
+
+def test_what_is_not_about_a_person_stays() -> None:
+    said = {
+        "event": "a message was put aside",
+        "topic": "ledger.events.v1",
+        "offset": 1_234_567,
+        "place": "codes.events.v1[3]",
+        "id": "0190a3f0-7e4b-7cc0-8000-13800138000a",
+        "at": "2022-06-28T08:00:00.123456+00:00",
+        "is_late": True,
+        "area": "440103001002",
+    }
+    assert redact(None, "info", said) == said
+
+
+def test_numbers_bytes_and_objects_are_looked_into_as_well() -> None:
+    class Visitor:
+        def __repr__(self) -> str:
+            return "Visitor(13800138000)"
+
+    given = {"a": 13800138000, "b": b"13800138000", "c": Visitor(), "d": {13800138000}, "e": ValueError("13800138000")}
+    assert "13800138000" not in str(redact(None, "info", given))
+
+
+def test_an_exception_is_logged_with_its_path_but_not_with_the_row_it_quotes(
+    logged: Callable[[], list[dict[str, Any]]],
+) -> None:
+    class Declaration(pydantic.BaseModel):
+        symptoms: int
+
+    log = structlog.get_logger("test")
+    try:
+        try:
+            Declaration.model_validate({"symptoms": SYMPTOMS})
+        except pydantic.ValidationError as error:
+            raise RuntimeError(f"the declaration could not be read\n{NAME}") from error
+    except RuntimeError as error:
+        log.error("unexpected error", exc_info=error)
+        log.error("unexpected error", exc_info=True)
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=error)
+    lines = logged()
+    assert len(lines) == 3
+    for line in lines:
+        assert "test_an_exception_is_logged" in line["exception"]
+        assert "RuntimeError: the declaration could not be read" in line["exception"]
+        assert "ValidationError: 1 validation error for Declaration" in line["exception"]
+        assert NAME not in str(line)
+        assert SYMPTOMS not in str(line)
+
+
+def test_an_exception_that_is_its_own_context_ends() -> None:
+    one, other = ValueError("one"), ValueError("other")
+    one.__context__, other.__context__ = other, one
+    assert "other" in name_exception(None, "error", {"exc_info": one})["exception"]
+
+
+def test_the_text_of_a_database_error_is_its_first_line_without_the_row() -> None:
+    original = psycopg.errors.UniqueViolation('duplicate key "entry_pkey"\nDETAIL:  Key (name)=(张三) exists.')
+    assert error_text(IntegrityError("INSERT", {"name": "张三"}, original)) == (
+        'IntegrityError: duplicate key "entry_pkey"'
+    )
+    assert error_text(ValueError("13800138000 is not valid")) == f"ValueError: {REDACTED} is not valid"
+    assert error_text(KeyError()) == "KeyError: "
+
+
+def test_logs_of_libraries_are_redacted_too(logged: Callable[[], list[dict[str, Any]]]) -> None:
+    logging.getLogger("some.library").warning("refused %s", TOKEN)
+    assert logged()[0]["event"] == f"refused {REDACTED}"
+
+
+def test_a_message_without_a_trace_starts_a_new_one() -> None:
+    assert context_of("") is None
+    assert context_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01") is not None
