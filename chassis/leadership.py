@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
+
+LIVELY_CONNECTION: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""A connection that waits most of its life notices within half a minute that the other side is gone."""
 
 
 class Leadership:
@@ -19,12 +30,17 @@ class Leadership:
         """
         if self._connection is not None and not self._connection.closed:
             return self._connection
-        self._connection = psycopg.connect(
-            self._url, autocommit=True, connect_timeout=5, application_name=f"{self._job} (leader)"
+        self._connection = None
+        connection = psycopg.connect(
+            self._url, autocommit=True, application_name=f"{self._job} (leader)", **LIVELY_CONNECTION
         )
-        row = self._connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (self._job,)).fetchone()
-        if row is None or not row[0]:
-            self.release()
+        try:
+            row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (self._job,)).fetchone()
+            if row is not None and row[0]:
+                self._connection = connection
+        finally:
+            if self._connection is None:
+                connection.close()
         return self._connection
 
     def is_held(self) -> bool:

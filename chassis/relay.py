@@ -18,7 +18,7 @@ import structlog
 
 from chassis.event_log import EventLog, EventLogUnavailable, Publisher, Record, UnknownTopic
 from chassis.leadership import Leadership
-from chassis.telemetry import meter
+from chassis.telemetry import error_text, meter
 
 log = structlog.get_logger("relay")
 
@@ -30,8 +30,9 @@ WHERE seq > %s ORDER BY seq LIMIT %s
 _LAST_VALUE = "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM outbox_seq"
 """A sequence that was never used names its first value as its last."""
 
-_PLANNER = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off"
-"""Statistics of a near-empty outbox would turn the read into a sequential scan and a sort."""
+_SESSION = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET synchronous_commit = off"
+"""Statistics of a near-empty outbox would turn the read into a sequential scan and a sort. A deletion that a crash
+takes back means a repeat, so the relay does not wait for the disk."""
 
 _published = meter.create_counter("relay_records_published", description="outbox rows acknowledged by the event log")
 _unacknowledged = meter.create_counter("relay_records_unacknowledged", description="outbox rows to be sent again")
@@ -104,43 +105,59 @@ class Relay:
         self._source, self._topics = source, topics
         self._rows_max, self._idle_s = rows_max, idle_s
         self._publisher: Publisher | None = None
+        self._connection: psycopg.Connection | None = None
         self._mark = LowWaterMark()
         self.is_active = False
+        self.trouble: str | None = None
 
     def run(self, stop: threading.Event) -> None:
-        pause_s = self._idle_s
-        while not stop.is_set():
-            try:
-                pause_s = self._turn()
-            except (psycopg.Error, EventLogUnavailable, UnknownTopic) as error:
-                log.warning("the relay waits", error=type(error).__name__)
-                self._leadership.release()
-                self._mark, self.is_active, pause_s = LowWaterMark(), False, 0.5
-            stop.wait(pause_s)
+        try:
+            while not stop.is_set():
+                stop.wait(self._turn_or_trouble())
+        finally:
+            self._leave()
+            if self._publisher is not None:
+                self._publisher.close()
+
+    def _turn_or_trouble(self) -> float:
+        try:
+            pause_s = self._turn()
+            self.trouble = None
+        except (psycopg.Error, EventLogUnavailable, UnknownTopic) as error:
+            log.warning("the relay waits", error=type(error).__name__)
+            self.trouble = error_text(error)
+            self._leave()
+            return 0.5
+        return pause_s
+
+    def _leave(self) -> None:
         self._leadership.release()
-        if self._publisher is not None:
-            self._publisher.close()
+        self._connection, self.is_active = None, False
 
     def _turn(self) -> float:
         """One pass; how long to wait before the next, in seconds."""
         connection = self._leadership.take()
         if connection is None:
+            self.is_active = False
             return 1.0
-        if not self.is_active:
-            connection.execute(_PLANNER)
-            self._publisher, self.is_active = self._publisher or self._event_log.publisher(), True
-        assert self._publisher is not None
+        if connection is not self._connection:
+            connection.execute(_SESSION)
+            self._connection, self._mark, self.is_active = connection, LowWaterMark(), True
         rows = self._read(connection)
         self._mark.observe(connection, rows[0].seq if rows else None)
-        if not rows:
-            return self._idle_s
-        acknowledged = self._publisher.publish([self._record(row) for row in rows])
-        finished = finished_rows(rows, acknowledged)
-        if finished:
-            connection.execute("DELETE FROM outbox WHERE seq = ANY(%s)", ([row.seq for row in finished],))
-        _published.add(len(finished))
-        _unacknowledged.add(len(rows) - len(finished))
-        if len(finished) < len(rows):
+        return self._carry(connection, rows) if rows else self._idle_s
+
+    def _carry(self, connection: psycopg.Connection, rows: Sequence[_Row]) -> float:
+        """Publish, then forget what was acknowledged; how long to wait before the next pass, in seconds."""
+        self._publisher = self._publisher or self._event_log.publisher()
+        records = [self._record(row) for row in rows]
+        finished = finished_records(records, self._publisher.publish(records))
+        seqs = [row.seq for row, is_finished in zip(rows, finished, strict=True) if is_finished]
+        if seqs:
+            connection.execute("DELETE FROM outbox WHERE seq = ANY(%s)", (seqs,))
+        _published.add(len(seqs))
+        _unacknowledged.add(len(rows) - len(seqs))
+        if len(seqs) < len(rows):
             return 0.2
         return 0.0 if len(rows) == self._rows_max else self._idle_s / 3
 
@@ -163,14 +180,13 @@ class Relay:
         return tuple((name, str(value).encode()) for name, value in attributes.items() if value != "")
 
 
-def finished_rows(rows: Sequence[_Row], acknowledged: Sequence[bool]) -> list[_Row]:
-    """The rows to forget: acknowledged, and nothing unacknowledged before them under the same key and topic."""
+def finished_records(records: Sequence[Record], acknowledged: Sequence[bool]) -> list[bool]:
+    """Which to forget: the acknowledged, with nothing unacknowledged before them under the same topic and key."""
     stuck: set[tuple[str, str]] = set()
-    finished: list[_Row] = []
-    for row, is_acknowledged in zip(rows, acknowledged, strict=True):
-        key = (row.aggregatetype, row.aggregateid)
+    finished: list[bool] = []
+    for record, is_acknowledged in zip(records, acknowledged, strict=True):
+        key = (record.topic, record.key)
         if not is_acknowledged:
             stuck.add(key)
-        elif key not in stuck:
-            finished.append(row)
+        finished.append(key not in stuck)
     return finished
