@@ -6,11 +6,13 @@ order and a reader never passes over one. Readers are woken by NOTIFY and otherw
 
 from __future__ import annotations
 
+import threading
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 import psycopg
@@ -27,6 +29,7 @@ from chassis.event_log import (
     Topic,
     UnknownTopic,
 )
+from chassis.leadership import LIVELY_CONNECTION
 
 _CHANNEL = "event_log"
 
@@ -52,47 +55,74 @@ CREATE TABLE IF NOT EXISTS log_group (
 """
 
 _READ = """
-SELECT r.topic, r.partition, r.record_offset, r.key, r.value, r.header_names, r.header_values,
+WITH behind AS MATERIALIZED (
+    SELECT place.topic, place.partition, place.position, place.turn, p.start_offset,
+           place.position NOT BETWEEN p.start_offset AND p.next_offset AS is_gone
+    FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(positions)s::bigint[])
+        WITH ORDINALITY AS place (topic, partition, position, turn)
+    JOIN log_partition AS p USING (topic, partition)
+    WHERE place.position <> p.next_offset
+    ORDER BY is_gone DESC, place.turn
+)
+SELECT behind.topic, behind.partition, behind.is_gone, behind.position, behind.start_offset,
+       r.record_offset, r.key, r.value, r.header_names, r.header_values,
        (extract(epoch FROM r.appended_at) * 1000)::bigint
-FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS place (topic, partition, position)
-CROSS JOIN LATERAL (
+FROM behind LEFT JOIN LATERAL (
     SELECT * FROM log_record
-    WHERE topic = place.topic AND partition = place.partition AND record_offset >= place.position
-    ORDER BY record_offset LIMIT %s
-) AS r
+    WHERE topic = behind.topic AND partition = behind.partition AND record_offset >= behind.position
+        AND NOT behind.is_gone
+    ORDER BY record_offset LIMIT %(records_max)s
+) AS r ON true
+WHERE behind.is_gone OR r.record_offset IS NOT NULL
+LIMIT %(records_max)s
+"""
+"""One statement, so that nothing can be cut between the look at a partition's bounds and the reading of its records."""
+
+_LOCK_PARTITIONS = """
+SELECT p.topic, p.partition FROM log_partition AS p
+JOIN unnest(%s::text[], %s::int[]) AS asked (topic, partition) USING (topic, partition)
+ORDER BY p.topic, p.partition FOR UPDATE OF p
 """
 
-_CUT_BEHIND = """
-SELECT p.topic, p.partition, place.position, p.start_offset
-FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS place (topic, partition, position)
-JOIN log_partition AS p USING (topic, partition)
-WHERE p.start_offset > place.position
+_TAKE_OFFSETS = """
+UPDATE log_partition AS p SET next_offset = p.next_offset + asked.count
+FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS asked (topic, partition, count)
+WHERE p.topic = asked.topic AND p.partition = asked.partition
+RETURNING p.topic, p.partition, p.next_offset - asked.count, clock_timestamp()
 """
 
 
 class _Session:
-    """One connection, opened when first needed and again after it broke."""
+    """One connection, opened when first needed and again after it broke; one thread at a time has it."""
 
     def __init__(self, dsn: str, *, listen: bool = False) -> None:
         self._dsn, self._listen = dsn, listen
         self._connection: psycopg.Connection[Any] | None = None
+        self._alone = threading.RLock()
 
     @contextmanager
     def use(self) -> Iterator[psycopg.Connection[Any]]:
-        try:
-            if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=5, row_factory=tuple_row)
-                if self._listen:
-                    self._connection.execute(f"LISTEN {_CHANNEL}")
-            yield self._connection
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            self.close()
-            raise EventLogUnavailable("the event log's database cannot be reached") from error
+        with self._alone:
+            try:
+                yield self._open()
+            except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction) as error:
+                self.close()
+                raise EventLogUnavailable("the event log's database cannot be reached") from error
+            except psycopg.errors.UndefinedTable as error:
+                raise UnknownTopic("no topic was declared yet") from error
+
+    def _open(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._dsn, autocommit=True, row_factory=tuple_row, **LIVELY_CONNECTION)
+            if self._listen:
+                self._connection.execute(f"LISTEN {_CHANNEL}")
+        return self._connection
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._alone:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 class LocalEventLog:
@@ -127,23 +157,22 @@ class LocalEventLog:
 
     def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         with self._session.use() as connection:
-            try:
-                rows = connection.execute(
-                    "SELECT partition, start_offset, next_offset FROM log_partition WHERE topic = %s", (topic,)
-                ).fetchall()
-            except psycopg.errors.UndefinedTable:
-                rows = []
+            rows = connection.execute(
+                "SELECT partition, start_offset, next_offset FROM log_partition WHERE topic = %s", (topic,)
+            ).fetchall()
         if not rows:
             raise UnknownTopic(topic)
         return {partition: (start, end) for partition, start, end in rows}
 
     def cut(self, place: Place, before: int) -> None:
         with self._session.use() as connection, connection.transaction():
-            connection.execute(
+            moved = connection.execute(
                 "UPDATE log_partition SET start_offset = least(greatest(start_offset, %s), next_offset) "
                 "WHERE topic = %s AND partition = %s",
                 (before, *place),
             )
+            if moved.rowcount == 0:
+                raise UnknownTopic(place[0])
             connection.execute(
                 "DELETE FROM log_record WHERE topic = %s AND partition = %s AND record_offset < %s", (*place, before)
             )
@@ -193,9 +222,8 @@ class _LocalPublisher:
 
 
 def _append(connection: psycopg.Connection[Any], records: Sequence[Record], places: Sequence[Place]) -> None:
-    """Take the offsets (partitions locked in one order, so that writers cannot deadlock) and write the records."""
-    following = {place: _take_offsets(connection, place, count) for place, count in sorted(Counter(places).items())}
-    appended_at = connection.execute("SELECT clock_timestamp()").fetchone()
+    """Take the offsets and write the records; whoever waits for the topics is told when it is committed."""
+    following, appended_at = _take_offsets(connection, Counter(places))
     with connection.cursor().copy("COPY log_record FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(["text", "int4", "int8", "text", "bytea", "text[]", "bytea[]", "timestamptz"])
         for record, place in zip(records, places, strict=True):
@@ -203,20 +231,19 @@ def _append(connection: psycopg.Connection[Any], records: Sequence[Record], plac
             values = [value for _, value in record.headers]
             offset = following[place]
             following[place] += 1
-            copy.write_row((*place, offset, record.key, record.value, names, values, (appended_at or [None])[0]))
-    for topic in sorted({topic for topic, _ in places}):
-        connection.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, topic))
+            copy.write_row((*place, offset, record.key, record.value, names, values, appended_at))
+    topics = sorted({topic for topic, _ in places})
+    connection.execute("SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic", (_CHANNEL, topics))
 
 
-def _take_offsets(connection: psycopg.Connection[Any], place: Place, count: int) -> int:
-    row = connection.execute(
-        "UPDATE log_partition SET next_offset = next_offset + %s WHERE topic = %s AND partition = %s "
-        "RETURNING next_offset - %s",
-        (count, *place, count),
-    ).fetchone()
-    if row is None:
-        raise UnknownTopic(place[0])
-    return row[0]
+def _take_offsets(connection: psycopg.Connection[Any], counts: Mapping[Place, int]) -> tuple[dict[Place, int], Any]:
+    """The first offset for each place, and when; all are locked in one order, so that writers cannot deadlock."""
+    topics, partitions = [topic for topic, _ in counts], [partition for _, partition in counts]
+    locked = connection.execute(_LOCK_PARTITIONS, (topics, partitions)).fetchall()
+    if len(locked) < len(counts):
+        raise UnknownTopic(", ".join(sorted({topic for topic, _ in counts.keys() - set(locked)})))
+    taken = connection.execute(_TAKE_OFFSETS, (topics, partitions, list(counts.values()))).fetchall()
+    return {(topic, partition): first for topic, partition, first, _ in taken}, max(at for *_, at in taken)
 
 
 class _LocalReader:
@@ -231,32 +258,39 @@ class _LocalReader:
         deadline = time.monotonic() + wait_s
         while True:
             with self._session.use() as connection:
+                for _ in connection.notifies(timeout=0):
+                    """What they tell of is about to be read."""
                 found = self._read(connection, records_max)
                 if found or not self._wait(connection, deadline):
                     return found
 
     def _read(self, connection: psycopg.Connection[Any], records_max: int) -> list[Received]:
-        topics = [topic for topic, _ in self._positions]
-        partitions = [partition for _, partition in self._positions]
-        asked = (topics, partitions, list(self._positions.values()))
-        with connection.transaction():
-            behind = connection.execute(_CUT_BEHIND, asked).fetchone()
-            rows = connection.execute(_READ, (*asked, records_max), binary=True).fetchall()
-        if behind is not None:
-            topic, partition, position, start = behind
-            raise OffsetOutOfRange((topic, partition), position, start)
-        found = [_received(row) for row in rows[:records_max]]
-        for record in found:
-            self._positions[record.topic, record.partition] = record.offset + 1
+        asked = {
+            "topics": [topic for topic, _ in self._positions],
+            "partitions": [partition for _, partition in self._positions],
+            "positions": list(self._positions.values()),
+            "records_max": records_max,
+        }
+        found: list[Received] = []
+        for topic, partition, is_gone, position, start, *record in connection.execute(_READ, asked, binary=True):
+            if is_gone:
+                raise OffsetOutOfRange((topic, partition), position, start)
+            found.append(_received(topic, partition, *record))
+        self._move_behind(found)
         return found
+
+    def _move_behind(self, found: Sequence[Received]) -> None:
+        """The next read begins with the places that were not read now: a full one keeps no other waiting for long."""
+        for (topic, partition), records in groupby(found, key=lambda record: (record.topic, record.partition)):
+            del self._positions[topic, partition]
+            self._positions[topic, partition] = list(records)[-1].offset + 1
 
     def _wait(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
         """Wait for a write to one of our topics; whether there is a reason to read again."""
         topics = {topic for topic, _ in self._positions}
         while (remaining := deadline - time.monotonic()) > 0:
-            for notice in connection.notifies(timeout=remaining, stop_after=1):
-                if notice.payload in topics:
-                    return True
+            if any(notice.payload in topics for notice in connection.notifies(timeout=remaining, stop_after=1)):
+                return True
         return False
 
     def report(self, positions: Mapping[Place, int]) -> None:
@@ -267,7 +301,7 @@ class _LocalReader:
                     "DO UPDATE SET next_offset = excluded.next_offset, updated_at = now()",
                     [(self._group, *place, position) for place, position in sorted(positions.items())],
                 )
-        except EventLogUnavailable:
+        except (EventLogUnavailable, UnknownTopic):
             return
 
     def close(self) -> None:
@@ -275,7 +309,14 @@ class _LocalReader:
         self._reporting.close()
 
 
-def _received(row: tuple[Any, ...]) -> Received:
-    topic, partition, offset, key, value, names, values, appended_at_ms = row
-    headers = tuple(zip(names, values, strict=True))
-    return Received(topic, partition, offset, key, value, headers, appended_at_ms)
+def _received(
+    topic: str,
+    partition: int,
+    offset: int,
+    key: str,
+    value: bytes,
+    names: Sequence[str],
+    values: Sequence[bytes],
+    appended_at_ms: int,
+) -> Received:
+    return Received(topic, partition, offset, key, value, tuple(zip(names, values, strict=True)), appended_at_ms)
