@@ -1,123 +1,64 @@
 """The consumer: applies events to the service's own database, each with one effect although it may arrive many times.
 
-A batch is one transaction, which also advances `consumer_offset` by compare-and-set, drops repeats by
-`processed_event (source, id)`, and ignores a `revision` that is not newer than the subject's last. When a batch fails,
-its messages are tried alone; one that fails alone again and again is put aside as a dead letter, and the rest goes on.
-Only the handler's own error counts: a lost connection is retried for ever.
+A batch is one transaction, which also advances `consumer_offset` by compare-and-set and knows repeats (inbox.py). When
+a batch fails, its messages are tried alone; one that fails alone again and again is put aside (dead_letters.py), and
+the rest goes on. Only the handler's own error counts: a lost connection is retried for ever.
 """
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
-from uuid import UUID
 
-import psycopg
 import sqlalchemy as sa
 import structlog
-from opentelemetry import trace
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from chassis.database import Database, is_passing
+from chassis.database import Database, is_collision, is_passing
+from chassis.dead_letters import put_aside, replay
 from chassis.event_log import EventLog, EventLogUnavailable, OffsetOutOfRange, Place, Reader, Received, UnknownTopic
+from chassis.inbox import RevisionMoved, handle_messages
 from chassis.leadership import Leadership
-from chassis.telemetry import context_of, meter
+from chassis.message import Handler, MalformedMessage, Message, Subscription, attribute, each, message_of
+from chassis.telemetry import error_text, meter
+
+__all__ = [
+    "Consumer",
+    "Handler",
+    "MalformedMessage",
+    "Message",
+    "OffsetMoved",
+    "Subscription",
+    "each",
+    "handle_messages",
+    "message_of",
+    "replay",
+]
 
 log = structlog.get_logger("consumer")
-tracer = trace.get_tracer("guanka.consumer")
 
 consumer_offset = sa.table(
     "consumer_offset", *(sa.column(name) for name in ("topic", "partition", "next_offset", "updated_at"))
 )
-processed_event = sa.table("processed_event", sa.column("source", sa.Text), sa.column("id", sa.Uuid))
-consumed_revision = sa.table("consumed_revision", *(sa.column(name) for name in ("source", "subject", "revision")))
-dead_letter = sa.table(
-    "dead_letter",
-    *(sa.column(name) for name in ("dead_letter_id", "topic", "partition", "record_offset", "key", "value")),
-    sa.column("headers", JSONB),
-    *(sa.column(name) for name in ("error", "attempts", "put_aside_at", "replayed_at")),
+
+_COLLISIONS_MAX = 5
+_MOVE = sa.text(
+    "UPDATE consumer_offset AS stored SET next_offset = moved.following, updated_at = now() FROM unnest("
+    "CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:expected AS bigint[]), CAST(:following AS bigint[])"
+    ") AS moved (topic, partition, expected, following) WHERE stored.topic = moved.topic "
+    "AND stored.partition = moved.partition AND stored.next_offset = moved.expected"
 )
 
 _consumed = meter.create_counter("consumer_messages", description="messages applied, by topic")
-_put_aside = meter.create_counter("consumer_dead_letters", description="messages put aside, by topic")
-
-
-class MalformedMessage(Exception):
-    """The record does not carry the CloudEvents headers it needs."""
+_cut_off = meter.create_counter("consumer_cut_off", description="times the log was found cut behind the consumer")
 
 
 class OffsetMoved(Exception):
     """Another process has advanced the stored offset: what was read here is stale."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A CloudEvent as read; `payload` is protobuf, `revision` its subject's."""
-
-    id: UUID
-    source: str
-    type: str
-    subject: str
-    revision: int
-    time: str
-    district: str
-    key: str
-    payload: bytes
-    traceparent: str
-
-
-Handler = Callable[[Connection, Sequence[Message]], None]
-"""Applies messages of one type, in order, in the caller's transaction."""
-
-
-def each(handle: Callable[[Connection, Message], None]) -> Handler:
-    """A handler that takes its messages one by one, each inside the trace that caused it."""
-
-    def handle_all(tx: Connection, messages: Sequence[Message]) -> None:
-        for message in messages:
-            with tracer.start_as_current_span(f"process {message.type}", context=context_of(message.traceparent)):
-                handle(tx, message)
-
-    return handle_all
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What a service takes from a topic; other types on it are passed over.
-
-    `has_revisions` False leaves the revision check out, for topics whose subjects have one event each (scans).
-    """
-
-    topic: str
-    handlers: Mapping[str, Handler]
-    has_revisions: bool = True
-
-
-def message_of(record: Received) -> Message:
-    """Read the CloudEvents headers. Raises `MalformedMessage`, which puts the record aside."""
-    headers = {name: value.decode() for name, value in record.headers}
-    try:
-        return Message(
-            id=UUID(headers["ce_id"]),
-            source=headers["ce_source"],
-            type=headers["ce_type"],
-            subject=headers["ce_subject"],
-            revision=int(headers["ce_revision"]),
-            time=headers["ce_time"],
-            district=headers.get("ce_district", ""),
-            key=record.key,
-            payload=record.value,
-            traceparent=headers.get("traceparent", ""),
-        )
-    except (KeyError, ValueError) as error:
-        raise MalformedMessage(f"{type(error).__name__} in the CloudEvents headers") from None
 
 
 class Consumer:
@@ -135,33 +76,39 @@ class Consumer:
     ) -> None:
         self._database, self._event_log, self._group = database, event_log, group
         self._subscriptions = {subscription.topic: subscription for subscription in subscriptions}
-        self._attempts_max, self._records_max = attempts_max, records_max
+        if len(self._subscriptions) < len(subscriptions):
+            raise ValueError("a topic has one subscription, with all its handlers")
+        self._attempts_max, self._records_max, self._records_now = attempts_max, records_max, records_max
         self._leadership = Leadership(database.url, "consumer")
         self._reader: Reader | None = None
         self._positions: dict[Place, int] = {}
-        self._reported_at = 0.0
+        self._reported: dict[Place, int] = {}
+        self._reported_at = float("-inf")
         self.trouble: str | None = None
         self.is_active = False
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            pause_s = 0.0
-            try:
-                pause_s = self._turn()
-                self.trouble = None if self.is_active else self.trouble
-            except OffsetOutOfRange as error:
-                self._stop_at_cut(error)
-                pause_s = 5.0
-            except (OffsetMoved, EventLogUnavailable, UnknownTopic, psycopg.Error) as error:
-                pause_s = self._wait_out(error)
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                pause_s = self._wait_out(error)
-            stop.wait(pause_s)
-        self._leave()
+        try:
+            while not stop.is_set():
+                stop.wait(self._turn_or_trouble())
+        finally:
+            self._leave()
+
+    def _turn_or_trouble(self) -> float:
+        try:
+            pause_s = self._turn()
+        except OffsetOutOfRange as error:
+            return self._stop_at_cut(error)
+        except (OffsetMoved, RevisionMoved, EventLogUnavailable, UnknownTopic) as error:
+            return self._wait_out(error)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            return self._wait_out(error)
+        self.trouble = None
+        return pause_s
 
     def _turn(self) -> float:
         if self._leadership.take() is None:
@@ -171,28 +118,34 @@ class Consumer:
             self._reader = self._event_log.reader(self._group)
             self._reader.seek(self._positions)
             self.is_active = True
-        records = self._reader.poll(wait_s=0.5, records_max=self._records_max)
+        records = self._reader.poll(wait_s=0.5, records_max=self._records_now)
         if not self._leadership.is_held():
             raise OffsetMoved("the lock was lost")
         if records:
             self.apply(records)
+            self._records_now = min(self._records_max, self._records_now * 2)
         self._report()
         return 0.0
 
-    def _wait_out(self, error: BaseException) -> float:
+    def _wait_out(self, error: Exception) -> float:
+        """Start again from the stored positions, with smaller batches: the last one may have been too much at once."""
         log.warning("the consumer waits", error=type(error).__name__)
-        self.trouble = type(error).__name__
+        self.trouble = error_text(error)
+        self._records_now = max(1, self._records_now // 4)
         self._leave()
         return 0.3
 
-    def _stop_at_cut(self, error: OffsetOutOfRange) -> None:
+    def _stop_at_cut(self, error: OffsetOutOfRange) -> float:
+        """Nothing is applied until the stored offset lies within the log again; looked at every few seconds."""
         place = f"{error.place[0]}[{error.place[1]}]"
         self.trouble = (
-            f"{place} was cut at {error.start} behind offset {error.offset}: what lay between is not in the log any "
-            f"more; run `guanka republish` of the service that writes it"
+            f"{place} starts at {error.start}, and offset {error.offset} is not in the log: what lay between is "
+            f"lost to this consumer; run `guanka republish` of the service that writes it"
         )
         log.error("the log was cut behind the consumer", place=place, offset=error.offset, start=error.start)
+        _cut_off.add(1, {"topic": error.place[0]})
         self._leave()
+        return 2.0
 
     def _leave(self) -> None:
         self.is_active = False
@@ -202,9 +155,11 @@ class Consumer:
         self._leadership.release()
 
     def _report(self) -> None:
-        if self._reader is not None and time.monotonic() - self._reported_at > 1.0:
-            self._reported_at = time.monotonic()
-            self._reader.report(self._positions)
+        """Each second when there is news; now and then without, for a log may forget an idle group's positions."""
+        waited_s = time.monotonic() - self._reported_at
+        if self._reader is not None and (waited_s > 60 or (waited_s > 1 and self._reported != self._positions)):
+            self._reported_at, self._reported = time.monotonic(), dict(self._positions)
+            self._reader.report(self._reported)
 
     # -- positions ---------------------------------------------------------------------------------------------------
 
@@ -220,18 +175,12 @@ class Consumer:
                 upsert(consumer_offset).on_conflict_do_nothing(),
                 [{"topic": t, "partition": p, "next_offset": start} for (t, p), start in starts.items()],
             )
-            rows = tx.execute(
-                sa.select(consumer_offset.c.topic, consumer_offset.c.partition, consumer_offset.c.next_offset)
-            )
-            return {(row.topic, row.partition): row.next_offset for row in rows if (row.topic, row.partition) in starts}
+            return {place: offset for place, offset in _offsets(tx).items() if place in starts}
 
     def lag(self) -> dict[str, int]:
         """Records of each topic that are not applied yet."""
         with self._database.transaction() as tx:
-            stored = {
-                (row.topic, row.partition): row.next_offset
-                for row in tx.execute(sa.select(consumer_offset.c["topic", "partition", "next_offset"]))
-            }
+            stored = _offsets(tx)
         return {
             topic: sum(
                 max(0, end - stored.get((topic, partition), start))
@@ -246,7 +195,7 @@ class Consumer:
         """Apply a batch: together if that works, else one by one, putting aside what cannot be applied."""
         try:
             self._apply_together(records)
-        except OffsetMoved:
+        except (OffsetMoved, RevisionMoved):
             raise
         except Exception as error:
             if is_passing(error):
@@ -259,7 +208,7 @@ class Consumer:
         for attempt in range(1, self._attempts_max + 1):
             try:
                 return self._apply_together([record])
-            except OffsetMoved:
+            except (OffsetMoved, RevisionMoved):
                 raise
             except Exception as error:
                 if is_passing(error):
@@ -271,139 +220,54 @@ class Consumer:
         return None
 
     def _apply_together(self, records: Sequence[Received]) -> None:
-        advanced: dict[Place, int] = {}
-        for record in records:
-            advanced[record.topic, record.partition] = record.offset + 1
+        """One transaction, tried again at once when it met another one (a deadlock, a lock held for long)."""
+        for attempt in range(1, _COLLISIONS_MAX + 1):
+            try:
+                return self._apply_once(records)
+            except RevisionMoved:
+                if attempt == _COLLISIONS_MAX:
+                    raise
+            except Exception as error:
+                if attempt == _COLLISIONS_MAX or not is_collision(error):
+                    raise
+            time.sleep(0.01 * attempt)
+        return None
+
+    def _apply_once(self, records: Sequence[Received]) -> None:
+        advanced = {(record.topic, record.partition): record.offset + 1 for record in records}
         with self._database.transaction() as tx:
             self._advance(tx, advanced)
             for topic, group in groupby(records, key=lambda record: record.topic):
                 subscription = self._subscriptions[topic]
-                taken = [record for record in group if _type_of(record) in subscription.handlers]
+                taken = [record for record in group if attribute(record, "ce_type") in subscription.handlers]
                 handle_messages(tx, subscription, [message_of(record) for record in taken])
         self._positions.update(advanced)
-        for place in advanced:
-            _consumed.add(sum((r.topic, r.partition) == place for r in records), {"topic": place[0]})
+        for topic, count in Counter(record.topic for record in records).items():
+            _consumed.add(count, {"topic": topic})
 
     def _advance(self, tx: Connection, advanced: Mapping[Place, int]) -> None:
-        for (topic, partition), following in sorted(advanced.items()):
-            moved = tx.execute(
-                sa.update(consumer_offset)
-                .where(
-                    consumer_offset.c.topic == topic,
-                    consumer_offset.c.partition == partition,
-                    consumer_offset.c.next_offset == self._positions[topic, partition],
-                )
-                .values(next_offset=following, updated_at=sa.func.now())
-            )
-            if moved.rowcount != 1:
-                raise OffsetMoved(f"{topic}[{partition}]")
+        places = sorted(advanced)
+        moved = tx.execute(
+            _MOVE,
+            {
+                "topics": [topic for topic, _ in places],
+                "partitions": [partition for _, partition in places],
+                "expected": [self._positions[place] for place in places],
+                "following": [advanced[place] for place in places],
+            },
+        )
+        if moved.rowcount != len(places):
+            raise OffsetMoved("another process has advanced the stored offsets")
 
     def _put_aside(self, record: Received, error: Exception) -> None:
         place = (record.topic, record.partition)
         with self._database.transaction() as tx:
             self._advance(tx, {place: record.offset + 1})
-            tx.execute(
-                upsert(dead_letter).on_conflict_do_nothing(),
-                {
-                    "topic": record.topic,
-                    "partition": record.partition,
-                    "record_offset": record.offset,
-                    "key": record.key,
-                    "value": record.value,
-                    "headers": [[name, base64.b64encode(value).decode()] for name, value in record.headers],
-                    "error": error_text(error),
-                    "attempts": self._attempts_max,
-                },
-            )
+            put_aside(tx, record, error, attempts=self._attempts_max)
         self._positions[place] = record.offset + 1
-        _put_aside.add(1, {"topic": record.topic})
-        log.error("a message was put aside", topic=record.topic, offset=record.offset, error=type(error).__name__)
 
 
-def handle_messages(tx: Connection, subscription: Subscription, messages: Sequence[Message]) -> None:
-    """Drop repeats and stale revisions, then hand what remains to the handlers in order, runs of one type together."""
-    fresh = _fresh(tx, messages)
-    if subscription.has_revisions:
-        fresh = _newer(tx, fresh)
-    for kind, run in groupby(fresh, key=lambda message: message.type):
-        subscription.handlers[kind](tx, list(run))
-
-
-def replay(database: Database, subscriptions: Sequence[Subscription], dead_letter_id: int) -> bool:
-    """Apply a dead letter again, in a transaction of its own; False when it had been replayed or does not exist."""
-    by_topic = {subscription.topic: subscription for subscription in subscriptions}
-    with database.transaction() as tx:
-        row = tx.execute(
-            sa.select(dead_letter)
-            .where(dead_letter.c.dead_letter_id == dead_letter_id, dead_letter.c.replayed_at.is_(None))
-            .with_for_update()
-        ).one_or_none()
-        if row is None:
-            return False
-        headers = tuple((name, base64.b64decode(value)) for name, value in row.headers)
-        record = Received(row.topic, row.partition, row.record_offset, row.key, bytes(row.value), headers, 0)
-        handle_messages(tx, by_topic[row.topic], [message_of(record)])
-        tx.execute(
-            sa.update(dead_letter)
-            .where(dead_letter.c.dead_letter_id == dead_letter_id)
-            .values(replayed_at=sa.func.now())
-        )
-    return True
-
-
-def error_text(error: Exception) -> str:
-    """The error's kind and first line: a database's second line may quote a row."""
-    said = str(getattr(error, "orig", None) or error).splitlines()
-    return f"{type(error).__name__}: {said[0][:300] if said else ''}"
-
-
-def _type_of(record: Received) -> str:
-    return (record.header("ce_type") or b"").decode()
-
-
-def _fresh(tx: Connection, messages: Sequence[Message]) -> list[Message]:
-    if not messages:
-        return []
-    unique = {(message.source, message.id): message for message in messages}
-    sources, ids = [source for source, _ in unique], [identifier for _, identifier in unique]
-    new = tx.execute(
-        sa.text(
-            "INSERT INTO processed_event (source, id) "
-            "SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS uuid[])) "
-            "ON CONFLICT DO NOTHING RETURNING source, id"
-        ),
-        {"sources": sources, "ids": ids},
-    )
-    is_new = {(row.source, row.id) for row in new}
-    return [message for key, message in unique.items() if key in is_new]
-
-
-def _newer(tx: Connection, messages: Sequence[Message]) -> list[Message]:
-    """The messages whose revision is newer than the last applied of their subject (also within the batch)."""
-    if not messages:
-        return []
-    wanted = {(message.source, message.subject) for message in messages}
-    rows: Any = tx.execute(
-        sa.select(consumed_revision).where(
-            sa.tuple_(consumed_revision.c.source, consumed_revision.c.subject).in_(sorted(wanted))
-        )
-    )
-    last = {(row.source, row.subject): row.revision for row in rows}
-    newer = []
-    for message in messages:
-        subject = (message.source, message.subject)
-        if message.revision > last.get(subject, 0):
-            last[subject] = message.revision
-            newer.append(message)
-    raised = [{"source": m.source, "subject": m.subject, "revision": last[m.source, m.subject]} for m in newer]
-    if raised:
-        raising = upsert(consumed_revision)
-        tx.execute(
-            raising.on_conflict_do_update(
-                index_elements=["source", "subject"],
-                set_={"revision": raising.excluded.revision},
-                where=consumed_revision.c.revision < raising.excluded.revision,
-            ),
-            raised,
-        )
-    return newer
+def _offsets(tx: Connection) -> dict[Place, int]:
+    columns = consumer_offset.c
+    rows = tx.execute(sa.select(columns.topic, columns.partition, columns.next_offset))
+    return {(row.topic, row.partition): row.next_offset for row in rows}

@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
-_PASSING = ("40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "53100", "58030", "25006")
-"""SQLSTATEs of trouble that passes: serialization, deadlock, lock timeout, cancel, shutdown, resources, fail-over."""
+_PASSING = ("08", "53", "40", "57")
+"""Classes of SQLSTATE that pass: connection, resources, rollback by a collision, intervention (shutdown, cancel)."""
+_PASSING_ALONE = ("55P03", "58030", "25006", "25P03", "25P04")
+"""Lock timeout, input or output, read-only during a fail-over, a transaction ended for its age."""
+_COLLISIONS = ("40001", "40P01", "55P03")
+"""Serialization, deadlock, lock timeout: the connection is well, and the same work may succeed at once."""
 
 
 class Database:
@@ -25,6 +30,7 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": 5,
                 "options": f"-c statement_timeout={statement_timeout_s}s -c lock_timeout=10s -c TimeZone=UTC",
@@ -58,12 +64,23 @@ def is_passing(error: BaseException) -> bool:
     """Whether an error is the database's trouble and not the caller's: the same work may succeed later."""
     if isinstance(error, sa.exc.TimeoutError):
         return True
-    if not isinstance(error, DBAPIError):
-        return False
-    state = getattr(error.orig, "sqlstate", None)
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = _sqlstate(error)
     if state is None:
-        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return state.startswith("08") or state in _PASSING
+        is_broken = isinstance(error, DBAPIError) and error.connection_invalidated
+        return is_broken or isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
+    return state.startswith(_PASSING) or state in _PASSING_ALONE
+
+
+def is_collision(error: BaseException) -> bool:
+    """Whether the work only met other work, and may be tried again at once on the same connection."""
+    return _sqlstate(error) in _COLLISIONS
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(original, "sqlstate", None)
+    return state if isinstance(state, str) else None
 
 
 def migrate(url: str, folder: Path) -> None:

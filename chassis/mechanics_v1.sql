@@ -52,6 +52,6 @@ CREATE TABLE dead_letter (
     error text NOT NULL,
     attempts integer NOT NULL,
     put_aside_at timestamptz NOT NULL DEFAULT now(),
-    replayed_at timestamptz,
-    UNIQUE (topic, partition, record_offset)
+    replayed_at timestamptz
 );
+CREATE INDEX dead_letter_waiting ON dead_letter (dead_letter_id) WHERE replayed_at IS NULL;

@@ -1,0 +1,104 @@
+"""A message as a consumer takes it: a CloudEvent in Kafka's binary mode, and who handles which type of which topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from opentelemetry import trace
+from sqlalchemy import Connection
+
+from chassis.event_log import Received
+from chassis.telemetry import context_of
+
+tracer = trace.get_tracer("guanka.consumer")
+
+
+class MalformedMessage(Exception):
+    """The record does not carry the CloudEvents headers it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A CloudEvent as read; `payload` is protobuf, `revision` its subject's."""
+
+    id: UUID
+    source: str
+    type: str
+    subject: str
+    revision: int
+    time: str
+    district: str
+    key: str
+    payload: bytes
+    traceparent: str
+
+
+Handler = Callable[[Connection, Sequence[Message]], None]
+"""Applies messages of one type, in order, in the caller's transaction."""
+
+
+def each(handle: Callable[[Connection, Message], None]) -> Handler:
+    """A handler that takes its messages one by one, each inside the trace that caused it."""
+
+    def handle_all(tx: Connection, messages: Sequence[Message]) -> None:
+        for message in messages:
+            with tracer.start_as_current_span(f"process {message.type}", context=context_of(message.traceparent)):
+                handle(tx, message)
+
+    return handle_all
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a service takes from a topic; other types on it are passed over.
+
+    `has_revisions` False leaves the revision check out, for topics whose subjects have one event each (scans).
+    """
+
+    topic: str
+    handlers: Mapping[str, Handler]
+    has_revisions: bool = True
+
+
+def message_of(record: Received) -> Message:
+    """Read the CloudEvents headers. Raises `MalformedMessage`, which puts the record aside."""
+    try:
+        return Message(
+            id=UUID(attribute(record, "ce_id")),
+            source=attribute(record, "ce_source"),
+            type=attribute(record, "ce_type"),
+            subject=attribute(record, "ce_subject"),
+            revision=_revision(attribute(record, "ce_revision")),
+            time=attribute(record, "ce_time"),
+            district=attribute(record, "ce_district", ""),
+            key=record.key,
+            payload=record.value,
+            traceparent=attribute(record, "traceparent", ""),
+        )
+    except (ValueError, AttributeError) as error:
+        raise MalformedMessage(f"{type(error).__name__} in the CloudEvents headers") from None
+
+
+def attribute(record: Received, name: str, absent: str | None = None) -> str:
+    """The text of a header. Raises `MalformedMessage` when it is missing (and nothing stands for that) or no text."""
+    value = record.header(name)
+    if value is None and absent is not None:
+        return absent
+    if value is None:
+        raise MalformedMessage(f"the header {name} is missing")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise MalformedMessage(f"the header {name} is not text")
+    return text
+
+
+def _revision(text: str) -> int:
+    revision = int(text)
+    if not 1 <= revision < 1 << 63:
+        raise ValueError
+    return revision
