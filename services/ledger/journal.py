@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from services.ledger.domain.records import Record
+from services.ledger.store.bulk import insert_rows
 
 GENESIS = bytes(32)
 _SALT_BYTES = 32
@@ -56,24 +57,16 @@ def _plain(value: object) -> object:
 
 def write(tx: Connection, records: Sequence[Record]) -> None:
     """Write records in the caller's transaction; they are linked, in this order, when it commits."""
-    if not records:
-        return
     rows = [
         {
-            "entry": each.entry_id,
-            "person": each.person_ref,
+            "entry_id": each.entry_id,
+            "person_ref": each.person_ref,
             "salt": os.urandom(_SALT_BYTES),
             "content": content_of(each),
         }
         for each in records
     ]
-    tx.execute(
-        sa.text(
-            "INSERT INTO journal_content (entry_id, person_ref, salt, content) "
-            "VALUES (:entry, :person, :salt, :content)"
-        ),
-        rows,
-    )
+    insert_rows(tx, "journal_content", rows)
 
 
 def commitment_of(salt: bytes, content: str) -> bytes:
@@ -98,8 +91,12 @@ def verify(tx: Connection) -> Verdict:
         if link.seq != expected or not _holds(link, previous):
             return Verdict(end.size, end.hash.hex(), False, expected)
         previous, expected = bytes(link.hash), expected + 1
-    is_whole = end.size == expected - 1 and bytes(end.hash) == previous
-    return Verdict(end.size, end.hash.hex(), is_whole, None if is_whole else min(expected, end.size + 1))
+    walked = expected - 1
+    if walked == end.size and previous == bytes(end.hash):
+        return Verdict(end.size, end.hash.hex(), True, None)
+    if walked == end.size:
+        return Verdict(end.size, end.hash.hex(), False, max(walked, 1))
+    return Verdict(end.size, end.hash.hex(), False, min(walked, end.size) + 1)
 
 
 def _links(tx: Connection) -> Iterator[Any]:

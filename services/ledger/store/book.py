@@ -18,15 +18,14 @@ from services.ledger.domain.entries import Entry
 from services.ledger.domain.evidence import Evidence
 from services.ledger.domain.happenings import Happening
 from services.ledger.domain.records import Record
+from services.ledger.store.bulk import insert_rows
 from services.ledger.store.tables import (
-    alarm,
     columns,
     entry,
     entry_of,
     entry_row,
     evidence,
     evidence_of_row,
-    meeting,
     person_area,
     step,
     trace,
@@ -78,8 +77,7 @@ class PostgresBook:
     def insert_entries(self, entries: Sequence[Entry], digests: Mapping[UUID, bytes]) -> set[UUID]:
         rows = [entry_row(each) | {"order_digest": digests.get(each.entry_id)} for each in entries]
         rows.sort(key=lambda row: (row["person_ref"], row["ledger"]))
-        inserted = self._tx.execute(insert(entry).on_conflict_do_nothing().returning(entry.c.entry_id), rows)
-        return set(inserted.scalars())
+        return set(insert_rows(self._tx, "entry", rows, unless_there=True, returning="entry_id"))
 
     def update_entry(self, changed: Entry) -> None:
         self._tx.execute(sa.update(entry).where(entry.c.entry_id == changed.entry_id).values(**entry_row(changed)))
@@ -102,8 +100,9 @@ class PostgresBook:
         return Answer(row.entry_id, row.version, row.stage, row.owner, row.next_deadline), row.order_digest
 
     def add_steps(self, steps: Sequence[Step]) -> None:
-        self._insert(
-            step,
+        insert_rows(
+            self._tx,
+            "step",
             [
                 {
                     "entry_id": each.entry.entry_id,
@@ -124,8 +123,9 @@ class PostgresBook:
     # -- evidence ----------------------------------------------------------------------------------------------------
 
     def add_evidence(self, found: Sequence[Evidence], at: datetime) -> None:
-        self._insert(
-            evidence,
+        insert_rows(
+            self._tx,
+            "evidence",
             [
                 {
                     "evidence_id": each.evidence_id,
@@ -156,8 +156,9 @@ class PostgresBook:
     # -- traces and meetings -----------------------------------------------------------------------------------------
 
     def add_trace(self, asked: Trace) -> None:
-        self._insert(
-            trace,
+        insert_rows(
+            self._tx,
+            "trace",
             [
                 {
                     "trace_id": asked.trace_id,
@@ -205,14 +206,11 @@ class PostgresBook:
             }
             for each in meetings
         ]
-        if rows:
-            self._tx.execute(insert(meeting).on_conflict_do_nothing(), rows)
+        insert_rows(self._tx, "meeting", rows, unless_there=True)
 
     # -- alarms ------------------------------------------------------------------------------------------------------
 
     def add_alarms(self, alarms: Sequence[Alarm]) -> set[UUID]:
-        if not alarms:
-            return set()
         rows = [
             {
                 "alarm_id": each.alarm_id,
@@ -227,8 +225,7 @@ class PostgresBook:
             }
             for each in alarms
         ]
-        added = self._tx.execute(insert(alarm).on_conflict_do_nothing().returning(alarm.c.alarm_id), rows)
-        return set(added.scalars())
+        return set(insert_rows(self._tx, "alarm", rows, unless_there=True, returning="alarm_id"))
 
     # -- areas, journal, outbox --------------------------------------------------------------------------------------
 
@@ -256,10 +253,6 @@ class PostgresBook:
 
     def tell(self, happenings: Sequence[Happening]) -> None:
         self._tell(self._tx, happenings)
-
-    def _insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            self._tx.execute(sa.insert(table), rows)
 
 
 def _any(persons: Collection[UUID]) -> sa.ColumnElement[Any]:

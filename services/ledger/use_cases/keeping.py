@@ -63,9 +63,13 @@ def keep_openings(
             *(TraceRequested(trace, by_entry[trace.entry_id].area) for trace in traces),
         ]
     )
-    book.write_down([_opening_record(entry, by, now) for entry in opened])
-    book.write_down([_evidence_record("evidence_found", each, by, now) for each in evidence])
-    book.write_down([_trace_record(trace, by, now) for trace in traces])
+    book.write_down(
+        [
+            *(_opening_record(entry, by, now) for entry in opened),
+            *(_evidence_record("evidence_found", each, by, now) for each in evidence),
+            *(_trace_record(trace, by, now) for trace in traces),
+        ]
+    )
     return opened
 
 

@@ -73,11 +73,11 @@ class Ledger:
     client: TestClient
     issuer: Issuer
 
-    def post(self, path: str, body: object, *, role: str = "operator", area: str = CITY) -> Any:
-        return self.client.post(path, json=body, headers=self.issuer.bearer(role, area=area))
+    def post(self, path: str, body: object, *, role: str = "operator", bound_to: str = CITY) -> Any:
+        return self.client.post(path, json=body, headers=self.issuer.bearer(role, area=bound_to))
 
-    def get(self, path: str, *, role: str = "operator", area: str = CITY, **query: Any) -> Any:
-        return self.client.get(path, params=query, headers=self.issuer.bearer(role, area=area))
+    def get(self, path: str, *, role: str = "operator", bound_to: str = CITY, **query: Any) -> Any:
+        return self.client.get(path, params=query, headers=self.issuer.bearer(role, area=bound_to))
 
     def open(self, ledger: str, person: UUID, *, area: str = COMMUNITY, **facts: Any) -> dict[str, Any]:
         body = {"ledger": ledger, "person": {"person_ref": str(person)}, "area": area, "facts": facts}

@@ -182,15 +182,15 @@ def test_the_definition_says_who_may_open_and_move(ledger: Ledger, person: UUID)
 
 
 def test_a_token_for_another_area_neither_opens_nor_moves_nor_reads(ledger: Ledger, person: UUID) -> None:
-    assert ledger.post("/v1/entries", case(person), area=OTHER_DISTRICT).status_code == 403
+    assert ledger.post("/v1/entries", case(person), bound_to=OTHER_DISTRICT).status_code == 403
     assert ledger.rows("SELECT 1 FROM entry") == []
     opened = ledger.open("close_contact", person)
     entry = f"/v1/entries/{opened['entry_id']}"
     move = {"move": "place", "expected_version": 1}
-    assert ledger.post(f"{entry}/moves", move, area=OTHER_DISTRICT).status_code == 403
-    assert ledger.get(entry, area=OTHER_DISTRICT).status_code == 403
-    assert ledger.get(f"/v1/people/{person}/file", area=OTHER_DISTRICT).status_code == 403
-    assert ledger.get("/v1/entries", area=OTHER_DISTRICT).json()["entries"] == []
+    assert ledger.post(f"{entry}/moves", move, bound_to=OTHER_DISTRICT).status_code == 403
+    assert ledger.get(entry, bound_to=OTHER_DISTRICT).status_code == 403
+    assert ledger.get(f"/v1/people/{person}/file", bound_to=OTHER_DISTRICT).status_code == 403
+    assert ledger.get("/v1/entries", bound_to=OTHER_DISTRICT).json()["entries"] == []
 
 
 def test_entries_are_listed_by_subtree_stage_owner_and_page(ledger: Ledger) -> None:
@@ -202,6 +202,8 @@ def test_entries_are_listed_by_subtree_stage_owner_and_page(ledger: Ledger) -> N
     assert sorted(listed) == sorted(opened)
     assert second["next_cursor"] is None
     assert len(ledger.get("/v1/entries", owner=STREET, stage="found").json()["entries"]) == 5
+    assert ledger.get("/v1/entries", area=DISTRICT, bound_to="440103").status_code == 403
+    assert len(ledger.get("/v1/entries", bound_to=STREET).json()["entries"]) == 5
     assert ledger.get("/v1/entries", overdue=True).json()["entries"] == []
     ledger.change("UPDATE entry SET next_deadline = now() - interval '1 hour' WHERE entry_id = %s", opened[0])
     assert [each["entry_id"] for each in ledger.get("/v1/entries", overdue=True).json()["entries"]] == [opened[0]]
@@ -212,7 +214,7 @@ def test_the_file_tells_everything_in_order_and_the_reading_is_logged(ledger: Le
     path = f"/v1/entries/{opened['entry_id']}/moves"
     ledger.post(path, {"move": "place", "expected_version": 1}, role="community")
     ledger.post(path, {"move": "release", "expected_version": 2}, role="community")
-    file = ledger.get(f"/v1/people/{person}/file", role="authority", area=DISTRICT).json()
+    file = ledger.get(f"/v1/people/{person}/file", role="authority", bound_to=DISTRICT).json()
     assert [each["what"] for each in file["timeline"]] == [
         "opened",
         "evidence_found",
