@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from guanka.demo.city import MEETING_KINDS, Gate
 from guanka.demo.riders import Riders, Scanned
-from guanka.demo.witness import Witness, standing_people
+from guanka.demo.witness import STOPPING, Witness, standing_people
 
 CLOSE_WINDOW_S = 30 * 60
 METRO_WINDOW_S = 2 * 60
@@ -90,6 +90,7 @@ async def confirm(
     ]
     await asyncio.gather(*trying)
     revisions = await _until_told(witness, outcome, {people[n] for n in contacts})
+    await _until_seen(looks, revisions)
     looking.cancel()
     _read_log(witness, outcome, {people[n] for n in contacts}, revisions, looks)
     return outcome
@@ -138,11 +139,22 @@ async def _until_told(witness: Witness, outcome: Outcome, contacts: set[str]) ->
     return _standings(witness, outcome, contacts)[0]
 
 
+async def _until_seen(looks: list[tuple[float, dict[int, int]]], revisions: dict[int, int]) -> None:
+    """Wait for a look at the board that shows these revisions."""
+    deadline = time.monotonic() + 5
+    while not any(_shows(board, revisions) for _, board in looks[-3:]) and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+
+
+def _shows(board: dict[int, int], revisions: dict[int, int]) -> bool:
+    return bool(revisions) and all(board.get(number, 0) >= revision for number, revision in revisions.items())
+
+
 def _standings(witness: Witness, outcome: Outcome, contacts: set[str]) -> tuple[dict[int, int], set[str]]:
     revisions: dict[int, int] = {}
     told: set[str] = set()
     for seen in witness.of("StandingsChanged"):
-        people = standing_people(seen.data) & contacts
+        people = standing_people(seen.data, STOPPING) & contacts
         if seen.at >= outcome.reported_at and people:
             told |= people
             number = int(seen.data["list"])
@@ -169,6 +181,4 @@ def _read_log(
     outcome.opened_at = max((each.at for each in opened), default=None)
     coloured = witness.of("ColourChanged", where=lambda data: data["person_ref"] in contacts)
     outcome.coloured_at = max((each.at for each in coloured if each.at >= outcome.reported_at), default=None)
-    outcome.board_at = next(
-        (at for at, board in looks if revisions and all(board.get(n, 0) >= r for n, r in revisions.items())), None
-    )
+    outcome.board_at = next((at for at, board in looks if _shows(board, revisions)), None)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from chassis.event_log import EventLogUnavailable, Place, Received
 from guanka.home import Home
 from guanka.tail import TOPICS, decoded, open_running_log
+
+
+STOPPING = frozenset({1, 2})
+"""Red and yellow, as the status list writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ def chain_of(witness: Witness, entry_id: str, person_ref: str) -> Chain:
     coloured = first(
         witness.of("ColourChanged", where=lambda d: is_person(d) and d["colour"] in ("COLOUR_RED", "COLOUR_YELLOW"))
     )
-    standing = first(witness.of("StandingsChanged", where=lambda d: _holds(d, person_ref))) if coloured else None
+    standing = first(witness.of("StandingsChanged", where=lambda d: person_ref in standing_people(d, STOPPING)))
     refused = first(
         witness.of(
             "ScanRecorded",
@@ -138,15 +144,9 @@ def chain_of(witness: Witness, entry_id: str, person_ref: str) -> Chain:
     return Chain(traced, opened, evidence, coloured, standing, refused, alarm)
 
 
-def _holds(data: dict[str, Any], person_ref: str) -> bool:
-    """Whether a StandingsChanged names the person (16 bytes each, base64 in JSON)."""
-    return person_ref in standing_people(data)
-
-
-def standing_people(data: dict[str, Any]) -> set[str]:
-    """The people a StandingsChanged names."""
-    import base64
-    from uuid import UUID
-
+def standing_people(data: dict[str, Any], colours: frozenset[int]) -> set[str]:
+    """The people to whom a StandingsChanged gives one of the colours (values of the status list)."""
+    given = base64.b64decode(data.get("colours", ""))
     packed = base64.b64decode(data.get("person_refs", ""))
-    return {str(UUID(bytes=packed[n : n + 16])) for n in range(0, len(packed), 16)}
+    people = (str(UUID(bytes=packed[n : n + 16])) for n in range(0, len(packed), 16))
+    return {person for person, colour in zip(people, given, strict=True) if colour in colours}
