@@ -138,5 +138,6 @@ CREATE TRIGGER access_log_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON 
 
 def upgrade() -> None:
     driver = op.get_bind().connection.driver_connection
+    assert driver is not None
     driver.execute((Path(chassis.__file__).parent / "mechanics_v1.sql").read_bytes())
     driver.execute(_TABLES.encode())
