@@ -59,12 +59,13 @@ def stop() -> None:
 def demo(
     people: Annotated[int, typer.Option(min=100, max=1_000_000, help="how many people live in the city")] = 20_000,
     seed: Annotated[int, typer.Option(help="the same seed gives the same morning")] = 1,
+    picture: Annotated[Path | None, typer.Option(help="keep what the terminal shows as an SVG")] = None,
 ) -> None:
     """Play a city's morning against the running product, over HTTP, and tell what happened."""
     from guanka.demo import run
 
     try:
-        raise typer.Exit(run(_home(), people=people, seed=seed))
+        raise typer.Exit(run(_home(), people=people, seed=seed, picture=picture))
     except NotRunning as error:
         raise _refuse(error) from error
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 from rich.console import Console
@@ -27,13 +28,14 @@ _ENROLLING = 24
 _RIDING = 48
 _SCANS_PER_S = 250.0
 _LOG_PATIENCE_S = 90.0
+_PICTURE_COLUMNS = 132
 _CONTACTS_MAX = 400
 
 
-def run(home: Home, *, people: int, seed: int) -> int:
-    """Exit status 0 when every check holds."""
+def run(home: Home, *, people: int, seed: int, picture: Path | None = None) -> int:
+    """Exit status 0 when every check holds; `picture` keeps what the terminal showed as an SVG."""
     home.running()
-    console = Console(highlight=False)
+    console = Console(highlight=False, record=picture is not None, width=_PICTURE_COLUMNS if picture else None)
     started_at = datetime.now(UTC)
     witness = Witness(home)
     witness.watch()
@@ -44,6 +46,8 @@ def run(home: Home, *, people: int, seed: int) -> int:
         return 1
     finally:
         witness.close()
+        if picture is not None:
+            console.save_svg(str(picture), title="make demo")
 
 
 async def _play(home: Home, console: Console, witness: Witness, started_at: datetime, *, people: int, seed: int) -> int:

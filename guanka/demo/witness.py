@@ -13,7 +13,6 @@ from chassis.event_log import EventLogUnavailable, Place, Received
 from guanka.home import Home
 from guanka.tail import TOPICS, decoded, open_running_log
 
-
 STOPPING = frozenset({1, 2})
 """Red and yellow, as the status list writes them."""
 
