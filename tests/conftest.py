@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,13 +21,17 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL of the session's own, ended with it."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
-    server.prepare()
-    server.start()
-    yield server
-    server.stop()
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of the session's own, ended with it.
+
+    Not in pytest's folder: a second run beside this one closes that folder to the system user the server runs as.
+    """
+    with tempfile.TemporaryDirectory(prefix="guanka-postgres-") as folder:
+        server = EmbeddedPostgres(Path(folder))
+        server.prepare()
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture
