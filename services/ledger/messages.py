@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from chassis import outbox
 from chassis.clock import Clock
-from chassis.consumer import Handler, Message, Subscription, each
 from chassis.event_log import Topic
+from chassis.message import Handler, Message, Subscription, each
 from services.ledger.domain.alarms import AlarmKind, Stop
 from services.ledger.domain.areas import district_of
 from services.ledger.domain.city import City

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi.testclient import TestClient
 from jwt.algorithms import ECAlgorithm
 
-from chassis.consumer import Message, handle_messages
 from chassis.ids import uuid7
+from chassis.inbox import handle_messages
+from chassis.message import Message
 from services.ledger import messages
 from services.ledger.api import ledger_app
 from services.ledger.api.parts import Parts

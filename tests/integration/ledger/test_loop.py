@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chassis.consumer import Message
 from chassis.ids import uuid7
+from chassis.message import Message
 from services.ledger.deadlines import deadline_check
 from tests.integration.ledger.conftest import (
     CITY,
