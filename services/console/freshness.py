@@ -22,15 +22,15 @@ class Freshness:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._known_until: datetime | None = None
+        self.known_until: datetime | None = None
 
     def know(self, until: datetime) -> None:
-        if self._known_until is None or until > self._known_until:
-            self._known_until = until
+        if self.known_until is None or until > self.known_until:
+            self.known_until = until
 
     def store(self, database: Database) -> None:
         """Keep the moment for the processes that answer; a process that does not consume has none to keep."""
-        if self._known_until is None:
+        if self.known_until is None:
             return
         with database.transaction() as tx:
             tx.execute(
@@ -38,7 +38,7 @@ class Freshness:
                     "INSERT INTO freshness (known_until) VALUES (:until) ON CONFLICT (is_only) DO UPDATE "
                     "SET known_until = greatest(freshness.known_until, excluded.known_until)"
                 ),
-                {"until": self._known_until},
+                {"until": self.known_until},
             )
 
 

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from services.console.domain.processes import Process
 from services.console.domain.scans import DECISIONS
-from services.console.domain.words import LEDGERS, Label, label_of
+from services.console.domain.words import LEDGERS, STAGES, Label, label_of
 
 COLOURS = ("green", "yellow", "red", "lapsed")
 CHART_S = 180
 CHANGES_MINUTES = 15
-ALARMS_SHOWN_MAX = 8
+ALARMS_SHOWN_MAX = 7
 _RATE_S = 10
 _BAR_PART_MIN = 1.0
 _SETTLING = timedelta(seconds=1)
@@ -54,13 +54,20 @@ class ColourFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class StageFigures:
+    stage: str
+    label: Label
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerFigures:
-    """Open entries of one ledger, by stage."""
+    """Open entries of one ledger, by stage; the fullest stage first."""
 
     ledger: str
     label: Label
     entries: int
-    stages: dict[str, int]
+    stages: list[StageFigures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,10 @@ def ledger_figures(entries: Mapping[tuple[str, str], int]) -> list[LedgerFigures
     others = sorted({ledger for ledger, _ in entries} - LEDGERS.keys())
     found = []
     for ledger in (*LEDGERS, *others):
-        stages = {stage: count for (of, stage), count in sorted(entries.items()) if of == ledger and count}
-        found.append(LedgerFigures(ledger, label_of(LEDGERS, ledger), sum(stages.values()), stages))
+        stages = [
+            StageFigures(stage, label_of(STAGES, stage), count)
+            for (of, stage), count in sorted(entries.items(), key=lambda item: (-item[1], item[0]))
+            if of == ledger and count
+        ]
+        found.append(LedgerFigures(ledger, label_of(LEDGERS, ledger), sum(each.entries for each in stages), stages))
     return found

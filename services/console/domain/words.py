@@ -16,13 +16,24 @@ LEDGERS: Mapping[str, Label] = {
     "confirmed": Label("确诊病例", "Confirmed cases"),
     "close_contact": Label("密切接触者", "Close contacts"),
     "general_contact": Label("一般接触者", "General contacts"),
-    "isolation": Label("按码隔离", "Isolation by colour"),
+    "isolation": Label("红黄码隔离", "Isolation by colour"),
+}
+
+STAGES: Mapping[str, Label] = {
+    "reported": Label("待转运", "to be taken to hospital"),
+    "in_hospital": Label("隔离治疗", "in hospital"),
+    "in_follow_up": Label("出院随访", "followed up"),
+    "found": Label("待管控", "found"),
+    "in_quarantine": Label("集中隔离", "in quarantine"),
+    "under_observation": Label("健康监测", "under observation"),
+    "seven_days": Label("七天隔离", "seven days"),
+    "fourteen_days": Label("十四天隔离", "fourteen days"),
 }
 
 ALARMS: Mapping[str, Label] = {
-    "person_stopped": Label("卡口拦下", "Stopped at a checkpoint"),
+    "person_stopped": Label("卡口拦下", "Stopped"),
     "fever": Label("发热", "Fever"),
-    "deadline_passed": Label("超过时限", "Deadline passed"),
+    "deadline_passed": Label("超过时限", "Overdue"),
 }
 
 PROCESS_STATES: Mapping[str, Label] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,14 +28,16 @@ def signed(value: int) -> str:
     return f"+{value:,}" if value else NOTHING
 
 
-def counts(value: Mapping[str, int]) -> str:
-    """`{"sent_to_hospital": 3}` → `sent to hospital 3`."""
-    return " · ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in value.items())
+def stages(value: Sequence[Mapping[str, Any]]) -> str:
+    """Each stage in both languages, and its entries."""
+    return " · ".join(f"{each['label']['zh']} {each['label']['en']} {each['entries']:,}" for each in value)
 
 
 def lag(value: Mapping[str, int]) -> str:
-    """Records that wait, by topic without its version."""
-    return " · ".join(f"{topic.rsplit('.v', 1)[0]} {records:,}" for topic, records in value.items())
+    """Records that wait, by topic without its version; only where some do."""
+    if not value:
+        return NOTHING
+    return " · ".join(f"{topic.rsplit('.v', 1)[0]} {records:,}" for topic, records in value.items() if records) or "0"
 
 
 def text(value: object) -> str:
@@ -51,7 +53,7 @@ def formats(zone: ZoneInfo) -> dict[str, Callable[[Any], str]]:
         "rate": rate,
         "share": share,
         "signed": signed,
-        "counts": counts,
+        "stages": stages,
         "lag": lag,
         "text": text,
         "time": time,

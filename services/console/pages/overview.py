@@ -10,7 +10,7 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from services.console.domain.figures import Snapshot
-from services.console.pages.formats import formats, written
+from services.console.pages.formats import NOTHING, formats, written
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,7 +27,7 @@ class Overview:
             lstrip_blocks=True,
         )
         self._formats = formats(zone)
-        environment.globals |= {"city": city, "time_zone": zone.key, "write": self._write}
+        environment.globals |= {"city": city, "time_zone": zone.key, "write": self._write, "nothing": NOTHING}
         self._template = environment.get_template("overview.html")
         self._chart_library = vendor / "uplot" / "uPlot.esm.js"
 

@@ -1,6 +1,7 @@
 // The moving chart of scans and stops a second. It is an addition: without its library the page says so and goes on.
 
 const HEIGHT_MIN = 120;
+const MEAN_S = 10;
 
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -9,7 +10,7 @@ export async function makeChart(box) {
   if (box.dataset.library !== "there") return null;
   const { default: uPlot } = await import("./vendor/uplot/uPlot.esm.js");
   let plot = null;
-  let shown = [[], [], []];
+  let shown = [[], [], [], []];
 
   function build() {
     plot?.destroy();
@@ -23,9 +24,18 @@ export async function makeChart(box) {
   return (scans) => {
     const count = scans.scans_by_second.length;
     const seconds = scans.scans_by_second.map((_, index) => index - count + 1);
-    shown = [seconds, scans.scans_by_second, scans.stops_by_second];
+    shown = [seconds, scans.scans_by_second, means(scans.scans_by_second), scans.stops_by_second];
     plot.setData(shown);
   };
+}
+
+/** Each second's mean over itself and the nine before it: the figure that is written large. */
+function means(counts) {
+  let sum = 0;
+  return counts.map((count, index) => {
+    sum += count - (counts[index - MEAN_S] ?? 0);
+    return sum / Math.min(index + 1, MEAN_S);
+  });
 }
 
 const sizeOf = (box) => ({ width: box.clientWidth, height: Math.max(HEIGHT_MIN, box.clientHeight) });
@@ -33,31 +43,35 @@ const sizeOf = (box) => ({ width: box.clientWidth, height: Math.max(HEIGHT_MIN, 
 function options(uPlot, box) {
   const quiet = ink("--ink-quiet");
   const line = ink("--line");
-  const font = `11px ${getComputedStyle(document.body).fontFamily}`;
+  const em = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const font = `${0.69 * em}px ${getComputedStyle(document.body).fontFamily}`;
   const axis = { stroke: quiet, font, ticks: { show: false }, border: { show: false } };
   return {
     ...sizeOf(box),
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 6, 0, 0],
+    padding: [8, 18, 0, 0],
     scales: {
       x: { time: false },
       y: { range: (_, __, highest) => [0, Math.max(5, (highest ?? 0) * 1.15)] },
+      // A few stops among thousands of scans would not be seen: theirs is the lower quarter.
+      stops: { range: (_, __, highest) => [0, Math.max(12, (highest ?? 0) * 4)] },
     },
     axes: [
       {
         ...axis,
-        size: 22,
+        size: 1.5 * em,
         grid: { show: false },
         splits: () => [-179, -120, -60, 0],
         values: (_, splits) => splits.map((s) => (s === 0 ? "now" : `${Math.round(s / 60)} min`)),
       },
-      { ...axis, size: 42, space: 36, grid: { stroke: line, width: 1 }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
+      { ...axis, size: 2.6 * em, space: 36, grid: { stroke: line, width: 1 }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
     ],
     series: [
       {},
-      { stroke: ink("--accent"), width: 1.5, fill: ink("--accent-soft"), points: { show: false }, paths: uPlot.paths.spline() },
-      { stroke: ink("--ink"), fill: ink("--ink"), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 4] }) },
+      { fill: ink("--accent-soft"), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.72, 8] }) },
+      { stroke: ink("--accent"), width: 2, points: { show: false }, paths: uPlot.paths.spline() },
+      { scale: "stops", fill: ink("--ink"), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.72, 8] }) },
     ],
   };
 }

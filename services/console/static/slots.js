@@ -5,16 +5,17 @@ const zone = document.documentElement.dataset.timeZone;
 const grouped = new Intl.NumberFormat("en");
 const clock = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-const listed = (counts, named) =>
-  Object.entries(counts).map(([name, count]) => `${named(name)} ${grouped.format(count)}`).join(" · ");
-
 const formats = {
   number: (value) => grouped.format(value),
   rate: (value) => (value >= 100 ? grouped.format(Math.round(value)) : value.toFixed(1)),
   share: (value) => `${value.toFixed((value > 0 && value < 1) || (value > 99 && value < 100) ? 2 : 1)} %`,
   signed: (value) => (value ? `+${grouped.format(value)}` : NOTHING),
-  counts: (value) => listed(value, (name) => name.replaceAll("_", " ")),
-  lag: (value) => listed(value, (topic) => topic.replace(/\.v\d+$/, "")),
+  stages: (value) => value.map(({ label, entries }) => `${label.zh} ${label.en} ${grouped.format(entries)}`).join(" · "),
+  lag: (value) => {
+    const waiting = Object.entries(value).filter(([, records]) => records);
+    if (!waiting.length) return Object.keys(value).length ? "0" : NOTHING;
+    return waiting.map(([topic, records]) => `${topic.replace(/\.v\d+$/, "")} ${grouped.format(records)}`).join(" · ");
+  },
   text: String,
   time: (value) => clock.format(new Date(value)),
 };
@@ -29,7 +30,9 @@ export function fill(root, values) {
     if (root === document && slot.closest("[data-list]")) continue;
     const value = valueAt(values, slot.dataset.slot);
     const text = value === undefined || value === null || value === "" ? NOTHING : formats[slot.dataset.format](value);
-    if (slot.textContent !== text) slot.textContent = text;
+    if (slot.textContent === text) continue;
+    slot.textContent = text;
+    slot.dataset.none = text === NOTHING ? "yes" : "no";
   }
 }
 
@@ -37,11 +40,13 @@ export function fill(root, values) {
 export function fillList(list, items) {
   const { row, by } = list.dataset;
   const rows = new Map([...list.children].map((child) => [child.dataset.key, child]));
-  const wasFilled = list.dataset.filled === "yes";
+  // A whole new list is not news.
+  const arrived = items.filter((item) => !rows.has(String(item[by]))).length;
+  const isNews = list.dataset.filled === "yes" && arrived < items.length;
   const wanted = items.map((item) => {
     const key = String(item[by]);
     const element = rows.get(key) ?? document.getElementById(row).content.firstElementChild.cloneNode(true);
-    if (wasFilled && !rows.has(key)) element.classList.add("is-new");
+    if (isNews && !rows.has(key)) element.classList.add("is-new");
     element.dataset.key = key;
     if (item.state) element.dataset.state = item.state;
     if ("entries" in item) element.dataset.empty = item.entries ? "no" : "yes";
