@@ -1,0 +1,161 @@
+"""What browser tests share: a real Chromium, and a console of their own as processes on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from chassis.event_log.local import LocalEventLog
+from guanka.postgres import EmbeddedPostgres
+from services.console.vendor import VENDOR
+from tests.fakes.neighbours import Neighbours
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_READY_S = 30.0
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail("Chromium is missing: apt-get install -y chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def chart_library() -> None:
+    if not (VENDOR / "uplot" / "uPlot.esm.js").is_file():
+        pytest.fail("The browser libraries are missing: make setup (npm ci, then python -m services.console.vendor)")
+
+
+class Console:
+    """The console's two processes, started and ended one by one."""
+
+    def __init__(self, folder: Path, *, database_url: str, event_log_url: str) -> None:
+        self.port, self.worker_port = _free_port(), _free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        (folder / "jwks.json").write_text('{"keys": []}')
+        self._environment = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "EVENT_LOG_URL": event_log_url,
+            "AUTH_ISSUER": "test",
+            "AUTH_JWKS": str(folder / "jwks.json"),
+            "AREA_FILE": str(ROOT / "data" / "guangzhou" / "areas.csv"),
+            "WORKERS_JSON": json.dumps(
+                {
+                    "console-worker": f"http://127.0.0.1:{self.worker_port}",
+                    "codes-worker": f"http://127.0.0.1:{_free_port()}",
+                }
+            ),
+        }
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, process: str) -> None:
+        """Start `api` or `worker` and wait until it listens."""
+        port = self.port if process == "api" else self.worker_port
+        with (self._folder / f"{process}.log").open("ab") as output:
+            self._processes[process] = subprocess.Popen(
+                [sys.executable, "-m", "services.console.main", process],
+                cwd=ROOT,
+                env=self._environment | {"HTTP_PORT": str(port)},
+                stdout=output,
+                stderr=output,
+            )
+        self._wait_until_alive(process, f"http://127.0.0.1:{port}/livez")
+
+    def _wait_until_alive(self, process: str, address: str) -> None:
+        deadline = time.monotonic() + _READY_S
+        while True:
+            try:
+                with urllib.request.urlopen(address, timeout=2):  # noqa: S310 (our own address)
+                    return
+            except OSError:
+                if self._processes[process].poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"the console's {process} did not start:\n{self.output(process)}")
+                time.sleep(0.1)
+
+    def output(self, process: str) -> str:
+        return (self._folder / f"{process}.log").read_text()
+
+    def end(self, process: str, with_signal: signal.Signals = signal.SIGTERM) -> float:
+        """Seconds that it took to end."""
+        running, started = self._processes.pop(process), time.monotonic()
+        running.send_signal(with_signal)
+        running.wait(timeout=30)
+        return time.monotonic() - started
+
+    def end_all(self) -> None:
+        for process in list(self._processes):
+            self.end(process)
+
+    def pid(self, process: str) -> int:
+        return self._processes[process].pid
+
+
+@pytest.fixture
+def event_log_url(fresh_database: str) -> str:
+    return fresh_database
+
+
+@pytest.fixture
+def neighbours(event_log_url: str) -> Iterator[Neighbours]:
+    event_log = LocalEventLog(event_log_url)
+    telling = Neighbours(event_log)
+    yield telling
+    telling.close()
+    event_log.close()
+
+
+@pytest.fixture
+def console(
+    migrated: Callable[[str], str],
+    event_log_url: str,
+    neighbours: Neighbours,
+    postgres: EmbeddedPostgres,
+    tmp_path: Path,
+) -> Iterator[Console]:
+    running = Console(tmp_path, database_url=migrated("console"), event_log_url=f"local:{event_log_url}")
+    running.start("worker")
+    running.start("api")
+    yield running
+    running.end_all()
+
+
+@pytest.fixture
+def page(browser: Browser, console: Console) -> Iterator[Page]:
+    """A page at 1280×800 that remembers in `page.complaints` whatever the browser complained of."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    yield opened
+    context.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,183 @@
+"""The operators' overview in a real browser, on a real console that hears real events."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import ROOT, Console
+from tests.fakes.neighbours import (
+    GREEN,
+    RED,
+    Neighbours,
+    alarm_raised,
+    checkpoint_registered,
+    colour_changed,
+    entry_opened,
+    scan,
+)
+
+pytestmark = pytest.mark.usefixtures("chart_library")
+BUILD = ROOT / "build"
+
+
+@pytest.fixture
+def complaints(page: Page) -> Iterator[list[str]]:
+    """Whatever the browser complained of: errors, refused scripts and styles, files that were not there."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("response", lambda answer: said.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    return said
+
+
+def figure(page: Page, path: str) -> str:
+    return f'[data-slot="{path}"]'
+
+
+def tell_a_morning(neighbours: Neighbours) -> None:
+    recorded, gate = datetime.now(UTC) - timedelta(seconds=20), uuid4()
+    neighbours.tell([scan(decision, recorded_at=recorded) for decision in ["pass"] * 1200 + ["check"] * 7 + ["stop"]])
+    neighbours.tell([colour_changed(uuid4(), colour) for colour in [GREEN] * 40 + [RED] * 2])
+    neighbours.tell(
+        [entry_opened(uuid4(), "confirmed", "in_hospital"), entry_opened(uuid4(), "close_contact", "found")]
+    )
+    neighbours.tell([checkpoint_registered(gate, "西塱站安检点 01", area="440103019")])
+    neighbours.tell([alarm_raised("person_stopped", owner="440103", area="440103019", checkpoint_id=gate)])
+
+
+def test_what_happens_in_the_city_shows_on_the_page(
+    page: Page, console: Console, neighbours: Neighbours, complaints: list[str]
+) -> None:
+    page.goto(f"{console.address}/")
+    expect(page.locator("body")).to_have_attribute("data-freshness", "fresh")
+    expect(page.locator(figure(page, "figures.scans.last_minute.pass"))).to_have_text("0")
+    expect(page.locator(".alarms .empty")).to_be_visible()
+
+    tell_a_morning(neighbours)
+
+    for path, text in {
+        "figures.scans.last_minute.pass": "1,200",
+        "figures.scans.last_minute.check": "7",
+        "figures.scans.last_minute.stop": "1",
+        "figures.colours.people.green": "40",
+        "figures.colours.changed.red": "+2",
+        "figures.entries": "2",
+        "figures.alarms_today": "1",
+    }.items():
+        expect(page.locator(figure(page, path))).to_have_text(text, timeout=10_000)
+    expect(page.locator(".alarm")).to_contain_text("西塱站安检点 01")
+    expect(page.locator(".alarm")).to_contain_text("荔湾区")
+    expect(page.locator('[data-key="close_contact"] .ledger-stages')).to_have_text("待管控 found 1")
+    expect(page.locator('[data-key="console-worker"]')).to_have_attribute("data-state", "ok")
+    expect(page.locator('[data-key="codes-worker"]')).to_have_attribute("data-state", "away")
+    assert page.locator('rect[data-bar="red"]').get_attribute("width") != "0"
+    assert page.locator("#chart canvas").count() == 1
+    BUILD.mkdir(exist_ok=True)
+    page.screenshot(path=BUILD / "console-overview.png")
+    assert complaints == []
+
+
+def test_without_scripts_the_page_shows_the_figures_of_its_moment(
+    browser: Browser, console: Console, neighbours: Neighbours, page: Page
+) -> None:
+    page.goto(f"{console.address}/")
+    tell_a_morning(neighbours)
+    expect(page.locator(figure(page, "figures.colours.people.green"))).to_have_text("40", timeout=10_000)
+    context = browser.new_context(java_script_enabled=False)
+    still = context.new_page()
+    still.goto(f"{console.address}/")
+    expect(still.locator(figure(still, "figures.colours.people.green"))).to_have_text("40")
+    expect(still.locator("noscript")).to_be_visible()
+    context.close()
+
+
+def test_when_the_stream_stops_the_page_says_so_and_comes_back_by_itself(page: Page, console: Console) -> None:
+    page.goto(f"{console.address}/")
+    expect(page.locator("body")).to_have_attribute("data-freshness", "fresh")
+    console.end("api", signal.SIGKILL)
+    expect(page.locator("body")).to_have_attribute("data-freshness", "late", timeout=10_000)
+    expect(page.locator("body")).to_have_attribute("data-freshness", "stale", timeout=10_000)
+    expect(page.locator("#banner")).to_be_visible()
+    expect(page.locator("#banner")).to_contain_text(re.compile(r"stopped at \d\d:\d\d:\d\d"))
+    console.start("api")
+    expect(page.locator("body")).to_have_attribute("data-freshness", "fresh", timeout=15_000)
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_when_only_the_worker_dies_the_figures_grow_old_although_the_stream_goes_on(
+    page: Page, console: Console
+) -> None:
+    page.goto(f"{console.address}/")
+    expect(page.locator("body")).to_have_attribute("data-freshness", "fresh")
+    console.end("worker", signal.SIGKILL)
+    expect(page.locator("body")).to_have_attribute("data-freshness", "stale", timeout=20_000)
+    expect(page.locator('[data-key="console-worker"]')).to_have_attribute("data-state", "away")
+    console.start("worker")
+    expect(page.locator("body")).to_have_attribute("data-freshness", "fresh", timeout=15_000)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_page_fits_a_phone_and_a_desk(
+    browser: Browser, console: Console, neighbours: Neighbours, scheme: str
+) -> None:
+    tell_a_morning(neighbours)
+    for width, height in ((390, 844), (1280, 800)):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(f"{console.address}/")
+        expect(page.locator(figure(page, "figures.alarms_today"))).to_have_text("1", timeout=10_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        context.close()
+
+
+def test_who_asks_for_less_motion_gets_none(browser: Browser, console: Console) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{console.address}/")
+    expect(page.locator("body")).to_have_attribute("data-freshness", "fresh")
+    assert page.evaluate("document.getAnimations().length") == 0
+    context.close()
+
+
+def test_text_stands_out_from_its_ground(browser: Browser, console: Console) -> None:
+    """WCAG 2.2 AA: 4.5 to 1 for text, 3 to 1 for swatches (yellow is told by its shape and its word)."""
+    for scheme in ("dark", "light"):
+        context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(f"{console.address}/")
+        read = "name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()"
+        ground = page.evaluate(read, "--ground")
+        for name in ("--ink", "--ink-quiet", "--accent"):
+            assert contrast(page.evaluate(read, name), ground) >= 4.5, (scheme, name)
+        for name in ("--code-green", "--code-red"):
+            assert contrast(page.evaluate(read, name), ground) >= 3, (scheme, name)
+        context.close()
+
+
+def test_the_api_ends_at_once_although_screens_are_watching(page: Page, console: Console) -> None:
+    page.goto(f"{console.address}/")
+    expect(page.locator("body")).to_have_attribute("data-freshness", "fresh")
+    with httpx.stream("GET", f"{console.address}/v1/live", timeout=10) as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "retry: 2000"
+        assert console.end("api") < 3
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two #rrggbb colours (WCAG 2.2)."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

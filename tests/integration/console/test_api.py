@@ -1,0 +1,137 @@
+"""The console's HTTP face, on a real database."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from chassis.app import server
+from chassis.database import Database
+from services.console.areas import read_areas
+from services.console.main import build_api
+from services.console.settings import ConsoleSettings
+
+
+def settings(url: str, tmp_path: Path, **more: object) -> ConsoleSettings:
+    (tmp_path / "jwks.json").write_text('{"keys": []}')
+    return ConsoleSettings.model_validate(
+        {
+            "database_url": url,
+            "event_log_url": "local:postgresql://nowhere",
+            "http_port": 0,
+            "auth_issuer": "test",
+            "auth_jwks": str(tmp_path / "jwks.json"),
+            "area_file": "data/guangzhou/areas.csv",
+        }
+        | more
+    )
+
+
+@pytest.fixture
+def client(migrated: Callable[[str], str], tmp_path: Path) -> Iterator[TestClient]:
+    made = settings(migrated("console"), tmp_path)
+    database = Database(made.database_url)
+    app = build_api(made, database, read_areas(made.area_file), is_ending=lambda: False, vendor=tmp_path)
+    with TestClient(app) as opened:
+        yield opened
+    database.close()
+
+
+@pytest.fixture
+def served(migrated: Callable[[str], str], tmp_path: Path) -> Iterator[tuple[str, uvicorn.Server]]:
+    """A console on a real socket, its address and its server."""
+    made = settings(migrated("console"), tmp_path, screens_max=2)
+    database = Database(made.database_url)
+    app = build_api(made, database, read_areas(made.area_file), is_ending=lambda: running.should_exit, vendor=tmp_path)
+    running = server(app, host="127.0.0.1", port=0)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not running.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}", running
+    running.should_exit = True
+    thread.join()
+    database.close()
+
+
+def test_the_page_forbids_what_it_does_not_need(client: TestClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_and_what_it_loads_need_no_token(client: TestClient) -> None:
+    for address in ("/static/console.css", "/static/overview.js", "/static/slots.js", "/static/gate.svg"):
+        assert client.get(address).status_code == 200, address
+
+
+def test_files_outside_the_pages_are_not_there(client: TestClient) -> None:
+    for address in ("/static/../api.py", "/static/%2e%2e/api.py", "/static/vendor/..%2f..%2fapi.py", "/static/nothing"):
+        answer = client.get(address)
+        assert answer.status_code == 404, address
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_live_stream_stands_in_openapi(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert "text/event-stream" in paths["/v1/live"]["get"]["responses"]["200"]["content"]
+
+
+def test_the_api_is_ready_with_its_database(client: TestClient) -> None:
+    assert client.get("/readyz").json() == {"ready": True, "checks": {"database": {"ready": True, "detail": None}}}
+
+
+def test_the_stream_sends_a_picture_each_second_and_ends_when_the_server_is_told_to(
+    served: tuple[str, uvicorn.Server],
+) -> None:
+    address, running = served
+    with httpx.stream("GET", f"{address}/v1/live", timeout=10) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-store"
+        lines = answer.iter_lines()
+        pictures = []
+        while len(pictures) < 3:
+            line = next(lines)
+            if line.startswith("data: "):
+                pictures.append(json.loads(line.removeprefix("data: ")))
+        assert pictures[0]["figures"]["scans"]["today_total"] == 0
+        assert pictures[2]["at"] > pictures[1]["at"]
+        told = time.monotonic()
+        running.should_exit = True
+        assert not [line for line in lines if line.startswith("data: ")]
+        assert time.monotonic() - told < 1.5
+
+
+def test_more_screens_than_one_process_serves_are_asked_to_come_back(served: tuple[str, uvicorn.Server]) -> None:
+    address, _ = served
+    live = f"{address}/v1/live"
+    with httpx.stream("GET", live) as first, httpx.stream("GET", live) as second:
+        watching = [first.iter_lines(), second.iter_lines()]
+        assert [next(lines) for lines in watching] == ["retry: 2000"] * 2
+        answer = httpx.get(live)
+        assert (answer.status_code, answer.json()["code"]) == (503, "screens_full")
+        assert answer.headers["retry-after"] == "5"
+
+
+def test_while_the_database_is_away_the_page_and_the_stream_still_answer(tmp_path: Path) -> None:
+    made = settings("postgresql://guanka@127.0.0.1:9/none", tmp_path)
+    database = Database(made.database_url)
+    app = build_api(made, database, read_areas(made.area_file), is_ending=lambda: False, vendor=tmp_path)
+    with TestClient(app) as client:
+        assert client.get("/").status_code == 200
+        assert client.get("/readyz").status_code == 503
+    database.close()

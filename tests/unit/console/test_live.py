@@ -1,0 +1,201 @@
+"""The live stream: one picture for all screens, slow ones dropped, all ended with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+from starlette.types import Message
+
+from services.console.domain.figures import Figures, colour_figures, ledger_figures, scan_figures
+from services.console.domain.processes import away
+from services.console.live import PICTURES_WAITING_MAX, Live, LiveResponse, Screen
+
+NOW = datetime(2020, 3, 2, tzinfo=UTC)
+
+
+def figures_at(now: datetime) -> Figures:
+    return Figures(now, 0.0, scan_figures({}, {}, now), colour_figures({}, {}), 0, ledger_figures({}), 0, [])
+
+
+def live_of(read: Callable[[datetime], Figures] = figures_at, *, screens_max: int = 10, period_s: float = 0.01) -> Live:
+    return Live(
+        read, processes=lambda: [away("codes-worker")], clock=lambda: NOW, screens_max=screens_max, period_s=period_s
+    )
+
+
+def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def in_time() -> None:
+        async with asyncio.timeout(10):
+            await story()
+
+    asyncio.run(in_time())
+
+
+async def collect(screen: Screen, chunks: list[bytes]) -> None:
+    async for chunk in screen.chunks():
+        chunks.append(chunk)
+
+
+def test_a_hundred_screens_cost_as_many_reads_as_one() -> None:
+    reads = 0
+
+    def counting(now: datetime) -> Figures:
+        nonlocal reads
+        reads += 1
+        return figures_at(now)
+
+    async def story() -> None:
+        live = live_of(counting)
+        seen: list[list[bytes]] = [[] for _ in range(100)]
+        screens = [Screen() for _ in seen]
+        for screen in screens:
+            live.join(screen)
+        watching = [asyncio.create_task(collect(*pair)) for pair in zip(screens, seen, strict=True)]
+        running = asyncio.create_task(live.run())
+        while len(seen[0]) < 7:
+            await asyncio.sleep(0)
+        live.end()
+        await asyncio.gather(running, *watching)
+        assert all(chunks[2] is seen[0][2] for chunks in seen), "the same bytes for all"
+        assert reads <= len(seen[0]) + 1
+
+    run(story)
+
+
+def test_a_picture_is_one_json_object_after_the_time_to_come_back() -> None:
+    async def story() -> None:
+        live, screen, chunks = live_of(), Screen(), list[bytes]()
+        live.join(screen)
+        watching = asyncio.create_task(collect(screen, chunks))
+        running = asyncio.create_task(live.run())
+        while len(chunks) < 3:
+            await asyncio.sleep(0)
+        live.end()
+        await asyncio.gather(running, watching)
+        assert chunks[0] == b"retry: 2000\n\n"
+        document = json.loads(chunks[2].removeprefix(b"data: "))
+        assert document["at"] == "2020-03-02T00:00:00Z"
+        assert document["figures"]["scans"]["last_minute"] == {"pass": 0, "check": 0, "stop": 0}
+        assert document["processes"][0]["label"] == {"zh": "失联", "en": "Away"}
+        assert "person" not in chunks[2].decode()
+
+    run(story)
+
+
+def test_a_screen_that_comes_later_gets_the_last_picture_at_once() -> None:
+    async def story() -> None:
+        live = live_of(period_s=60)
+        running = asyncio.create_task(live.run())
+        while live.snapshot is None:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        late, chunks = Screen(), list[bytes]()
+        live.join(late)
+        late_task = asyncio.create_task(collect(late, chunks))
+        while len(chunks) < 2:
+            await asyncio.sleep(0)
+        assert chunks[1].startswith(b"data: ")
+        live.end()
+        await late_task
+        running.cancel()
+
+    run(story)
+
+
+def test_a_screen_that_does_not_keep_up_is_dropped_and_the_others_go_on() -> None:
+    async def story() -> None:
+        live, slow, quick, chunks = live_of(), Screen(), Screen(), list[bytes]()
+        live.join(slow)
+        live.join(quick)
+        reading = asyncio.create_task(collect(quick, chunks))
+        for number in range(PICTURES_WAITING_MAX + 3):
+            live.show(b"data: %d\n\n" % number)
+            await asyncio.sleep(0)
+        assert live.screens == 1
+        late: list[bytes] = []
+        await collect(slow, late)
+        assert late == [b"retry: 2000\n\n"], "it ends, and comes back for the newest"
+        live.end()
+        await reading
+        assert len(chunks) == PICTURES_WAITING_MAX + 5
+
+    run(story)
+
+
+def test_a_send_that_never_returns_ends_the_stream() -> None:
+    async def story() -> None:
+        live = live_of()
+
+        async def stuck(_message: Message) -> None:
+            await asyncio.Event().wait()
+
+        async def receive() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        await LiveResponse(live, send_s_max=0.05)({"type": "http"}, receive, stuck)
+        assert live.screens == 0
+
+    run(story)
+
+
+def test_a_reader_that_leaves_is_forgotten() -> None:
+    async def story() -> None:
+        live, sent = live_of(), list[Message]()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        async def receive() -> Message:
+            while len(sent) < 3:
+                await asyncio.sleep(0)
+            return {"type": "http.disconnect"}
+
+        await LiveResponse(live)({"type": "http"}, receive, send)
+        assert live.screens == 0
+
+    run(story)
+
+
+def test_while_the_store_is_away_the_processes_are_told_without_figures() -> None:
+    def away_store(now: datetime) -> Figures:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    async def story() -> None:
+        snapshot = await live_of(away_store).take()
+        assert snapshot.figures is None
+        assert [process.name for process in snapshot.processes] == ["codes-worker"]
+
+    run(story)
+
+
+def test_a_figure_that_cannot_be_made_does_not_end_the_stream() -> None:
+    def broken(now: datetime) -> Figures:
+        raise ZeroDivisionError
+
+    async def story() -> None:
+        assert (await live_of(broken).take()).figures is None
+
+    run(story)
+
+
+def test_when_the_process_is_told_to_end_every_stream_ends_and_none_begins() -> None:
+    async def story() -> None:
+        is_ending = False
+        live, screen = live_of(period_s=60), Screen()
+        live.join(screen)
+        watching = asyncio.create_task(collect(screen, []))
+        ending = asyncio.create_task(live.end_when(lambda: is_ending))
+        is_ending = True
+        await asyncio.gather(ending, watching)
+        refused, chunks = Screen(), list[bytes]()
+        live.join(refused)
+        await collect(refused, chunks)
+        assert chunks == [b"retry: 2000\n\n"]
+
+    run(story)
