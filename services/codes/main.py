@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-import structlog
-
 from chassis.app import serve
 from chassis.clock import utc_now
 from chassis.consumer import Consumer, replay
@@ -34,8 +32,6 @@ from services.codes.store.people import PeopleTable
 from services.codes.use_cases.ports import Office
 from services.codes.use_cases.republish import FIRST, tell_again
 from services.codes.use_cases.reviews import beat, review_due
-
-log = structlog.get_logger("codes")
 
 PEOPLE_PER_REVIEW = 500
 PRUNE_S = 3_600.0

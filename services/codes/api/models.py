@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from dataclasses import asdict
@@ -109,8 +110,8 @@ class DeclarationBody(Body):
     made_at: Moment | None = None
 
     def temperature_tenths(self) -> int | None:
-        """Rounded to the tenth that a thermometer shows."""
-        return None if self.temperature_c is None else round(self.temperature_c * 10)
+        """Cut to the tenth, so that 37.3 and above stays at or above 373, and 37.29 below."""
+        return None if self.temperature_c is None else math.floor(round(self.temperature_c * 10, 6))
 
 
 class TextBody(BaseModel):

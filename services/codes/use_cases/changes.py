@@ -27,7 +27,10 @@ def settle(
 ) -> dict[UUID, Decided]:
     """Evaluate locked people, write what changed, and tell it. Nothing may lock a person after this."""
     files = office.dossiers.read(tx, [person.person_ref for person in people], now - DOSSIER_REACH)
-    decided = [_decide(office, person, *files.get(person.person_ref, _NOTHING), now) for person in people]
+    decided = [
+        _decide(office, person, *files.get(person.person_ref, _NOTHING), now, person.person_ref in newly_listed)
+        for person in people
+    ]
     office.people.decide(tx, decided, now)
     office.tell(tx, [_colour_changed(each, now) for each in decided if each.revision > each.person.revision])
     moved = [each for each in decided if each.is_colour_new or each.person.person_ref in newly_listed]
@@ -35,10 +38,13 @@ def settle(
     return {each.person.person_ref: each for each in decided}
 
 
-def _decide(office: Office, person: Person, dossier: Dossier, told: Told, now: datetime) -> Decided:
+def _decide(
+    office: Office, person: Person, dossier: Dossier, told: Told, now: datetime, is_newly_listed: bool
+) -> Decided:
+    """Whoever is newly listed is told again, now with an area."""
     verdict = judge(office.rule_set, facts_of(dossier, now), now)
     is_colour_new = verdict.colour != person.colour
-    is_told_new = person.revision == 0 or is_colour_new or verdict.reasons != told.reasons
+    is_told_new = is_newly_listed or person.revision == 0 or is_colour_new or verdict.reasons != told.reasons
     return Decided(
         person=person,
         verdict=verdict,

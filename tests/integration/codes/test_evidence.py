@@ -63,7 +63,7 @@ def test_other_content_under_a_known_id_refuses_the_whole_request(city: City, da
     assert answer.status_code == 409
 
 
-def test_evidence_about_a_document_finds_its_holder_also_before_enrolment(city: City) -> None:
+def test_evidence_about_a_document_finds_its_holder_also_before_enrolment(city: City, database: Database) -> None:
     document = {"type": "passport", "country": "de", "number": "c 01-x0006 h"}
     assert city.evidence(piece("case", document=document)).status_code == 202
     answer = city.client.post(
@@ -72,7 +72,10 @@ def test_evidence_about_a_document_finds_its_holder_also_before_enrolment(city: 
         headers=city.issuer.headers("operator"),
     )
     assert answer.status_code == 201
-    assert city.code(answer.json()["person_ref"])["colour"] == "red"
+    person = answer.json()["person_ref"]
+    assert city.code(person)["colour"] == "red"
+    told = "SELECT headers FROM outbox WHERE aggregateid = :person ORDER BY seq"
+    assert [row.headers["ce_revision"] for row in rows(database, told, person=person)] == ["1", "2"]
 
 
 def test_a_risk_level_colours_those_who_stayed_there_and_goes_with_it(city: City) -> None:

@@ -68,6 +68,8 @@ def test_an_unknown_list_is_not_found(city: City) -> None:
     assert city.client.get("/v1/standings/7", headers=city.issuer.headers("service")).status_code == 404
     answer = city.client.get("/v1/status-lists/7")
     assert (answer.status_code, answer.json()["code"]) == (404, "status_list_not_found")
+    for number in (0, -1, 10**12, 10**30):
+        assert city.client.get(f"/v1/status-lists/{number}").status_code == 404
 
 
 def test_the_signed_list_is_public_and_says_where_it_is_from(city: City, database: Database) -> None:
