@@ -1,8 +1,8 @@
 """Until when the read model knows everything, so that a screen can tell quiet from late.
 
 The event log is watched on its way to the consumer: when a read has come back less than full and the next read begins,
-what the log held at the earlier one is applied. A full read means that more is waiting; then the model knows no more
-than the oldest record of that read.
+what the log held at the earlier one is applied (with Kafka: but for what its fetches under way hold, well under a
+second). A full read means that more is waiting; then the model knows no more than the oldest record of that read.
 """
 
 from __future__ import annotations
