@@ -17,6 +17,7 @@ from chassis.clock import utc_now
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.event_log.opening import open_event_log
+from chassis.forgetting import forgetting
 from chassis.settings import SettingsError, read_settings
 from chassis.telemetry import start_telemetry
 from chassis.worker import consumer_check, every, run_worker
@@ -108,6 +109,7 @@ def worker() -> int:
         loops={
             "consumer": consumer.run,
             "freshness": every(0.5, lambda: freshness.store(database), name="freshness"),
+            "forgetting": forgetting(database, event_log),
             "forget-seconds": every(60, forget_the_minute, name="forget-seconds"),
             "forget-days": every(3600, forget_the_hour, name="forget-days"),
         },

@@ -13,7 +13,7 @@ from tests.integration.console.conftest import GUANGZHOU, Hearing
 
 
 def rows(hearing: Hearing) -> dict[str, int]:
-    tables = ("scan_second", "colour_second", "scan_day", "alarm", "processed_event", "person_colour")
+    tables = ("scan_second", "colour_second", "scan_day", "alarm", "person_colour")
     with hearing.database.transaction() as tx:
         return {table: tx.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one() for table in tables}  # noqa: S608
 
