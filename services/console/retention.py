@@ -1,4 +1,4 @@
-"""Forgetting, as the table of retention says (D13): seconds after two hours, days and alarms after twenty-eight days."""
+"""Forgetting, as the table of retention says (D13): seconds after two hours, days and alarms after 28 days."""
 
 from __future__ import annotations
 
