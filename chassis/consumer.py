@@ -171,10 +171,12 @@ class Consumer:
             for partition, (start, _) in self._event_log.bounds(topic).items()
         }
         with self._database.transaction() as tx:
-            tx.execute(
-                upsert(consumer_offset).on_conflict_do_nothing(),
-                [{"topic": t, "partition": p, "next_offset": start} for (t, p), start in starts.items()],
-            )
+            missing = starts.keys() - _offsets(tx).keys()
+            if missing:
+                tx.execute(
+                    upsert(consumer_offset).on_conflict_do_nothing(),
+                    [{"topic": t, "partition": p, "next_offset": starts[t, p]} for t, p in sorted(missing)],
+                )
             return {place: offset for place, offset in _offsets(tx).items() if place in starts}
 
     def lag(self) -> dict[str, int]:
