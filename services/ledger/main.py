@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 
 import sqlalchemy as sa
-import structlog
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
@@ -18,6 +18,7 @@ from chassis.app import serve
 from chassis.clock import utc_now
 from chassis.consumer import Consumer
 from chassis.database import Database
+from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.relay import Relay
 from chassis.settings import SettingsError, read_settings
@@ -36,11 +37,10 @@ from services.ledger.store.book import PostgresBook
 from services.ledger.store.pages import pages_to_tell
 from services.ledger.use_cases.telling_again import state_of
 
-log = structlog.get_logger("ledger")
-
 PROCESSED_EVENTS_KEPT = timedelta(days=8)
 _PRUNING_EVERY_S = 600.0
-_DECLARING_EVERY_S = 1.0
+_DEADLINES_EVERY_S = 1.0
+_DECLARING_AGAIN_S = 1.0
 
 
 def api() -> int:
@@ -68,13 +68,13 @@ def worker() -> int:
     )
     check = deadline_check(parts.database, parts.city, parts.open_book, parts.clock)
     loops: dict[str, Loop] = {
+        "topics": _declare(event_log),
         "relay": relay.run,
         "consumer": consumer.run,
-        "deadlines": every(settings.deadline_check_s, check, name="deadlines"),
+        "deadlines": every(_DEADLINES_EVERY_S, check, name="deadlines"),
         "pruning": every(_PRUNING_EVERY_S, lambda: prune(parts.database), name="pruning"),
     }
     checks = {"relay": relay_check(relay, parts.database), "consumer": consumer_check(consumer)}
-    event_log.declare(messages.TOPIC_LIST)
     return run_worker("Guanka ledger worker", settings, loops=loops, checks=checks)
 
 
@@ -120,6 +120,20 @@ def compose(settings: LedgerSettings) -> Parts:
 
 def open_book(tx: Connection) -> PostgresBook:
     return PostgresBook(tx, messages.tell)
+
+
+def _declare(event_log: EventLog) -> Loop:
+    """Declare the ledger's topics as soon as the log can be reached; the relay waits until they are there."""
+
+    def run(stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                return event_log.declare(messages.TOPIC_LIST)
+            except EventLogUnavailable:
+                stop.wait(_DECLARING_AGAIN_S)
+        return None
+
+    return run
 
 
 def prune(database: Database) -> int:

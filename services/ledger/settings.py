@@ -16,7 +16,6 @@ class LedgerSettings(ServiceSettings):
     city_key_file: Path = Field(description="the city's key that turns a document into a person_ref: 64 hex characters")
     data_keys_file: Path = Field(description='keys of names and phones: JSON {"current": id, "keys": {id: 64 hex}}')
     definitions_dir: Path = Field(default=PACKAGED, description="the ledgers' definitions, one YAML file a version")
-    deadline_check_s: float = Field(default=1.0, gt=0, le=60, description="seconds between two looks at the deadlines")
 
 
 def read_city_key(path: Path) -> bytes:

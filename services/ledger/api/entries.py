@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from chassis.auth import Bearer, needs, require_area
+from chassis.auth import Bearer, area_refused, needs, require_area
 from services.ledger.api.forms import EntriesQuery, MoveForm, OpeningForm, PersonForm, Shown
 from services.ledger.api.parts import OFFICIALS, Parts, actor, answer_shown, entry_shown
 from services.ledger.domain.documents import normal_document, person_ref_of
@@ -84,6 +84,8 @@ def routes(parts: Parts) -> APIRouter:
 
 def require_listed_area(parts: Parts, bearer: Bearer, area: str) -> None:
     """Raises `InvalidRequest` for an area that is not in the tree, a `Problem` (403) for one out of reach."""
+    if not bearer.area:
+        raise area_refused(area)
     if not parts.city.areas.has(area):
         raise InvalidRequest(("area", "this code is not in the area tree"))
     require_area(bearer, area)

@@ -47,6 +47,10 @@ class Meeting:
     case_scan_id: str
     contact_scan_id: str
 
+    @property
+    def key(self) -> tuple[UUID, str, str]:
+        return self.person_ref, self.case_scan_id, self.contact_scan_id
+
 
 @dataclass(frozen=True, slots=True)
 class TracePart:

@@ -73,8 +73,8 @@ def _normal(rule: FactRule, value: object, now: datetime) -> Fact:
     match rule.type, value:
         case FactType.DATE_TIME, str():
             return _date_time(rule, value, now).isoformat()
-        case FactType.TEXT, str() if value.strip() and len(value) <= TEXT_CHARACTERS_MAX:
-            return value.strip().replace("\x00", "")
+        case FactType.TEXT, str() if _is_storable(value) and value.strip() and len(value) <= TEXT_CHARACTERS_MAX:
+            return value.strip()
         case FactType.BOOLEAN, bool():
             return value
         case FactType.WHOLE, int() if not isinstance(value, bool) and 0 <= value <= _WHOLE_MAX:
@@ -82,6 +82,11 @@ def _normal(rule: FactRule, value: object, now: datetime) -> Fact:
         case FactType.CHOICE, str() if value in rule.choices:
             return value
     raise _Wrong(_wanted(rule))
+
+
+def _is_storable(text: str) -> bool:
+    """JSON can carry what no store of text takes: a NUL, half a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _date_time(rule: FactRule, value: str, now: datetime) -> datetime:

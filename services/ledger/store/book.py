@@ -9,7 +9,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
 from services.ledger import journal
 from services.ledger.domain.alarms import Alarm
@@ -26,6 +25,7 @@ from services.ledger.store.tables import (
     entry_row,
     evidence,
     evidence_of_row,
+    meeting,
     person_area,
     step,
     trace,
@@ -185,6 +185,13 @@ class PostgresBook:
         )
         return self._tx.execute(taken).scalar_one_or_none()
 
+    def known_meetings(self, case_entry: UUID, persons: Collection[UUID]) -> set[tuple[UUID, str, str]]:
+        if not persons:
+            return set()
+        known = sa.select(*columns(meeting, "person_ref", "case_scan_id", "contact_scan_id"))
+        rows = self._tx.execute(known.where(meeting.c.case_entry == case_entry, meeting.c.person_ref == _any(persons)))
+        return {(row.person_ref, row.case_scan_id, row.contact_scan_id) for row in rows}
+
     def add_meetings(
         self, part: TracePart, case_entry: UUID, meetings: Sequence[Meeting], entries: Mapping[UUID, UUID], at: datetime
     ) -> None:
@@ -232,14 +239,13 @@ class PostgresBook:
     def remember_areas(self, areas: Mapping[UUID, str]) -> None:
         if not areas:
             return
-        known = insert(person_area)
+        persons = sorted(areas)
         self._tx.execute(
-            known.on_conflict_do_update(
-                index_elements=["person_ref"],
-                set_={"area": known.excluded.area},
-                where=person_area.c.area != known.excluded.area,
+            sa.text(
+                "INSERT INTO person_area SELECT * FROM unnest(CAST(:persons AS uuid[]), CAST(:areas AS text[])) "
+                "ON CONFLICT (person_ref) DO UPDATE SET area = excluded.area WHERE person_area.area <> excluded.area"
             ),
-            [{"person_ref": person, "area": areas[person]} for person in sorted(areas)],
+            {"persons": persons, "areas": [areas[person] for person in persons]},
         )
 
     def areas_of(self, persons: Collection[UUID]) -> dict[UUID, str]:

@@ -76,6 +76,9 @@ class Book(Protocol):
     def take_part(self, part: TracePart, now: datetime) -> UUID | None:
         """Note that the part arrived; the entry that asked for the trace, None for a trace never asked for here."""
 
+    def known_meetings(self, case_entry: UUID, persons: Collection[UUID]) -> set[tuple[UUID, str, str]]:
+        """The keys of meetings of the case with these persons that were recorded before."""
+
     def add_meetings(
         self, part: TracePart, case_entry: UUID, meetings: Sequence[Meeting], entries: Mapping[UUID, UUID], at: datetime
     ) -> None:

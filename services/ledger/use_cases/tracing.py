@@ -26,7 +26,7 @@ def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datet
     if case is None:
         log.info("a trace that the ledger did not ask for is passed over", trace=str(part.trace_id))
         return []
-    met = by_contact(part.meetings, case.person_ref)
+    met = _unknown_meetings(book, case, part)
     held = book.open_entries_of(met.keys())
     opened: list[Entry] = []
     if not city.definition_of(case).stages[case.stage].is_void:
@@ -44,6 +44,12 @@ def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datet
     book.add_meetings(part, case.entry_id, meetings, entries, now)
     book.write_down([_meeting_record(case, meeting, entries, part, by, now) for meeting in meetings])
     return opened
+
+
+def _unknown_meetings(book: Book, case: Entry, part: TracePart) -> dict[UUID, list[Meeting]]:
+    """Meetings by contact that were not taken before: a contact who was let go is not opened again by an old one."""
+    known = book.known_meetings(case.entry_id, {meeting.person_ref for meeting in part.meetings})
+    return by_contact([meeting for meeting in part.meetings if meeting.key not in known], case.person_ref)
 
 
 def _opening(

@@ -59,6 +59,7 @@ BAD_ORDERS = [
     (order(facts={"confirmed_at": at(minutes=1), "mood": "good"}), "facts.mood"),
     (order(facts={"confirmed_at": at(minutes=1), "severity": "awful"}), "facts.severity"),
     (order(facts={"confirmed_at": at(minutes=1), "laboratory": "x" * 501}), "facts.laboratory"),
+    (order(facts={"confirmed_at": at(minutes=1), "laboratory": "a\x00b"}), "facts.laboratory"),
     (order(entry_id="1"), "entry_id"),
     (order(entry_id=str(uuid4())), "entry_id"),
     (order(opened_at=at(minutes=-6)), "opened_at"),
@@ -89,6 +90,21 @@ def test_a_wrong_field_is_named_and_nothing_is_recorded(ledger: Ledger) -> None:
 def test_a_number_is_not_repeated_to_the_caller(ledger: Ledger) -> None:
     answer = ledger.post("/v1/entries", order(person=document(type="library_card", number="E12345678")))
     assert "E12345678" not in answer.text
+
+
+def test_text_that_no_store_takes_is_refused(ledger: Ledger, issuer: Issuer) -> None:
+    half = "\ud800"
+    headers = issuer.bearer("operator") | {"content-type": "application/json"}
+    confirmed = {"confirmed_at": at(minutes=1)}
+    for body in (
+        order(facts=confirmed | {"laboratory": half}),
+        order(facts=confirmed | {half: 1}),
+        order(person=document() | {"name": half}),
+        order(ledger=half),
+    ):
+        answer = ledger.client.post("/v1/entries", content=json.dumps(body), headers=headers)
+        assert answer.status_code == 422, answer.text
+    assert nothing_is_recorded(ledger)
 
 
 def test_an_unknown_ledger_and_entry_are_not_found(ledger: Ledger) -> None:
@@ -144,7 +160,8 @@ def test_a_body_over_the_limit_is_refused(ledger: Ledger) -> None:
 
 def test_a_body_that_is_no_json_is_refused(ledger: Ledger, issuer: Issuer) -> None:
     headers = issuer.bearer("operator") | {"content-type": "application/json"}
-    for body in (b"{", b"[]", b"null", b'"x"', b"\xff\xfe", json.dumps(order()).encode() + b"}"):
+    deep = b'{"ledger": "confirmed", "facts": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    for body in (deep, b"{", b"[]", b"null", b'"x"', b"\xff\xfe", json.dumps(order()).encode() + b"}"):
         assert ledger.client.post("/v1/entries", content=body, headers=headers).status_code in (400, 422)
     assert nothing_is_recorded(ledger)
 

@@ -141,6 +141,20 @@ def test_a_general_contact_who_was_close_after_all_gets_the_stronger_entry(ledge
     assert [ledger for ledger, *_ in entries_of(ledger, met)] == ["general_contact", "close_contact"]
 
 
+def test_a_contact_who_was_let_go_is_not_opened_again_by_the_same_meeting(ledger: Ledger, person: UUID) -> None:
+    met = uuid4()
+    entry, trace = confirm(ledger, person)
+    once = contact(met)
+    ledger.take(traced(entry, trace, person, once))
+    [(own,)] = ledger.rows("SELECT entry_id::text FROM entry WHERE person_ref = %s", met)
+    refute = {"move": "refute", "facts": {"reason": "another person's phone"}, "expected_version": 1}
+    assert ledger.post(f"/v1/entries/{own}/moves", refute).status_code == 200
+    ledger.take(traced(entry, trace, person, once, part=2))
+    assert len(entries_of(ledger, met)) == 1
+    ledger.take(traced(entry, trace, person, contact(met), part=3))
+    assert len(entries_of(ledger, met)) == 2
+
+
 def test_a_case_is_never_its_own_contact(ledger: Ledger, person: UUID) -> None:
     entry, trace = confirm(ledger, person)
     ledger.take(traced(entry, trace, person, contact(person)))
