@@ -170,22 +170,35 @@ CREATE TABLE journal_head (
 INSERT INTO journal_head (size, hash, at) VALUES (0, decode(repeat('00', 32), 'hex'), now());
 
 -- Linking waits for the commit, so that the head is locked last and shortly, in whatever order a batch wrote: two
--- transactions that hold each other's entries never wait for the head at the same time.
-CREATE FUNCTION journal_link_content() RETURNS trigger LANGUAGE plpgsql AS $$
+-- transactions that hold each other's entries never wait for the head at the same time. The first record of a
+-- transaction links them all, in the order they were written (contents that others have not committed are not seen).
+CREATE FUNCTION journal_link_contents() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     head journal_head;
-    commitment bytea := sha256(NEW.salt || convert_to(NEW.content, 'UTF8'));
+    unlinked record;
     linked bytea;
 BEGIN
+    IF EXISTS (SELECT FROM journal_link WHERE content_id = NEW.content_id) THEN
+        RETURN NULL;
+    END IF;
     SELECT * INTO STRICT head FROM journal_head FOR UPDATE;
-    linked := sha256(head.hash || commitment);
-    INSERT INTO journal_link (seq, content_id, commitment, previous, hash, linked_at)
-    VALUES (head.size + 1, NEW.content_id, commitment, head.hash, linked, clock_timestamp());
-    UPDATE journal_head SET size = head.size + 1, hash = linked, at = clock_timestamp();
+    FOR unlinked IN
+        SELECT content_id, sha256(salt || convert_to(content, 'UTF8')) AS commitment FROM journal_content AS c
+        WHERE content_id >= NEW.content_id
+          AND NOT EXISTS (SELECT FROM journal_link WHERE journal_link.content_id = c.content_id)
+        ORDER BY content_id
+    LOOP
+        linked := sha256(head.hash || unlinked.commitment);
+        head.size := head.size + 1;
+        INSERT INTO journal_link (seq, content_id, commitment, previous, hash, linked_at)
+        VALUES (head.size, unlinked.content_id, unlinked.commitment, head.hash, linked, clock_timestamp());
+        head.hash := linked;
+    END LOOP;
+    UPDATE journal_head SET size = head.size, hash = head.hash, at = clock_timestamp();
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER journal_linked_at_commit AFTER INSERT ON journal_content
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION journal_link_content();
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION journal_link_contents();
 
 CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
