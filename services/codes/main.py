@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from chassis.app import serve
 from chassis.clock import utc_now
 from chassis.consumer import Consumer, replay
 from chassis.database import Database
+from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.relay import Relay
 from chassis.settings import SettingsError, read_settings
@@ -35,6 +37,7 @@ from services.codes.use_cases.reviews import beat, review_due
 
 PEOPLE_PER_REVIEW = 500
 PRUNE_S = 3_600.0
+DECLARE_AGAIN_S = 0.5
 
 
 def office_of(settings: CodesSettings) -> Office:
@@ -80,7 +83,6 @@ def worker() -> int:
     office = office_of(settings)
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
     event_log = open_event_log(settings.event_log_url, client_id="codes")
-    event_log.declare(messages.OWN_TOPICS)
     relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
     consumer = Consumer(
         database,
@@ -89,9 +91,28 @@ def worker() -> int:
         subscriptions=messages.subscriptions(office, utc_now),
         attempts_max=settings.handler_attempts_max,
     )
-    loops = {"relay": relay.run, "consumer": consumer.run, **timers(settings, office, database)}
+    loops = {
+        "topics": declaration_of_topics(event_log),
+        "relay": relay.run,
+        "consumer": consumer.run,
+        **timers(settings, office, database),
+    }
     checks = {"relay": relay_check(relay, database), "consumer": consumer_check(consumer)}
     return run_worker("codes worker", settings, loops=loops, checks=checks)
+
+
+def declaration_of_topics(event_log: EventLog) -> Loop:
+    """Declares the topics once the log can be reached: reviews go on without it, and the relay waits."""
+
+    def run(stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                return event_log.declare(messages.OWN_TOPICS)
+            except EventLogUnavailable:
+                stop.wait(DECLARE_AGAIN_S)
+        return None
+
+    return run
 
 
 def timers(settings: CodesSettings, office: Office, database: Database) -> dict[str, Loop]:
