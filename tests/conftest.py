@@ -22,12 +22,12 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL of the session's own, ended with it.
+    """A PostgreSQL of the session's own, ended with it. It survives its own death, not the machine's (no fsync).
 
     Not in pytest's folder: a second run beside this one closes that folder to the system user the server runs as.
     """
     with tempfile.TemporaryDirectory(prefix="guanka-postgres-") as folder:
-        server = EmbeddedPostgres(Path(folder))
+        server = EmbeddedPostgres(Path(folder), extra={"fsync": "off", "full_page_writes": "off"})
         server.prepare()
         server.start()
         yield server
