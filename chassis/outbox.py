@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
-from opentelemetry import propagate
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -27,6 +27,8 @@ outbox = sa.table(
     sa.column("payload", sa.LargeBinary),
     sa.column("headers", JSONB),
 )
+
+_PROPAGATOR = TraceContextTextMapPropagator()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class Event:
     district: str = ""
     id: UUID = field(default_factory=uuid7)
 
+    def __post_init__(self) -> None:
+        if self.revision < 1 or self.time.tzinfo is None:
+            raise ValueError("an event has a revision from 1 on, and a time with an offset")
+
 
 def append(tx: Connection, events: Sequence[Event]) -> None:
     """Write the events in the caller's transaction, in the order given."""
@@ -57,10 +63,10 @@ def append(tx: Connection, events: Sequence[Event]) -> None:
 
 
 def trace_headers() -> dict[str, str]:
-    """The W3C trace context of the current span (empty when nothing is traced)."""
+    """The W3C `traceparent` of the current span (empty when nothing is traced); no baggage, callers fill that."""
     carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    return carrier
+    _PROPAGATOR.inject(carrier)
+    return {name: value for name, value in carrier.items() if name == "traceparent"}
 
 
 def _row(event: Event, trace: dict[str, str]) -> dict[str, object]:
