@@ -90,7 +90,7 @@ SELECT scan_id, digest, decision, colour, refusal, policy_version, board_revisio
 FROM scan WHERE scan_id = ANY(%s)
 """
 
-_PLANNER = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_nestloop=off"
+PLANNER = "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_nestloop=off"
 """One plan for groups of any size: an index look-up a row in `holder`, a hash for the new scans' events."""
 
 _TROUBLE_OF_THE_STORE = ("08", "25", "53", "57", "58")
@@ -260,7 +260,7 @@ class ScanLog:
             application_name="scan_log",
             prepare_threshold=0,
             options=f"-c synchronous_commit=on -c TimeZone=UTC -c lock_timeout={timeout_ms} "
-            f"-c statement_timeout={timeout_ms} {_PLANNER}",
+            f"-c statement_timeout={timeout_ms} {PLANNER}",
         )
 
     async def _write(self, connection: Connection, group: Group) -> None:

@@ -34,8 +34,9 @@ _BATCH = frozenset(["scans"])
 
 Answer = dict[str, Any]
 
-_answered = meter.create_counter("scans_answered", description="answers of the scan path, by status")
-_duration = meter.create_histogram("scan_answer_seconds", unit="s", description="time to answer, by route")
+_answered = meter.create_histogram(
+    "scan_answer_seconds", unit="s", description="answers of the scan path and their time, by route and status"
+)
 
 
 class _Gone(Exception):
@@ -78,8 +79,7 @@ class ScanRoutes:
             problem = problem_of(error) or _unexpected(error)
             status = problem.status
             await _send(send, status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers or {})
-        _answered.add(1, {"route": scope["path"], "status": status})
-        _duration.record(time.perf_counter() - started, {"route": scope["path"]})
+        _answered.record(time.perf_counter() - started, {"route": scope["path"], "status": status})
         return None
 
     async def _answer(
