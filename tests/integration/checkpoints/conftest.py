@@ -17,7 +17,17 @@ from chassis.event_log.local import LocalEventLog
 from services.checkpoints import messages
 from services.checkpoints.main import Api, Worker, compose_api, compose_worker
 from services.checkpoints.settings import CheckpointsSettings
-from tests.integration.checkpoints.town import CITY_KEY, ISSUER, ROOT, STATUS_LIST_URI, FakeCodes, Issuer, wait_for
+from tests.integration.checkpoints.town import (
+    CITY_KEY,
+    GREEN,
+    ISSUER,
+    ROOT,
+    STATUS_LIST_URI,
+    FakeCodes,
+    Issuer,
+    StandingsTopic,
+    wait_for,
+)
 
 LOG_TOPICS = (
     Topic(messages.STANDINGS_TOPIC, 1, 86_400),
@@ -66,6 +76,11 @@ def settings(
 
 
 @pytest.fixture
+def topic(codes: FakeCodes, event_log: LocalEventLog) -> StandingsTopic:
+    return StandingsTopic(codes, event_log)
+
+
+@pytest.fixture
 def composed(settings: CheckpointsSettings, codes: FakeCodes) -> Api:
     return compose_api(settings, codes=codes)
 
@@ -75,6 +90,20 @@ def client(composed: Api) -> Iterator[TestClient]:
     with TestClient(composed.scan_routes) as opened:
         wait_for(lambda: composed.board.is_complete and composed.key_ring.has_keys())
         yield opened
+
+
+@pytest.fixture
+def person(
+    client: TestClient, composed: Api, topic: StandingsTopic, codes: FakeCodes
+) -> Callable[..., tuple[UUID, int]]:
+    """Enrol a person of a colour, known to the board: (person_ref, index)."""
+
+    def enrolled(colour: int = GREEN, **more: Any) -> tuple[UUID, int]:
+        found = topic.enrol(colour, **more)
+        wait_for(lambda: composed.board.revisions().get(1) == codes.revision[1])
+        return found
+
+    return enrolled
 
 
 @pytest.fixture

@@ -2,46 +2,311 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from tests.integration.checkpoints.town import GREEN, LAPSED, RED, YELLOW, scan
+from chassis.ids import uuid7
+from chassis.pseudonym import keyed_uuid
+from tests.integration.checkpoints.town import CITY_KEY, GREEN, LAPSED, RED, YELLOW, Issuer, Key, ago, scan
 from wire.checkpoints.v1 import events_pb2 as wire
 
+COLOURS = [(GREEN, "pass", "green"), (YELLOW, "stop", "yellow"), (RED, "stop", "red"), (LAPSED, "check", "lapsed")]
 
-@pytest.mark.parametrize(
-    ("colour", "decision", "name"),
-    [(GREEN, "pass", "green"), (YELLOW, "stop", "yellow"), (RED, "stop", "red"), (LAPSED, "check", "lapsed")],
-)
-def test_the_colour_on_the_board_decides_at_the_metro(client, register, gate, codes, colour, decision, name, sql):
-    person, idx = codes.enrol(colour)
-    composed_board_knows(client, codes)
+
+@pytest.mark.parametrize(("colour", "decision", "name"), COLOURS)
+def test_the_colour_on_the_board_decides_at_the_metro(
+    client, register, gate, codes, person, colour, decision, name, sql
+):
     place = register("metro")
+    _, idx = person(colour)
     sent = scan(place, credential={"pass": codes.mint(idx)}, temperature_c=36.5, direction="in")
 
     answer = client.post("/v1/scans", json=sent, headers=gate(place))
 
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert (body["scan_id"], body["decision"], body["colour"], body["refusal"]) == (
-        sent["scan_id"],
-        decision,
-        name,
-        None,
-    )
-    assert body["say"]["zh"]
-    assert body["say"]["en"]
-    assert body["policy_version"] == "default@1"
+    assert set(body) == {
+        "scan_id",
+        "decision",
+        "colour",
+        "refusal",
+        "say",
+        "policy_version",
+        "board_revision",
+        "recorded_at",
+    }
+    assert (body["scan_id"], body["decision"], body["colour"]) == (sent["scan_id"], decision, name)
+    assert body["refusal"] is None
+    assert all(body["say"][language] for language in ("zh", "en"))
+    assert (body["policy_version"], body["board_revision"]) == ("default@1", codes.revision[1])
     assert sql("SELECT decision, colour, list, idx FROM scan") == [(decision, name, 1, idx)]
-    [(kind, payload)] = sql("SELECT type, payload FROM outbox WHERE aggregatetype = 'scan'")
+    [(kind, payload, headers)] = sql("SELECT type, payload, headers FROM outbox WHERE aggregatetype = 'scan'")
     told = wire.ScanRecorded.FromString(payload)
     assert kind == "guanka.checkpoints.v1.ScanRecorded"
     assert (told.scan_id, told.decision, told.colour, told.kind) == (sent["scan_id"], decision, name, "metro")
-    assert told.temperature_c == 36.5
+    assert (told.temperature_c, told.list, told.idx, told.direction) == (36.5, 1, idx, "in")
+    assert headers["ce_district"] == "440103"
+    assert headers["ce_subject"] == f"scan/{sent['scan_id']}"
 
 
-def composed_board_knows(client, codes):
-    """Enrolled after the board was filled: fill it again."""
-    app = client.app._app
-    board = app.state.desk.board
-    found = codes.standing_list(1, has_persons=False)
-    board.put(1, found.revision, found.packed)
+def refused(codes, idx):
+    """Passes that do not count, each with its refusal and the metro's decision."""
+    forger = Key("shown-1", "pass+jwt")
+    return {
+        "expired": (codes.mint(idx, at=ago(minutes=3)), "pass_expired", "check"),
+        "early": (codes.mint(idx, at=datetime.now(UTC) + timedelta(minutes=2)), "pass_not_yet_valid", "check"),
+        "re-signed": (codes.mint(idx, key=forger), "pass_forged", "stop"),
+        "unknown kid": (codes.mint(idx, headers={"kid": "other"}), "pass_forged", "stop"),
+        "no token": ("hello", "pass_forged", "stop"),
+        "too long": (codes.mint(idx, filler="x" * 300), "pass_forged", "stop"),
+        "void": (codes.mint(codes.size + 5), "pass_void", "check"),
+    }
+
+
+def test_a_pass_that_does_not_count_is_recorded_like_an_admission(client, register, gate, codes, person, sql):
+    place = register()
+    _, idx = person(GREEN)
+    for token, refusal, decision in refused(codes, idx).values():
+        sent = scan(place, credential={"pass": token})
+        answer = client.post("/v1/scans", json=sent, headers=gate(place))
+        assert answer.status_code == 200
+        assert (answer.json()["refusal"], answer.json()["decision"]) == (refusal, decision)
+        assert answer.json()["colour"] == "unknown"
+        kept = sql("SELECT refusal, decision, person_ref FROM scan WHERE scan_id = %s", sent["scan_id"])
+        assert kept == [(refusal, decision, None)]
+
+
+def test_a_fever_keeps_a_green_person_out(client, register, gate, codes, person):
+    place = register()
+    _, idx = person(GREEN)
+    for temperature_c, refusal in ((37.2, None), (37.3, "fever"), (39.0, "fever")):
+        sent = scan(place, credential={"pass": codes.mint(idx)}, temperature_c=temperature_c)
+        body = client.post("/v1/scans", json=sent, headers=gate(place)).json()
+        assert (body["refusal"], body["colour"]) == (refusal, "green")
+
+
+def test_a_late_upload_is_judged_at_the_moment_of_the_scan(client, register, gate, codes, person, sql):
+    place = register()
+    _, idx = person(GREEN)
+    at = ago(days=6, hours=23)
+    sent = scan(place, at=at, credential={"pass": codes.mint(idx, at=at)})
+    assert client.post("/v1/scans", json=sent, headers=gate(place)).json()["decision"] == "pass"
+    assert sql("SELECT count(*) FROM scan") == [(1,)]
+
+
+def test_a_repeat_gets_the_first_answer_although_the_colour_has_changed(
+    client, composed, topic, register, gate, codes, person, sql
+):
+    place = register()
+    _, idx = person(GREEN)
+    sent = scan(place, credential={"pass": codes.mint(idx)})
+    first = client.post("/v1/scans", json=sent, headers=gate(place)).json()
+    topic.recolour(idx, RED)
+    deadline = time.monotonic() + 5
+    while composed.board.revisions()[1] != codes.revision[1] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert client.post("/v1/scans", json=sent, headers=gate(place)).json() == first
+    assert sql("SELECT count(*) FROM scan") == [(1,)]
+    assert sql("SELECT count(*) FROM outbox WHERE aggregatetype = 'scan'") == [(1,)]
+
+
+def test_the_same_id_with_other_content_is_a_conflict(client, register, gate, codes, person, sql):
+    place = register()
+    _, idx = person(GREEN)
+    sent = scan(place, credential={"pass": codes.mint(idx)}, temperature_c=36.5)
+    client.post("/v1/scans", json=sent, headers=gate(place))
+    answer = client.post("/v1/scans", json=sent | {"temperature_c": 36.6}, headers=gate(place))
+    assert (answer.status_code, answer.json()["code"]) == (409, "scan_id_reused")
+    assert sql("SELECT count(*), min(temperature_c)::text FROM scan") == [(1, "36.5")]
+
+
+# -- documents and vehicles --------------------------------------------------------------------------------------------
+
+CARD = {"type": "resident_id", "country": "CN", "number": "440103198001010011"}
+CARD_REF = keyed_uuid(bytes.fromhex(CITY_KEY), "resident_id", "CN", CARD["number"])
+
+
+def test_a_card_finds_its_holders_colour(client, register, gate, person, sql, worker):
+    place = register()
+    _, idx = person(RED, person_ref=CARD_REF)
+    sql("INSERT INTO holder VALUES (1, %s, %s)", idx, CARD_REF)
+    body = client.post("/v1/scans", json=scan(place, credential={"document": CARD}), headers=gate(place)).json()
+    assert (body["decision"], body["colour"], body["refusal"]) == ("stop", "red", None)
+    assert sql("SELECT person_ref, idx FROM scan") == [(CARD_REF, idx)]
+
+
+def test_a_card_of_nobody_known_is_checked_and_kept(client, register, gate, sql):
+    place = register()
+    body = client.post("/v1/scans", json=scan(place, credential={"document": CARD}), headers=gate(place)).json()
+    assert (body["decision"], body["colour"], body["refusal"]) == ("check", "unknown", "unknown_person")
+    assert sql("SELECT person_ref FROM scan") == [(CARD_REF,)]
+
+
+def test_a_voided_index_of_a_card_does_not_count(client, register, gate, person, sql):
+    place = register()
+    _, old = person(LAPSED, person_ref=CARD_REF)
+    _, new = person(GREEN, person_ref=CARD_REF)
+    sql("INSERT INTO holder VALUES (1, %s, %s), (1, %s, %s)", old, CARD_REF, new, CARD_REF)
+    body = client.post("/v1/scans", json=scan(place, credential={"document": CARD}), headers=gate(place)).json()
+    assert (body["decision"], body["colour"]) == ("pass", "green")
+
+
+def test_a_printed_pass_is_compared_with_the_card(client, register, gate, codes, person, sql):
+    place = register()
+    _, idx = person(GREEN, person_ref=CARD_REF)
+    _, other = person(GREEN)
+    sql("INSERT INTO holder VALUES (1, %s, %s)", idx, CARD_REF)
+    for index, refusal in ((idx, None), (other, "wrong_holder")):
+        credential = {"pass": codes.mint(index, key=codes.printed), "document": CARD}
+        body = client.post("/v1/scans", json=scan(place, credential=credential), headers=gate(place)).json()
+        assert body["refusal"] == refusal
+
+
+def test_a_vehicle_has_one_record_each_and_one_answer(client, register, gate, codes, person, sql):
+    place = register("road")
+    indices = [person(colour)[1] for colour in (GREEN, RED, GREEN)]
+    people = [{"scan_id": str(uuid7()), "credential": {"pass": codes.mint(idx)}} for idx in indices]
+    sent = scan(place, credential={"plate": "粤A12345"}, people=people)
+    body = client.post("/v1/scans", json=sent, headers=gate(place)).json()
+    assert (body["decision"], body["colour"]) == ("stop", "red")
+    assert [each["decision"] for each in body["people"]] == ["pass", "stop", "pass"]
+    assert sql("SELECT count(*), count(DISTINCT vehicle_ref) FROM scan") == [(4, 1)]
+    assert client.post("/v1/scans", json=sent, headers=gate(place)).json() == body
+    changed = sent | {"people": people[:2]}
+    assert client.post("/v1/scans", json=changed, headers=gate(place)).status_code == 409
+    assert sql("SELECT count(*) FROM scan") == [(4,)]
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------------
+
+
+BAD = [
+    ("colour", {"colour": "green"}),
+    ("temperature_c", {"temperature_c": "hot"}),
+    ("temperature_c", {"temperature_c": 900}),
+    ("credential", {"credential": {}}),
+    ("scan_id", {"scan_id": "1"}),
+    ("scanned_at", {"scanned_at": "2019-01-01T00:00:00Z"}),
+    ("scanned_at", {"scanned_at": "2999-01-01T00:00:00Z"}),
+    ("scanned_at", {"scanned_at": "2022-11-22T08:00:00"}),
+]
+
+
+def test_bad_input_names_the_field_and_records_nothing(client, register, gate, sql):
+    place = register()
+    for field, change in BAD:
+        sent = scan(place, credential={"pass": "a.b.c"}) | change
+        answer = client.post("/v1/scans", json=sent, headers=gate(place))
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["errors"][0]["field"] == field
+    assert sql("SELECT count(*) FROM scan") == [(0,)]
+
+
+def test_a_body_that_is_no_object_is_refused(client, register, gate):
+    headers = gate(register())
+    for content in (b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 5000):
+        answer = client.post("/v1/scans", content=content, headers=headers)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body")
+
+
+def test_a_body_over_the_limit_is_refused(client, register, gate, settings, sql):
+    place = register()
+    for body in (b" " * (settings.body_bytes_max + 1), iter([b" " * 600_000, b" " * 600_000])):
+        answer = client.post("/v1/scans/batch", content=body, headers=gate(place))
+        assert (answer.status_code, answer.json()["code"]) == (413, "content_too_large")
+    assert sql("SELECT count(*) FROM scan") == [(0,)]
+
+
+def test_who_may_scan(client, register, gate, issuer, sql):
+    place, other = register(area="440103001"), register(area="440104001")
+    sent = scan(place, credential={"pass": "a.b.c"})
+    cases = [
+        ({}, 401, "unauthenticated"),
+        ({"Authorization": "Bearer x.y.z"}, 401, "unauthenticated"),
+        (Issuer().headers("gate", checkpoints=[str(place)]), 401, "unauthenticated"),
+        (issuer.headers("gate", checkpoints=[str(place)], lives_s=-10), 401, "token_expired"),
+        (issuer.headers("operator"), 403, "role_missing"),
+        (gate(), 403, "checkpoint_refused"),
+        (gate(other), 403, "checkpoint_refused"),
+        (gate(place, area="440104"), 403, "checkpoint_refused"),
+        (gate(place, area=""), 403, "checkpoint_refused"),
+    ]
+    for headers, status, code in cases:
+        answer = client.post("/v1/scans", json=sent, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert sql("SELECT count(*) FROM scan") == [(0,)]
+
+
+def test_an_unknown_checkpoint_is_not_found(client, gate, sql):
+    place = uuid7()
+    answer = client.post("/v1/scans", json=scan(place, credential={"pass": "a.b.c"}), headers=gate(place))
+    assert (answer.status_code, answer.json()["code"]) == (404, "checkpoint_not_found")
+    assert sql("SELECT count(*) FROM scan") == [(0,)]
+
+
+def test_only_post_is_taken(client):
+    answer = client.get("/v1/scans")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_answered_in_order_and_what_is_invalid_has_its_own_problem(
+    client, register, gate, codes, person, sql
+):
+    place, foreign = register(), register()
+    _, green = person(GREEN)
+    _, red = person(RED)
+    first = scan(place, credential={"pass": codes.mint(green)})
+    scans = [
+        first,
+        scan(place, credential={"pass": codes.mint(red)}),
+        scan(place, credential={}),
+        scan(foreign, credential={"pass": codes.mint(green)}),
+        first,
+        first | {"temperature_c": 36.0},
+        "nothing",
+    ]
+    answer = client.post("/v1/scans/batch", json={"scans": scans}, headers=gate(place))
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert [each.get("decision") for each in results] == ["pass", "stop", None, None, "pass", None, None]
+    problems = [each.get("problem", {}).get("code") for each in results]
+    assert problems == [None, None, "invalid_request", "checkpoint_refused", None, "scan_id_reused", "invalid_request"]
+    assert results[2]["problem"]["errors"][0]["field"] == "scans.2.credential"
+    assert results[0] == results[4]
+    assert sql("SELECT count(*) FROM scan") == [(2,)]
+
+
+def test_a_batch_that_is_none_is_refused(client, register, gate):
+    headers = gate(register())
+    for body in ({}, {"scans": []}, {"scans": {}}, {"scans": [{}] * 1001}, {"scans": [], "x": 1}):
+        answer = client.post("/v1/scans/batch", json=body, headers=headers)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] in ("scans", "x")
+
+
+def test_a_batch_of_a_thousand_is_recorded(client, register, gate, codes, person, sql):
+    place = register()
+    _, idx = person(GREEN)
+    token = codes.mint(idx)
+    scans = [scan(place, credential={"pass": token}) for _ in range(1000)]
+    results = client.post("/v1/scans/batch", json={"scans": scans}, headers=gate(place)).json()["results"]
+    assert [each["scan_id"] for each in results] == [each["scan_id"] for each in scans]
+    assert sql("SELECT count(*) FROM scan") == [(1000,)]
+    assert sql("SELECT count(*) FROM outbox WHERE aggregatetype = 'scan'") == [(1000,)]
+
+
+# -- what stands around the path ---------------------------------------------------------------------------------------
+
+
+def test_the_scan_routes_are_documented(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert "post" in paths["/v1/scans"]
+    assert "post" in paths["/v1/scans/batch"]
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/readyz").json()["ready"]

@@ -16,8 +16,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from chassis.event_log import EventLog, Record
 from chassis.ids import uuid7
 from services.checkpoints.codes_client import CodesUnavailable, StandingList
+from wire.codes.v1 import events_pb2 as codes_wire
 
 ROOT = Path(__file__).resolve().parents[3]
 ISSUER = "https://issuer.test"
@@ -136,6 +138,60 @@ class FakeCodes:
         return jwt.encode(
             body, key.private, algorithm="ES256", headers={"kid": key.kid, "typ": key.typ, **(headers or {})}
         )
+
+
+class StandingsTopic:
+    """codes' worker: tells on codes.standings.v1 what codes has changed."""
+
+    def __init__(self, codes: FakeCodes, event_log: EventLog) -> None:
+        self._codes, self._publisher = codes, event_log.publisher()
+
+    def enrol(self, colour: int = GREEN, *, person_ref: UUID | None = None) -> tuple[UUID, int]:
+        """A new person on list 1, told."""
+        person, idx = self._codes.enrol(colour, person_ref=person_ref)
+        self.tell(idx)
+        return person, idx
+
+    def recolour(self, idx: int, colour: int, *, is_told: bool = True) -> None:
+        self._codes.colours[1][idx] = colour
+        self._codes.revision[1] += 1
+        if is_told:
+            self.tell(idx)
+
+    def tell(self, *idx: int) -> None:
+        codes = self._codes
+        change = codes_wire.StandingsChanged(
+            list=1,
+            revision=codes.revision[1],
+            idx=idx,
+            colours=bytes(codes.colours[1][each] for each in idx),
+            person_refs=b"".join(codes.persons[1][each].bytes for each in idx),
+        )
+        self._publish("StandingsChanged", codes.revision[1], change.SerializeToString())
+
+    def beat(self) -> None:
+        beat = codes_wire.StandingsHeartbeat()
+        beat.at.FromDatetime(datetime.now(UTC))
+        for number, revision in self._codes.revision.items():
+            beat.lists.add(list=number, revision=revision)
+        self._publish("StandingsHeartbeat", 1, beat.SerializeToString())
+
+    def _publish(self, name: str, revision: int, payload: bytes) -> None:
+        record = envelope("codes.standings.v1", "1", f"guanka.codes.v1.{name}", "standings/1", revision, payload)
+        assert self._publisher.publish([record]) == [True]
+
+
+def envelope(topic: str, key: str, kind: str, subject: str, revision: int, payload: bytes) -> Record:
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_type": kind,
+        "ce_source": "/" + kind.split(".")[1],
+        "ce_subject": subject,
+        "ce_revision": str(revision),
+        "ce_time": datetime.now(UTC).isoformat(),
+    }
+    return Record(topic, key, payload, tuple((name, value.encode()) for name, value in headers.items()))
 
 
 def scan(checkpoint_id: object, *, at: datetime | None = None, **members: Any) -> dict[str, Any]:

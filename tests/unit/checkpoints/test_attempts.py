@@ -1,0 +1,162 @@
+"""What a gate sends is read strictly: every fault names its field."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from chassis.ids import uuid7
+from services.checkpoints.attempts import AttemptReader, FieldError
+
+NOW = datetime(2022, 11, 22, 8, 0, tzinfo=UTC)
+READER = AttemptReader(bytes(32))
+DOCUMENT = {"type": "resident_id", "number": "44010319800101001X"}
+
+
+def body(**members):
+    at = members.pop("at", NOW)
+    given = {
+        "scan_id": str(uuid7(at)),
+        "checkpoint_id": str(uuid4()),
+        "credential": {"pass": "a.b.c"},
+        "scanned_at": at.isoformat(),
+    }
+    return given | members
+
+
+def faults(**members):
+    with pytest.raises(FieldError) as caught:
+        READER.read(body(**members), NOW)
+    return caught.value.field
+
+
+def test_a_plain_scan_is_read():
+    given = body(temperature_c=36, direction="in")
+    attempt = READER.read(given, NOW)
+    assert (str(attempt.scan_id), attempt.token, attempt.temperature_c) == (given["scan_id"], "a.b.c", 36.0)
+    assert attempt.scanned_at == NOW
+
+
+@pytest.mark.parametrize("given", [None, [], "x", 5, True])
+def test_a_body_that_is_no_object_is_refused(given):
+    with pytest.raises(FieldError, match="body"):
+        READER.read(given, NOW)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("scan_id", None),
+        ("scan_id", "not-a-uuid"),
+        ("scan_id", str(uuid4())),
+        ("scan_id", "{" + str(uuid7(NOW)) + "}"),
+        ("scan_id", str(uuid7(NOW - timedelta(minutes=6)))),
+        ("scan_id", 12),
+        ("checkpoint_id", "x"),
+        ("checkpoint_id", None),
+        ("credential", None),
+        ("credential", {}),
+        ("credential", "a.b.c"),
+        ("credential.pass", {"pass": ""}),
+        ("credential.pass", {"pass": "x" * 5000}),
+        ("credential.pass", {"pass": 5}),
+        ("credential.face", {"face": "…"}),
+        ("credential.document", {"document": "440103"}),
+        ("credential.document.type", {"document": {"type": "library_card", "number": "123"}}),
+        ("credential.document.number", {"document": {"type": "passport"}}),
+        ("credential.document.number", {"document": {"type": "passport", "number": "--"}}),
+        ("credential.document.country", {"document": {**DOCUMENT, "country": "Atlantis"}}),
+        ("credential.document.colour", {"document": {**DOCUMENT, "colour": "red"}}),
+        ("credential.plate", {"plate": "!"}),
+        ("scanned_at", None),
+        ("scanned_at", 1669104000),
+        ("scanned_at", "2022-11-22T08:00:00"),
+        ("scanned_at", "2022-11-22"),
+        ("scanned_at", "2022-13-22T08:00:00Z"),
+        ("scanned_at", "9999-12-31T23:59:59-14:00"),
+        ("scanned_at", "0001-01-01T00:00:00+14:00"),
+        ("direction", "sideways"),
+        ("direction", 1),
+        ("temperature_c", "36.5"),
+        ("temperature_c", True),
+        ("temperature_c", 98.6),
+        ("temperature_c", -300),
+        ("offline", "pass"),
+        ("offline.decision", {"decision": "maybe", "policy_version": "default@1", "list_revision": 1}),
+        ("offline.refusal", {"decision": "stop", "refusal": "x", "policy_version": "p@1", "list_revision": 1}),
+        ("offline.policy_version", {"decision": "stop", "list_revision": 1}),
+        ("offline.policy_version", {"decision": "stop", "policy_version": "a,b}", "list_revision": 1}),
+        ("offline.list_revision", {"decision": "stop", "policy_version": "p@1", "list_revision": -1}),
+        ("offline.list_revision", {"decision": "stop", "policy_version": "p@1", "list_revision": True}),
+        ("people", [{"scan_id": "x"}]),
+        ("colour", "green"),
+    ],
+)
+def test_a_fault_names_its_field(field, value):
+    assert faults(**{field.split(".")[0]: value}) == field
+
+
+@pytest.mark.parametrize("apart", [-timedelta(days=7, minutes=1), timedelta(minutes=6)])
+def test_an_absurd_time_is_refused(apart):
+    assert faults(at=NOW + apart) == "scanned_at"
+
+
+@pytest.mark.parametrize("apart", [-timedelta(days=6, hours=23), timedelta(minutes=4)])
+def test_a_late_upload_and_a_fast_clock_are_taken(apart):
+    assert READER.read(body(at=NOW + apart), NOW).scanned_at == NOW + apart
+
+
+def test_the_same_content_in_another_spelling_has_the_same_digest():
+    given = body(temperature_c=37)
+    other = given | {
+        "scan_id": given["scan_id"].upper(),
+        "scanned_at": "2022-11-22T16:00:00+08:00",
+        "temperature_c": 37.0,
+    }
+    assert READER.read(given, NOW).digest == READER.read(other, NOW).digest
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"credential": {"pass": "a.b.d"}},
+        {"temperature_c": 37.1},
+        {"direction": "out"},
+        {"checkpoint_id": str(uuid4())},
+        {"scanned_at": "2022-11-22T08:00:01Z"},
+        {"offline": {"decision": "pass", "policy_version": "default@1", "list_revision": 1}},
+        {"credential": {"pass": "a.b.c", "document": DOCUMENT}},
+    ],
+)
+def test_other_content_has_another_digest(changed):
+    given = body()
+    assert READER.read(given, NOW).digest != READER.read(given | changed, NOW).digest
+
+
+def test_a_document_becomes_a_reference_and_goes_no_further():
+    attempt = READER.read(body(credential={"document": DOCUMENT}), NOW)
+    other = READER.read(
+        body(credential={"document": {**DOCUMENT, "country": "chn", "number": "440103 19800101-001x"}}), NOW
+    )
+    assert attempt.person_ref == other.person_ref
+    assert DOCUMENT["number"] not in repr(attempt)
+
+
+def test_a_vehicle_and_its_people_share_one_reference():
+    people = [{"scan_id": str(uuid7(NOW)), "credential": {"pass": f"a.b.{n}"}} for n in range(3)]
+    attempt = READER.read(body(credential={"plate": "粤A·12345"}, people=people), NOW)
+    assert {person.vehicle_ref for person in attempt.people} == {attempt.vehicle_ref}
+    assert attempt.vehicle_ref == READER.read(body(credential={"plate": "粤a12345"}), NOW).vehicle_ref
+
+
+def test_people_need_a_vehicle_ids_of_their_own_and_no_plates():
+    one = {"scan_id": str(uuid7(NOW)), "credential": {"pass": "a.b.c"}}
+    assert faults(people=[one]) == "people"
+    assert faults(credential={"plate": "粤A12345"}, people=[one, one]) == "people"
+    assert faults(credential={"plate": "粤A12345"}, people=[]) == "people"
+    plated = {"scan_id": str(uuid7(NOW)), "credential": {"plate": "粤A12345"}}
+    assert faults(credential={"plate": "粤A12345"}, people=[plated]) == "people.0.credential.plate"
+    mixed = {**one, "temperature_c": 36}
+    assert faults(credential={"plate": "粤A12345"}, people=[one, mixed]) == "people.1.temperature_c"
