@@ -24,7 +24,8 @@ from chassis.event_log import EventLog, EventLogUnavailable, OffsetOutOfRange, P
 from chassis.inbox import RevisionMoved, handle_messages
 from chassis.leadership import Leadership
 from chassis.message import Handler, MalformedMessage, Message, Subscription, attribute, each, message_of
-from chassis.telemetry import error_text, meter
+from chassis.redaction import error_text
+from chassis.telemetry import meter
 
 __all__ = [
     "Consumer",

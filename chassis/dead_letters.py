@@ -14,7 +14,8 @@ from chassis.database import Database
 from chassis.event_log import Received
 from chassis.inbox import handle_messages
 from chassis.message import Subscription, message_of
-from chassis.telemetry import error_text, meter
+from chassis.redaction import error_text
+from chassis.telemetry import meter
 
 log = structlog.get_logger("consumer")
 

@@ -18,7 +18,8 @@ import structlog
 
 from chassis.event_log import EventLog, EventLogUnavailable, Publisher, Record, UnknownTopic
 from chassis.leadership import Leadership
-from chassis.telemetry import error_text, meter
+from chassis.redaction import error_text
+from chassis.telemetry import meter
 
 log = structlog.get_logger("relay")
 

@@ -13,9 +13,13 @@ import psycopg
 import pydantic
 import pytest
 import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy.exc import IntegrityError
 
-from chassis.telemetry import REDACTED, context_of, error_text, name_exception, redact, start_logging
+from chassis.redaction import REDACTED, RedactedSpans, error_text, name_exception, redact
+from chassis.telemetry import context_of, start_logging
 
 NAME, SYMPTOMS = "张三", "咳嗽"
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
@@ -137,6 +141,25 @@ def test_the_text_of_a_database_error_is_its_first_line_without_the_row() -> Non
 def test_logs_of_libraries_are_redacted_too(logged: Callable[[], list[dict[str, Any]]]) -> None:
     logging.getLogger("some.library").warning("refused %s", TOKEN)
     assert logged()[0]["event"] == f"refused {REDACTED}"
+
+
+def test_a_span_leaves_the_process_without_what_its_exception_said() -> None:
+    exported, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(RedactedSpans(exported)))
+
+    def fail() -> None:
+        with provider.get_tracer("test").start_as_current_span("find", attributes={"url.query": f"q={TOKEN}", "n": 1}):
+            raise ValueError(NAME)
+
+    with pytest.raises(ValueError, match=NAME):
+        fail()
+    (span,) = exported.get_finished_spans()
+    assert NAME not in span.to_json()
+    assert dict(span.attributes or {}) == {"url.query": f"q={REDACTED}", "n": 1}
+    assert [dict(event.attributes or {}) for event in span.events] == [
+        {"exception.type": "ValueError", "exception.escaped": "False"}
+    ]
+    assert not span.status.is_ok
 
 
 def test_a_message_without_a_trace_starts_a_new_one() -> None:
