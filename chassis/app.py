@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
 from chassis.auth import TokenReader
+from chassis.body_limit import BodyLimit
 from chassis.problems import install_problems
 from chassis.settings import ServiceSettings
 
@@ -47,7 +48,6 @@ def create_app(
     app = FastAPI(
         title=title,
         version="1",
-        max_body_size=settings.body_bytes_max,
         lifespan=lifespan or nothing_to_start,
         telemetry={"logs": False},
         docs_url="/docs",
@@ -56,6 +56,7 @@ def create_app(
     app.state.token_reader = TokenReader(
         settings.auth_jwks, issuer=settings.auth_issuer, audience=settings.auth_audience
     )
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     install_problems(app, problems)
     _add_probes(app, checks)
     return app
