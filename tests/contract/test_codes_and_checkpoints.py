@@ -1,0 +1,91 @@
+"""Where codes and checkpoints meet: what codes signs and publishes, checkpoints reads; neither knows the other's types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from chassis.database import Database
+from services.checkpoints import messages
+from services.checkpoints.board import Board
+from services.checkpoints.codes_client import CodesClient
+from services.checkpoints.domain.scans import Colour, Refusal
+from services.checkpoints.key_ring import KeyRing
+from services.codes.api import build
+from services.codes.main import desk_of
+from services.codes.settings import CodesSettings
+from tests.integration.codes.city import ISSUER, ROOT, City, Issuer, rows, write_keys
+
+URI = "https://guanka.example/s"
+
+
+@pytest.fixture
+def city(migrated: Callable[[str], str], tmp_path: Path) -> City:
+    issuer = Issuer()
+    write_keys(tmp_path, issuer)
+    (tmp_path / "service.token").write_text(issuer.headers("service")["Authorization"].removeprefix("Bearer "))
+    settings = CodesSettings(
+        database_url=migrated("codes"),
+        event_log_url="local:postgresql://nowhere/none",
+        http_port=0,
+        auth_issuer=ISSUER,
+        auth_jwks=str(tmp_path / "issuer.json"),
+        area_file=ROOT / "data" / "guangzhou" / "areas.csv",
+        city_key_file=tmp_path / "city.key",
+        data_keys_file=tmp_path / "data.json",
+        signing_keys_file=tmp_path / "signing.json",
+        status_list_uri=URI,
+    )
+    desk = desk_of(settings, Database(settings.database_url))
+    return City(TestClient(build(settings, replace(desk))), issuer)
+
+
+@pytest.fixture
+def codes(city: City, tmp_path: Path) -> CodesClient:
+    return CodesClient("http://testserver", tmp_path / "service.token", transport=city.client._transport)
+
+
+@pytest.mark.parametrize("kind", ["shown", "printed"])
+def test_a_pass_that_codes_mints_is_read_and_finds_its_holders_colour(city, codes, kind):
+    person = city.enrol()
+    city.declare(person)
+    minted = city.client.post(
+        f"/v1/people/{person}/passes", json={"kind": kind}, headers=city.issuer.headers("operator")
+    ).json()
+    ring, board = KeyRing(URI), Board(30)
+    assert ring.put(codes.jwks())
+    now = datetime.now(UTC)
+    entry = ring.read(minted["token"], now)
+    assert not isinstance(entry, Refusal)
+    ends_at = datetime.fromisoformat(minted["expires_at"])
+    assert ring.read(minted["token"], ends_at - timedelta(seconds=1)) == entry
+    assert ring.read(minted["token"], ends_at) is Refusal.PASS_EXPIRED
+
+    [(number, revision)] = codes.revisions().items()
+    found = codes.standing_list(number, has_persons=True)
+    assert found.revision == revision
+    board.put(number, found.revision, found.packed)
+    assert board.standing_of(entry, now.timestamp()).colour is Colour.GREEN
+    place = list(found.idx).index(entry.idx)
+    assert found.person_refs[place * 16 : place * 16 + 16] == person.bytes
+
+
+def test_what_codes_tells_of_its_standings_is_what_it_answers(city, codes):
+    person = city.enrol()
+    before = codes.standing_list(1, has_persons=False)
+    board = Board(30)
+    board.put(1, before.revision, before.packed)
+    city.declare(person, symptoms=["fever"], temperature_c=38.5)
+    database = city.client.app.state.desk.database
+    told = rows(database, "SELECT payload FROM outbox WHERE aggregatetype = 'standings' ORDER BY seq")
+    for (payload,) in told:
+        board.apply(messages.standings_change(bytes(payload)))
+    after = codes.standing_list(1, has_persons=False)
+    assert board.packed(1) == (after.revision, after.packed)
+    assert board.revisions() == codes.revisions()
+    assert after.packed != before.packed

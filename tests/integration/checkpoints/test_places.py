@@ -1,0 +1,224 @@
+"""Registering checkpoints, reading scans back, visits by poster, and the days of the table."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+
+from chassis.ids import uuid7
+from services.checkpoints.main import compose_api
+from services.checkpoints.partitions import days_needed, drop_partitions, partition_statements
+from tests.integration.checkpoints.town import GREEN, RED, ago, scan, wait_for
+
+BODY = {"kind": "mall", "name": "西塱商场", "venue": "西塱", "area": "440103001"}
+
+
+def test_registering_is_idempotent_by_id(client, issuer):
+    headers = issuer.headers("operator")
+    body = BODY | {"checkpoint_id": str(uuid4())}
+    answers = [client.post("/v1/checkpoints", json=body, headers=headers) for _ in range(2)]
+    assert [each.status_code for each in answers] == [201, 200]
+    assert answers[0].json() == answers[1].json() == {"checkpoint_id": body["checkpoint_id"]}
+    other = client.post("/v1/checkpoints", json=body | {"name": "other"}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "checkpoint_registered_otherwise")
+    read = client.get(f"/v1/checkpoints/{body['checkpoint_id']}", headers=headers)
+    assert read.json() == body
+
+
+def test_without_an_id_one_is_given_and_the_venue_may_be_left_out(client, issuer):
+    body = {name: BODY[name] for name in ("kind", "name", "area")}
+    first, second = (client.post("/v1/checkpoints", json=body, headers=issuer.headers("operator")) for _ in range(2))
+    assert first.status_code == second.status_code == 201
+    assert first.json() != second.json()
+
+
+def test_bad_registrations_name_the_field_and_register_nothing(client, issuer, sql):
+    for field, change in (
+        ("kind", {"kind": "airport"}),
+        ("name", {"name": ""}),
+        ("name", {"name": "x" * 200}),
+        ("area", {"area": "Liwan"}),
+        ("checkpoint_id", {"checkpoint_id": "1"}),
+        ("opened", {"opened": True}),
+    ):
+        answer = client.post("/v1/checkpoints", json=BODY | change, headers=issuer.headers("operator"))
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == field
+    unknown = client.post("/v1/checkpoints", json=BODY | {"area": "440199001"}, headers=issuer.headers("operator"))
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "area_unknown")
+    outside = client.post("/v1/checkpoints", json=BODY, headers=issuer.headers("operator", area="440104"))
+    assert (outside.status_code, outside.json()["code"]) == (403, "area_refused")
+    assert client.post("/v1/checkpoints", json=BODY, headers=issuer.headers("gate")).status_code == 403
+    assert client.post("/v1/checkpoints", json=BODY).status_code == 401
+    assert sql("SELECT count(*) FROM checkpoint") == [(0,)]
+
+
+def test_a_checkpoint_registered_by_another_process_is_known_at_once(settings, codes, client, register, gate, issuer):
+    other = compose_api(settings, codes=codes)
+    with TestClient(other.scan_routes) as second:
+        wait_for(lambda: other.board.is_complete)
+        place = register()
+        answer = second.post("/v1/scans", json=scan(place, credential={"pass": "x"}), headers=gate(place))
+        assert answer.status_code == 200
+        venue = register("mall")
+        code = client.get(f"/v1/checkpoints/{venue}/poster", headers=issuer.headers("operator")).json()["venue_code"]
+        wait_for(lambda: second.app._app.state.desk.registry.find_venue(code))
+
+
+def test_a_visit_by_poster_is_recorded_as_self_reported(client, register, issuer, codes, person, sql):
+    place = register("mall")
+    _, idx = person(RED)
+    code = client.get(f"/v1/checkpoints/{place}/poster", headers=issuer.headers("operator")).json()["venue_code"]
+    now = datetime.now(UTC)
+    body = {
+        "scan_id": str(uuid7(now)),
+        "venue_code": code,
+        "pass": codes.mint(idx),
+        "scanned_at": now.isoformat(),
+    }
+    citizen = issuer.headers("citizen", area="", person_ref=str(uuid4()))
+    answer = client.post("/v1/venue-visits", json=body, headers=citizen)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["scan_id"] == body["scan_id"]
+    assert sql("SELECT is_self_reported, checkpoint_id FROM scan") == [(True, place)]
+    assert client.post("/v1/venue-visits", json=body, headers=citizen).json() == answer.json()
+    made_up = client.post("/v1/venue-visits", json=body | {"venue_code": "0" * 12}, headers=citizen)
+    assert (made_up.status_code, made_up.json()["code"]) == (404, "venue_not_found")
+    for field, change in (("venue_code", {"venue_code": "x"}), ("scanned_at", {"scanned_at": "yesterday"})):
+        answer = client.post("/v1/venue-visits", json=body | change, headers=citizen)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert client.post("/v1/venue-visits", json=body, headers=issuer.headers("gate")).status_code == 403
+
+
+# -- history -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def visits(client, register, gate, codes, person, sql):
+    """One person at a place of Liwan, every minute, and once in Yuexiu: (person, place, scans in order)."""
+    here, there = register(area="440103001"), register(area="440104003")
+    person_ref, idx = person(GREEN)
+    sql("INSERT INTO holder VALUES (1, %s, %s)", idx, person_ref)
+    sent = []
+    for place, minute in ((here, 30), (here, 20), (here, 10), (there, 5)):
+        at = ago(minutes=minute)
+        sent.append(scan(place, at=at, credential={"pass": codes.mint(idx, at=at)}, temperature_c=36.5))
+    for each in sent:
+        headers = gate(each["checkpoint_id"])
+        assert client.post("/v1/scans", json=each, headers=headers).json()["decision"] == "pass"
+    return person_ref, here, sent
+
+
+def test_the_scans_of_a_person_page_by_page(client, issuer, visits, sql):
+    person_ref, _, sent = visits
+    path, headers = f"/v1/people/{person_ref}/scans", issuer.headers("authority", sub="zhang")
+    whole = client.get(path, headers=headers).json()
+    assert [each["scan_id"] for each in whole["scans"]] == [each["scan_id"] for each in sent]
+    assert whole["next_cursor"] is None
+    first = whole["scans"][0]
+    assert (first["person_ref"], first["decision"], first["colour"], first["refusal"]) == (
+        str(person_ref),
+        "pass",
+        "green",
+        None,
+    )
+    seen, cursor = [], None
+    while True:
+        page = client.get(path, headers=headers, params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [each["scan_id"] for each in page["scans"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == [each["scan_id"] for each in sent]
+    part = client.get(
+        path, headers=headers, params={"from": ago(minutes=22).isoformat(), "to": ago(minutes=8).isoformat()}
+    )
+    assert [each["scan_id"] for each in part.json()["scans"]] == [sent[1]["scan_id"], sent[2]["scan_id"]]
+    assert sql("SELECT DISTINCT subject, what, person_ref FROM access_log") == [
+        ("zhang", "scans of a person", person_ref)
+    ]
+
+
+def test_the_scans_of_a_checkpoint(client, issuer, visits, sql):
+    _, here, sent = visits
+    answer = client.get(f"/v1/checkpoints/{here}/scans", headers=issuer.headers("authority"))
+    assert [each["scan_id"] for each in answer.json()["scans"]] == [each["scan_id"] for each in sent[:3]]
+    assert sql("SELECT what, checkpoint_id FROM access_log") == [("scans of a checkpoint", here)]
+
+
+def test_an_authority_sees_its_own_subtree(client, issuer, visits):
+    person_ref, here, sent = visits
+    liwan, yuexiu = issuer.headers("authority", area="440103"), issuer.headers("authority", area="440104")
+    seen = [client.get(f"/v1/people/{person_ref}/scans", headers=who).json()["scans"] for who in (liwan, yuexiu)]
+    assert [len(each) for each in seen] == [3, 1]
+    assert seen[1][0]["scan_id"] == sent[3]["scan_id"]
+    refused = client.get(f"/v1/checkpoints/{here}/scans", headers=yuexiu)
+    assert (refused.status_code, refused.json()["code"]) == (403, "area_refused")
+
+
+def test_who_may_read_and_how(client, issuer, visits):
+    person_ref, here, _ = visits
+    path = f"/v1/people/{person_ref}/scans"
+    for role in ("gate", "operator", "citizen", "community", "service"):
+        assert client.get(path, headers=issuer.headers(role)).status_code == 403
+        assert client.get(f"/v1/checkpoints/{here}/scans", headers=issuer.headers(role)).status_code == 403
+    headers = issuer.headers("authority")
+    for parameters in ({"from": "2022"}, {"limit": 0}, {"limit": 10_000}, {"from": "2022-01-01T00:00:00"}):
+        assert client.get(path, headers=headers, params=parameters).status_code == 422
+    bad = client.get(path, headers=headers, params={"cursor": "!!!"})
+    assert (bad.status_code, bad.json()["code"]) == (422, "cursor_malformed")
+    assert client.get(f"/v1/checkpoints/{uuid4()}/scans", headers=headers).status_code == 404
+
+
+def test_the_access_log_is_only_added_to(client, issuer, visits, sql):
+    client.get(f"/v1/people/{visits[0]}/scans", headers=issuer.headers("authority"))
+    for statement in ("DELETE FROM access_log", "UPDATE access_log SET subject = 'nobody'", "TRUNCATE access_log"):
+        with pytest.raises(psycopg.errors.RaiseException):
+            sql(statement)
+
+
+# -- days --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_is_destroyed_when_its_time_is_over(settings, sql):
+    now = datetime.now(UTC)
+    kept, over = (now - timedelta(days=28)).date(), (now - timedelta(days=30)).date()
+    for day in (kept, over):
+        for statement in partition_statements(day):
+            sql(statement)
+    sql("CREATE TABLE scan_day_20200101 (LIKE scan)")
+    dropped = drop_partitions(settings.database_url, now, history_days=28)
+    assert sorted(dropped) == [datetime(2020, 1, 1, tzinfo=UTC).date(), over]
+    days = {name for (name,) in sql("SELECT relname FROM pg_class WHERE relname ~ '^scan_day_[0-9]+$'")}
+    assert days == {f"scan_day_{day:%Y%m%d}" for day in [kept, *days_needed(now)]}
+
+
+def test_a_long_reader_stalls_no_scan_while_a_day_is_destroyed(settings, client, register, gate, sql):
+    place = register()
+    over = (datetime.now(UTC) - timedelta(days=40)).date()
+    for statement in partition_statements(over):
+        sql(statement)
+    with psycopg.connect(settings.database_url) as reader:
+        reader.execute("SELECT count(*) FROM scan")
+        dropping = threading.Thread(
+            target=drop_partitions,
+            args=(settings.database_url, datetime.now(UTC)),
+            kwargs={"history_days": 28},
+            daemon=True,
+        )
+        dropping.start()
+        wait_for(
+            lambda: sql(
+                "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%DETACH%%CONCURRENTLY' AND wait_event IS NOT NULL"
+            )
+        )
+        answer = client.post("/v1/scans", json=scan(place, credential={"pass": "x"}), headers=gate(place))
+        assert answer.status_code == 200
+        assert dropping.is_alive()
+    dropping.join(timeout=20)
+    assert sql("SELECT count(*) FROM pg_class WHERE relname = %s", f"scan_day_{over:%Y%m%d}") == [(0,)]
