@@ -1,4 +1,4 @@
-"""Where codes and checkpoints meet: what codes signs and publishes, checkpoints reads; neither knows the other's types."""
+"""Where codes and checkpoints meet: what codes signs and publishes, checkpoints reads; both keep their own types."""
 
 from __future__ import annotations
 
