@@ -88,8 +88,9 @@ def seed() -> None:
 @app.command()
 def token(
     role: Annotated[str, typer.Argument(help="citizen, gate, operator, authority, …")],
+    more: Annotated[list[str] | None, typer.Argument(metavar="[ID…]", help="further ids of --checkpoint")] = None,
     area: Annotated[str | None, typer.Option(help="a node of the area tree; the whole city without it")] = None,
-    checkpoint: Annotated[list[str] | None, typer.Option(help="a checkpoint the holder is bound to")] = None,
+    checkpoint: Annotated[list[str] | None, typer.Option(help="checkpoints the holder is bound to: ID…")] = None,
     person: Annotated[str | None, typer.Option(help="the holder's person_ref")] = None,
     subject: Annotated[str | None, typer.Option(help="who the holder is (`sub`)")] = None,
 ) -> None:
@@ -99,11 +100,14 @@ def token(
 
     if role not in ROLES:
         raise _refuse(ValueError(f"there is no role {role!r}; the roles are {', '.join(sorted(ROLES))}"))
+    if more and not checkpoint:
+        raise _refuse(ValueError(f"{more[0]!r} belongs to no option; ids of checkpoints follow --checkpoint"))
     try:
         issuer = TokenIssuer(_home())
     except NotRunning as error:
         raise _refuse(error) from error
-    typer.echo(issuer.token(role, area=area or CITY, subject=subject, checkpoints=checkpoint, person=person))
+    checkpoints = [*(checkpoint or []), *(more or [])]
+    typer.echo(issuer.token(role, area=area or CITY, subject=subject, checkpoints=checkpoints, person=person))
 
 
 @app.command()

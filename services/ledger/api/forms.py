@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -34,12 +35,20 @@ def _version_7(identifier: UUID) -> UUID:
     return identifier
 
 
+def _readable(text: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
 EntryId = Annotated[UUID, AfterValidator(_version_7)]
 DateTime = Annotated[AwareDatetime, BeforeValidator(_text_only)]
 AreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,60}$")]
 Facts = Annotated[dict[Name, JsonValue], Field(max_length=FACTS_MAX)]
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+PersonName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_readable)
+]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 \-]{3,20}$")]
 
 
@@ -70,7 +79,7 @@ class PersonForm(_Form):
 
 class OpeningForm(_Form):
     entry_id: EntryId | None = None
-    ledger: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+    ledger: Name
     person: PersonForm
     area: AreaCode
     facts: Facts
