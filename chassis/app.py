@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -105,5 +106,15 @@ def server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
 def serve(app: ASGIApp, settings: ServiceSettings) -> int:
     """Serve until SIGTERM or SIGINT; the exit status of the process."""
     running = server(app, host=settings.http_host, port=settings.http_port)
-    running.run()
+    run_until_signalled(running)
     return 0 if running.started else 1
+
+
+def run_until_signalled(running: uvicorn.Server) -> None:
+    """Run a server; at SIGTERM or SIGINT it ends and this returns.
+
+    uvicorn raises the signal once more when it has ended, which would end the process before its other work is put away.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    running.run()

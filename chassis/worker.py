@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import psycopg
 import structlog
 
-from chassis.app import Readiness, ReadinessCheck, create_app, server
+from chassis.app import Readiness, ReadinessCheck, create_app, run_until_signalled, server
 from chassis.consumer import Consumer
 from chassis.database import Database, is_passing
 from chassis.event_log import EventLogUnavailable, UnknownTopic
@@ -93,7 +93,7 @@ def run_worker(
     threads = [threading.Thread(target=guarded, args=item, name=item[0], daemon=True) for item in loops.items()]
     for thread in threads:
         thread.start()
-    probes.run()
+    run_until_signalled(probes)
     stop.set()
     deadline = time.monotonic() + 10
     for thread in threads:
