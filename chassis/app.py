@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI, Response
@@ -113,8 +114,13 @@ def serve(app: ASGIApp, settings: ServiceSettings) -> int:
 def run_until_signalled(running: uvicorn.Server) -> None:
     """Run a server; at SIGTERM or SIGINT it ends and this returns.
 
-    uvicorn raises the signal once more when it has ended, which would end the process before its other work is put away.
+    uvicorn raises the signal once more when it has ended: by default that would end the process before its other work
+    is put away. A signal that comes before uvicorn listens to it counts too.
     """
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        running.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, end)
     running.run()

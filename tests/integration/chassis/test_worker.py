@@ -13,12 +13,13 @@ from pathlib import Path
 from tests.running import ROOT
 
 PROGRAM = """
-import sys, threading
+import sys, time
 from chassis.settings import ServiceSettings
 from chassis.worker import run_worker
 
 def loop(stop):
-    print("started", flush=True)
+    time.sleep(0.2)
+    print("ready", flush=True)
     stop.wait()
     print("put away", flush=True)
 
@@ -36,15 +37,12 @@ def test_sigterm_lets_the_loops_put_their_work_away_and_ends_with_status_0(tmp_p
             stdout=file,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stderr=subprocess.PIPE,
         )
-    assert worker.stderr is not None
-    for line in worker.stderr:
-        if b"running on" in line:
-            break
+    deadline = time.monotonic() + 30
+    while "ready" not in output.read_text():
+        assert worker.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     worker.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + 15
-    while worker.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert worker.returncode == 0
-    assert output.read_text().split("\n") == ["started", "put away", ""]
+    assert worker.wait(30) == 0
+    assert output.read_text().split("\n") == ["ready", "put away", ""]
