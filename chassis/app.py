@@ -51,7 +51,7 @@ def create_app(
         title=title,
         version="1",
         lifespan=lifespan or nothing_to_start,
-        telemetry={"logs": False},
+        telemetry={"logs": False, "tracing": settings.otlp_endpoint is not None},
         docs_url="/docs",
         redoc_url=None,
     )
@@ -98,6 +98,7 @@ def server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=10,
             backlog=4096,
         )
