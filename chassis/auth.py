@@ -6,24 +6,17 @@ parent's, so "in my subtree" is a prefix.
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import jwt
-import structlog
 from fastapi import Request
-from jwt.algorithms import ECAlgorithm
 
+from chassis.issuer_keys import IssuerKeys, NoKeys
 from chassis.problems import Problem
-
-log = structlog.get_logger("auth")
 
 ROLES = frozenset(
     [
@@ -43,6 +36,8 @@ ROLES = frozenset(
 _CACHE_S = 60.0
 _CACHED_MAX = 20_000
 _TOKEN_CHARACTERS_MAX = 4096
+_UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What a token can do to those who read it, the last by brackets within brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +66,18 @@ def unauthenticated(detail: str, code: str = "unauthenticated") -> Problem:
 
 
 class TokenReader:
-    """Verifies bearer tokens with the issuer's keys (a JWKS file or address, read again every five minutes).
+    """Verifies bearer tokens with the issuer's keys (`issuer_keys.py`).
 
     A verified token is remembered until it expires, or 60 seconds, so that a gate's token costs one signature a minute.
     """
 
     def __init__(self, jwks: str, *, issuer: str, audience: str, refresh_s: float = 300.0) -> None:
-        self._jwks, self._issuer, self._audience, self._refresh_s = jwks, issuer, audience, refresh_s
-        self._keys: dict[str, Any] = {}
-        self._loaded_at = float("-inf")
-        self._loading = threading.Lock()
+        self._keys = IssuerKeys(jwks, refresh_s=refresh_s)
+        self._issuer, self._audience = issuer, audience
         self._verified: dict[str, tuple[float, Bearer]] = {}
 
     def read(self, authorization: str | None) -> Bearer:
-        """The bearer of an `Authorization` header. Raises a `Problem` with status 401."""
+        """The bearer of an `Authorization` header. Raises a `Problem`: 401, or 503 while no key is known."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthenticated("Send `Authorization: Bearer <token>`.")
@@ -102,8 +95,7 @@ class TokenReader:
         if len(token) > _TOKEN_CHARACTERS_MAX:
             raise unauthenticated("The token is longer than any this service accepts.")
         try:
-            kid = str(jwt.get_unverified_header(token).get("kid", ""))
-            key = self._key(kid)
+            key = self._keys.get(jwt.get_unverified_header(token).get("kid"))
             if key is None:
                 raise unauthenticated("The token was signed by a key that this service does not know.")
             claims = jwt.decode(
@@ -115,48 +107,48 @@ class TokenReader:
                 options={"require": ["iss", "aud", "sub", "exp"], "strict_aud": False},
             )
             return bearer_of(claims)
+        except NoKeys:
+            raise Problem(
+                503,
+                "issuer_unavailable",
+                "The issuer's keys could not be read yet, so nobody can be recognised. Try again.",
+                headers={"Retry-After": "5"},
+            ) from None
         except jwt.ExpiredSignatureError:
             raise unauthenticated("The token has expired; ask its issuer for a new one.", "token_expired") from None
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+        except _UNREADABLE as error:
             raise unauthenticated(f"The token is not valid ({type(error).__name__}).") from None
-
-    def _key(self, kid: str) -> Any:
-        if time.monotonic() - self._loaded_at > self._refresh_s or not self._keys:
-            with self._loading:
-                self._load()
-        return self._keys.get(kid)
-
-    def _load(self) -> None:
-        try:
-            if self._jwks.startswith(("http://", "https://")):
-                with urllib.request.urlopen(self._jwks, timeout=3) as answer:  # noqa: S310 (the scheme is checked above)
-                    document = json.load(answer)
-            else:
-                document = json.loads(Path(self._jwks).read_text())
-            self._keys = {
-                key["kid"]: ECAlgorithm.from_jwk(key)
-                for key in document["keys"]
-                if key.get("kty") == "EC" and key.get("crv") == "P-256"
-            }
-        except (OSError, ValueError, KeyError, jwt.InvalidKeyError) as error:
-            log.warning("the issuer's keys could not be read, the known ones stay", error=type(error).__name__)
-        self._loaded_at = time.monotonic()
 
 
 def bearer_of(claims: Mapping[str, Any]) -> Bearer:
     """The claims as a `Bearer`. Raises ValueError on a claim of the wrong type."""
-    roles, checkpoints = claims.get("roles", []), claims.get("checkpoints", [])
-    if not isinstance(roles, list) or not isinstance(checkpoints, list):
-        raise ValueError("roles and checkpoints are lists")
-    person = claims.get("person_ref")
+    person = _text(claims, "person_ref")
     return Bearer(
-        subject=str(claims["sub"]),
-        roles=frozenset(map(str, roles)) & ROLES,
-        area=str(claims.get("area") or ""),
+        subject=_text(claims, "sub", characters_min=1),
+        roles=frozenset(_texts(claims, "roles")) & ROLES,
+        area=_text(claims, "area"),
         person_ref=UUID(person) if person else None,
-        checkpoints=frozenset(map(str, checkpoints)),
+        checkpoints=frozenset(_texts(claims, "checkpoints")),
         expires_at=float(claims["exp"]),
     )
+
+
+def _text(claims: Mapping[str, Any], name: str, *, characters_min: int = 0) -> str:
+    value = claims.get(name)
+    if value is None and characters_min == 0:
+        return ""
+    if not isinstance(value, str) or len(value) < characters_min:
+        raise ValueError(f"{name} is not a text")
+    return value
+
+
+def _texts(claims: Mapping[str, Any], name: str) -> list[str]:
+    values = claims.get(name)
+    if values is None:
+        return []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{name} is not a list of texts")
+    return values
 
 
 def needs(*roles: str) -> Callable[[Request], Awaitable[Bearer]]:
