@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +18,14 @@ def _known_event_log(url: str) -> str:
     if not url.startswith(("local:postgresql://", "kafka:")):
         raise ValueError("write local:postgresql://… or kafka:HOST:PORT[,HOST:PORT…]")
     return url
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("write a zone of the IANA database, such as Asia/Shanghai") from None
+    return name
 
 
 class ServiceSettings(BaseModel):
@@ -35,7 +44,9 @@ class ServiceSettings(BaseModel):
     auth_jwks: str = Field(min_length=1, description="the issuer's public keys: a file or an http(s) address (JWKS)")
     otlp_endpoint: str | None = Field(default=None, description="where traces go (OTLP over HTTP); none when unset")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="how much is logged")
-    city_timezone: str = Field(default="Asia/Shanghai", description="the zone that defines a day")
+    city_timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="Asia/Shanghai", description="the zone that defines a day"
+    )
     area_file: Path = Field(description="the area tree: CSV with code, name, level, parent")
     body_bytes_max: int = Field(default=1_048_576, ge=1024, description="the largest request body")
     database_connections_max: int = Field(default=10, ge=2, le=200, description="connections per process")
