@@ -19,6 +19,7 @@ from chassis.database import is_passing
 log = structlog.get_logger("problems")
 
 MEDIA_TYPE = "application/problem+json"
+_FIELD_CHARACTERS_MAX = 100
 
 HTTP_ERRORS = {
     400: ("bad_request", "The body could not be read."),
@@ -88,13 +89,14 @@ def first_line(kind: type[Exception]) -> str:
 
 def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
     """Pydantic's errors as field and message; never the value that was given."""
-    return [
-        {
-            "field": ".".join(str(part) for part in error["loc"] if part != "body") or "body",
-            "message": str(error["msg"]),
-        }
-        for error in errors
-    ]
+    return [{"field": _field(error), "message": str(error["msg"])} for error in errors]
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    """A field that was not asked for is named by the caller, at whatever length."""
+    if error.get("type") == "json_invalid":
+        return "body"
+    return ".".join(str(part)[:_FIELD_CHARACTERS_MAX] for part in error["loc"] if part != "body") or "body"
 
 
 def store_unavailable() -> Problem:
@@ -127,7 +129,7 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 async def _database_error(request: Request, error: Exception) -> Response:
     if is_passing(error):
-        log.warning("the database is in trouble", path=request.scope.get("path_format"), error=type(error).__name__)
+        log.warning("the database is in trouble", route=_route(request), error=type(error).__name__)
         return store_unavailable().response()
     return await _unexpected(request, error)
 
@@ -135,8 +137,13 @@ async def _database_error(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error(
         "unexpected error",
-        route=getattr(request.scope.get("route"), "path", None),
+        route=_route(request),
         error=type(error).__name__,
         exc_info=error,
     )
     return Problem(500, "unexpected_error", "Something went wrong here; nothing was recorded. Try again.").response()
+
+
+def _route(request: Request) -> str | None:
+    """The route's pattern: a path may hold whom it is about."""
+    return getattr(request.scope.get("route"), "path", None)
