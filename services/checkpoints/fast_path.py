@@ -5,8 +5,8 @@
 3. decide              pure: domain/admission.py
 4. append              the only I/O: scan and outbox row, one shared commit, then answer
 
-Budget: loadtests/budgets.py holds the numbers; tests/integration/checkpoints/test_fast_path_budget.py counts the
-statements (one a group). Only a document asks once more, for its holder's entry (directory.py).
+Budget: one statement a group, counted by tests/integration/checkpoints/test_fast_path_budget.py. Only a document asks
+once more, for its holder's entry, and a checkpoint that is new to the process (directory.py).
 """
 
 from __future__ import annotations

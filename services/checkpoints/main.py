@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from fastapi import FastAPI
+from opentelemetry.metrics import CallbackOptions, Observation
 from sqlalchemy import Connection
 
 from chassis.app import Readiness, serve
@@ -25,7 +27,7 @@ from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.relay import Relay
 from chassis.settings import SettingsError, read_settings
-from chassis.telemetry import start_telemetry
+from chassis.telemetry import meter, start_telemetry
 from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
 from services.checkpoints import messages
 from services.checkpoints.api.application import build
@@ -151,6 +153,8 @@ def compose_api(
         ),
         "keys": lambda: Readiness(key_ring.has_keys()),
     }
+    _gauge("board_age_s", "seconds since the board was known to miss nothing", lambda: board.age_s(time.time()))
+    _gauge("scans_waiting", "scans that wait for a commit", scan_log.waiting)
     app = build(settings, desk, checks=checks, lifespan=lifespan)
     scan_routes = ScanRoutes(
         app,
@@ -269,6 +273,13 @@ def _declare(event_log: EventLog) -> Loop:
         return None
 
     return run
+
+
+def _gauge(name: str, description: str, read: Callable[[], float]) -> None:
+    def observe(_options: CallbackOptions) -> list[Observation]:
+        return [Observation(read())]
+
+    meter.create_observable_gauge(name, callbacks=[observe], description=description)
 
 
 def _again_and_again(loop: Loop, name: str) -> Loop:

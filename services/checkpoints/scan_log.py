@@ -166,6 +166,9 @@ class ScanLog:
         self._fail(self._queue, StoreUnavailable())
         self._queue.clear()
 
+    def waiting(self) -> int:
+        return len(self._queue)
+
     # -- appending ---------------------------------------------------------------------------------------------------
 
     async def append(self, scan: Scan) -> Ruling:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import orjson
 import structlog
+from opentelemetry import trace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.auth import Bearer, TokenReader
 from chassis.clock import Clock
 from chassis.problems import MEDIA_TYPE, Problem
-from chassis.telemetry import meter
+from chassis.telemetry import context_of, meter
 from services.checkpoints.api.problems import problem_of
 from services.checkpoints.attempts import AttemptReader, FieldError, read_members
 from services.checkpoints.directory import Directory
@@ -27,8 +29,10 @@ from services.checkpoints.fast_path import Policies, ScanPath
 from services.checkpoints.registry import Registry
 
 log = structlog.get_logger("scan_routes")
+tracer = trace.get_tracer("guanka.checkpoints")
 
 BATCH_MAX = 1000
+TRACED_ONE_IN = 200
 _BEARER_CACHE_S, _BEARERS_MAX = 60.0, 20_000
 _BATCH = frozenset(["scans"])
 
@@ -62,6 +66,7 @@ class ScanRoutes:
         self._app, self._scan_path, self._attempts = app, scan_path, attempts
         self._registry, self._directory, self._policies = registry, directory, policies
         self._token_reader, self._clock, self._body_bytes_max = token_reader, clock, body_bytes_max
+        self._taken = 0
         self._bearers: dict[bytes, tuple[float, Bearer]] = {}
         self._routes = {"/v1/scans": self._record_one, "/v1/scans/batch": self._record_batch}
 
@@ -94,7 +99,15 @@ class ScanRoutes:
             document = orjson.loads(body)
         except ValueError:
             raise FieldError("body", "must be JSON") from None
-        return await record(bearer, document)
+        with self._span(headers.get(b"traceparent", b""), scope["path"]):
+            return await record(bearer, document)
+
+    def _span(self, traceparent: bytes, route: str) -> AbstractContextManager[object]:
+        """A span for a few: where the caller traces, and one of many; a span costs more than a decision."""
+        self._taken += 1
+        if not traceparent.endswith(b"-01") and self._taken % TRACED_ONE_IN:
+            return nullcontext()
+        return tracer.start_as_current_span(f"POST {route}", context=context_of(traceparent.decode("latin-1")))
 
     async def _bearer(self, authorization: bytes) -> Bearer:
         """A gate's token is verified once a minute, in a thread: the issuer's keys may have to be read again."""

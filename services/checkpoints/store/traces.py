@@ -18,7 +18,7 @@ from services.checkpoints.store.history import ID_APART_MAX
 _TRACE = (
     "trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, parts, revision, requested_by, approved_by"
 )
-_FIND = f"SELECT {_TRACE} FROM trace WHERE trace_id = :id FOR UPDATE"  # noqa: S608 (our own names)
+_FIND = f"SELECT {_TRACE} FROM trace WHERE trace_id = :id"  # noqa: S608 (our own names)
 _ADD = f"""
 INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, requested_by)
 VALUES (:trace_id, :entry_id, :person_ref, :from_at, :to_at, 'answered', :tracing_rule, :requested_by)

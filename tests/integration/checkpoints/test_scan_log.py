@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +14,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+import uvloop
 
 from chassis.ids import uuid7
 from services.checkpoints import messages, scan_log
@@ -18,6 +22,7 @@ from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUn
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Decision, Entry, Ruling, Scan
 from services.checkpoints.partitions import make_partitions
 from services.checkpoints.scan_log import ScanLog
+from tests.integration.checkpoints.town import wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 PLACE = Checkpoint(uuid4(), "metro", "A gate", "", "440103001", "ABCDEFGHJKMN")
@@ -55,7 +60,7 @@ def with_log(url: str, use: Callable[[ScanLog], Awaitable[Any]], **settings: Any
         finally:
             await log.close()
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -262,6 +267,27 @@ def test_a_store_that_does_not_answer_is_hung_up_and_the_scan_can_come_again(url
 
     assert with_log(url, use, append_timeout_s=0.5) == scan.ruling
     assert sql("SELECT (SELECT count(*) FROM scan), (SELECT count(*) FROM outbox)") == [(1, 1)]
+
+
+def test_a_frozen_store_is_hung_up_and_what_it_does_later_is_no_second_scan(url, sql):
+    scan = a_scan()
+
+    async def use(log: ScanLog) -> Ruling:
+        await log.append(a_scan())
+        [(backend,)] = sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'scan_log'")
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await log.append(scan)
+            assert time.monotonic() - started < 3
+            return await log.append(scan)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+
+    assert with_log(url, use, connections=1, append_timeout_s=0.5) == scan.ruling
+    wait_for(lambda: not sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'scan_log'"))
+    assert sql("SELECT (SELECT count(*) FROM scan), (SELECT count(*) FROM outbox)") == [(2, 2)]
 
 
 def test_the_queue_is_bounded(url):

@@ -310,3 +310,20 @@ def test_the_scan_routes_are_documented(client):
     assert "post" in paths["/v1/scans/batch"]
     assert client.get("/metrics").status_code == 200
     assert client.get("/readyz").json()["ready"]
+
+
+def test_a_trace_goes_on_in_the_event(client, register, gate, codes, sql):
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+    place = register()
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = gate(place) | {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    client.post("/v1/scans", json=scan(place, credential={"pass": "x"}), headers=headers)
+    client.post("/v1/scans", json=scan(place, credential={"pass": "x"}), headers=gate(place))
+    told = [
+        headers.get("traceparent", "") for (headers,) in sql("SELECT headers FROM outbox WHERE aggregatetype = 'scan'")
+    ]
+    assert [trace_id in each for each in told] == [True, False]
