@@ -46,7 +46,7 @@ from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.holders import Holders
 from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.keys_feed import KeysFeed
-from services.checkpoints.partitions import make_partitions
+from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
@@ -126,7 +126,7 @@ def compose_api(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
-        make_partitions(settings.database_url, utc_now())
+        make_first_partitions(settings.database_url, utc_now)
         registry.refresh()
         threads = [
             threading.Thread(target=_again_and_again(loop, name), args=(stop,), name=name, daemon=True)
@@ -225,7 +225,7 @@ def api() -> int:
 def worker() -> int:
     settings = _settings("checkpoints-worker")
     composed = compose_worker(settings)
-    make_partitions(settings.database_url, utc_now())
+    make_first_partitions(settings.database_url, utc_now)
     checks = {
         "relay": relay_check(composed.relay, composed.database),
         "consumer": consumer_check(composed.consumer),

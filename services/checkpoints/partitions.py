@@ -6,18 +6,22 @@ no day is refused before it gets here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 
 import psycopg
 import structlog
 
+from chassis.clock import Clock
 from chassis.ids import uuid7_floor
 
 log = structlog.get_logger("partitions")
 
 DAYS_BEHIND, DAYS_AHEAD = 8, 2
 _PREFIX = "scan_day_"
+_PAUSE_S = 0.25
 
 
 def days_needed(now: datetime) -> list[date]:
@@ -29,7 +33,7 @@ def days_needed(now: datetime) -> list[date]:
 def partition_statements(day: date) -> Iterator[str]:
     """Made apart and then attached: attaching does not stop those who insert into other days."""
     name = f"{_PREFIX}{day:%Y%m%d}"
-    start = datetime.combine(day, time(), UTC)
+    start = datetime.combine(day, time_of_day(), UTC)
     yield f"CREATE TABLE {name} (LIKE scan INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)"
     yield (
         f"ALTER TABLE scan ATTACH PARTITION {name} "
@@ -51,12 +55,25 @@ def make_partitions(database_url: str, now: datetime) -> int:
     return made
 
 
+def make_first_partitions(database_url: str, clock: Clock, *, patience_s: float = 10.0) -> int:
+    """As `make_partitions`, for a process that starts while the database is still on its way back from a crash."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return make_partitions(database_url, clock())
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("the database is awaited", error=type(error).__name__)
+            time.sleep(_PAUSE_S)
+
+
 def drop_partitions(database_url: str, now: datetime, *, history_days: int) -> list[date]:
     """Destroy the days that ended more than `history_days` ago; which.
 
     Detached concurrently: a plain DETACH behind a long reader stalls every insert.
     """
-    oldest_kept = now.astimezone(UTC).date() - timedelta(days=history_days + 1)
+    oldest_kept = now.astimezone(UTC).date() - timedelta(days=history_days)
     dropped = []
     with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as connection:
         if not _one(connection, "SELECT pg_try_advisory_lock(hashtext('scan retention'))"):
