@@ -187,7 +187,7 @@ def test_the_access_log_is_only_added_to(client, issuer, visits, sql):
 
 def test_a_day_is_destroyed_when_its_time_is_over(settings, sql):
     now = datetime.now(UTC)
-    kept, over = (now - timedelta(days=28)).date(), (now - timedelta(days=30)).date()
+    kept, over = (now - timedelta(days=28)).date(), (now - timedelta(days=29)).date()
     for day in (kept, over):
         for statement in partition_statements(day):
             sql(statement)
