@@ -8,6 +8,8 @@ import json
 import time
 import uuid
 import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -554,3 +556,50 @@ def test_the_console_has_a_page_and_a_live_stream(outside: Outsider, product: Pr
         assert stream.headers["content-type"].startswith("text/event-stream")
         line = next(line for line in stream.iter_lines() if line.startswith("data:"))
     assert json.loads(line.removeprefix("data:"))
+
+
+# -- all at once -------------------------------------------------------------------------------------------------------
+
+
+def at_once(ask: Callable[[int], httpx.Response], times: int = 16) -> list[httpx.Response]:
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(ask, range(times)))
+
+
+def test_of_many_who_do_the_same_at_once_one_does_it_and_nobody_fails(outside: Outsider, mall: str, green: str) -> None:
+    operator, authority, gate = outside.token("operator"), outside.token("authority"), outside.gate(mall)
+    body = {"document": new_document(), "name": "陈示例", "residence": {"area": COMMUNITY}}
+    enrolled = at_once(lambda _: outside.post("codes", "/v1/people", operator, body))
+    assert sorted(each.status_code for each in enrolled) == [200] * 15 + [201]
+    [person_ref] = {each.json()["person_ref"] for each in enrolled}
+
+    told = new_evidence(person_ref=person_ref)
+    assert {each.status_code for each in at_once(lambda _: outside.post("codes", "/v1/evidence", authority, told))} == {
+        202
+    }
+
+    scan = new_scan(mall, {"pass": outside.pass_of(green)})
+    assert len({each.content for each in at_once(lambda _: outside.post("checkpoints", "/v1/scans", gate, scan))}) == 1
+    other = new_scan(mall, {"pass": outside.pass_of(green)})
+    told_apart = at_once(
+        lambda n: outside.post("checkpoints", "/v1/scans", gate, other | {"temperature_c": 36.0 + n / 10})
+    )
+    assert sorted(each.status_code for each in told_apart) == [200] + [409] * 15
+
+    place = {"checkpoint_id": str(uuid.uuid4()), "kind": "mall", "name": "东门", "area": DISTRICT}
+    registered = at_once(lambda _: outside.post("checkpoints", "/v1/checkpoints", operator, place))
+    assert {each.status_code for each in registered} <= {200, 201}
+
+    case = {"ledger": "confirmed", "person": {"person_ref": person_ref}, "area": COMMUNITY}
+    case["facts"] = {"confirmed_at": written(now())}
+    opened = at_once(lambda _: outside.post("ledger", "/v1/entries", authority, case))
+    assert sorted(each.status_code for each in opened) == [201] + [409] * 15
+    entry = next(each.json() for each in opened if each.status_code == 201)
+    path = f"/v1/entries/{entry['entry_id']}/moves"
+    move = {"move": "admit", "facts": {"hospital": "一院"}, "expected_version": entry["version"]}
+    moved = at_once(lambda _: outside.post("ledger", path, authority, move))
+    assert sorted(each.status_code for each in moved) == [200] + [412] * 15
+
+    declared = {"symptoms": ["fatigue"], "stays": [], "contact_with_case": False}
+    made = at_once(lambda _: outside.post("codes", f"/v1/people/{person_ref}/declarations", operator, declared))
+    assert {each.status_code for each in made} == {201}
