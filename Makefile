@@ -52,6 +52,7 @@ lint: setup ## ruff, mypy --strict on the domains, import-linter, buf
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy --strict chassis guanka $$(find services -name domain -type d) services/codes/certlogic
+	@mkdir -p build
 	@$(BIN)/lint-imports --no-logo >build/lint-imports.txt 2>&1 || { cat build/lint-imports.txt; exit 1; }
 	@$(BIN)/buf lint
 	@$(BIN)/buf breaking --against proto/released.binpb
