@@ -1,8 +1,9 @@
 """What keeps the board of an api process fresh: a thread that reads codes' topic, and goes to codes where it must.
 
 Start: the snapshot of our own database, then codes' newer lists, then the topic from where it ended before codes was
-asked. Without codes the topic is read from its first record. A list's change r+1 is applied at r; a change beyond that,
-or a heartbeat that names a higher revision and is not caught up within a moment, is a gap: the list is fetched again.
+asked. Without codes the topic is read from its first record; without the log codes is asked again and again. A list's
+change r+1 is applied at r; a change beyond that, or a heartbeat that names a higher revision and is not caught up
+within a moment, is a gap: the list is fetched again.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class BoardFeed:
             except (CodesUnavailable, EventLogUnavailable, UnknownTopic, OffsetOutOfRange) as error:
                 log.warning("the board waits", error=type(error).__name__)
                 self._leave()
+                if not isinstance(error, CodesUnavailable):
+                    self._do_without_log()
                 pause_s = 0.5
             stop.wait(pause_s)
         self._leave()
@@ -97,6 +100,13 @@ class BoardFeed:
         reader = self._event_log.reader("checkpoints-board")
         reader.seek({(self._topic, partition): offset for partition, offset in starts.items()})
         return reader
+
+    def _do_without_log(self) -> None:
+        """A gate need not go stale with the log: codes tells the same, each time that the log is found away."""
+        try:
+            self._fetch_newer()
+        except CodesUnavailable as error:
+            log.warning("the board waits", error=type(error).__name__)
 
     def _fetch_newer(self) -> None:
         asked_at_s = self._clock().timestamp()

@@ -106,6 +106,16 @@ def test_a_restart_without_codes_uses_the_snapshot_the_log_and_the_known_keys(
         assert restarted.post("/v1/scans", json=sent, headers=gate(place)).json()["colour"] == "red"
 
 
+def test_without_the_log_the_board_is_kept_fresh_by_asking_codes(settings, codes, topic):
+    alone = compose_api(settings.model_copy(update={"event_log_url": "kafka:127.0.0.1:9"}), codes=codes)
+    _, idx = codes.enrol(GREEN)
+    with TestClient(alone.scan_routes) as client:
+        wait_for(lambda: client.get("/readyz").status_code == 200)
+        assert not alone.board.is_stale(time.time())
+        topic.recolour(idx, RED, is_told=False)
+        wait_for(lambda: colour(alone, idx) is Colour.RED)
+
+
 def test_every_process_has_the_same_hash(settings, codes, topic, client, composed, person, issuer):
     for shade in (GREEN, RED, YELLOW):
         person(shade)
