@@ -27,7 +27,8 @@ To = Annotated[AwareDatetime | None, Query(alias="to", description="default: now
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")]
 
-_SPAN_MAX = timedelta(days=400)
+SPAN_DAYS_MAX = 400
+_FIRST_YEAR = 2000
 
 
 @router.get("/v1/people/{person_ref}/scans", response_model=HistoryOut)
@@ -83,11 +84,21 @@ def _span(
     now = desk.clock()
     end = to_at or now + timedelta(minutes=5)
     start = from_at or now - timedelta(days=28)
-    if start >= end or end - start > _SPAN_MAX or end.year > now.year + 1:
-        problem = {"field": "from", "message": f"must lie before `to`, by at most {_SPAN_MAX.days} days"}
-        raise Problem(422, "invalid_request", "The request is not valid: from.", errors=[problem])
+    require_span(start, end, days_max=SPAN_DAYS_MAX, now=now)
     require_area(bearer, bearer.area)
     return history.Span(start, end, bearer.area, None if cursor is None else _place_of(cursor), limit)
+
+
+def require_span(start: datetime, end: datetime, *, days_max: int, now: datetime) -> None:
+    """Raises a `Problem` with status 422 when a stretch of time makes no sense."""
+    if start.year < _FIRST_YEAR or end.year > now.year + 1:
+        said = f"must lie between the years {_FIRST_YEAR} and {now.year + 1}"
+    elif not timedelta(0) < end - start <= timedelta(days=days_max):
+        said = f"must lie before `to`, by at most {days_max} days"
+    else:
+        return
+    problem = {"field": "from", "message": said}
+    raise Problem(422, "invalid_request", "The request is not valid: from.", errors=[problem])
 
 
 def _page(rows: Sequence[RowMapping], limit: int) -> HistoryOut:

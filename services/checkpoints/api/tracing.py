@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -10,15 +9,15 @@ from fastapi import APIRouter, Depends
 
 from chassis.auth import Bearer, needs
 from chassis.ids import uuid7
-from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk
+from services.checkpoints.api.history import require_span
 from services.checkpoints.api.models import TraceIn, TraceOut, TraceRequestedOut
 from services.checkpoints.domain.errors import TraceNotFound
 from services.checkpoints.domain.facts import TraceOrder
 from services.checkpoints.store import places, traces
 
 router = APIRouter(tags=["traces"])
-_SPAN_MAX, _AHEAD_MAX = timedelta(days=60), timedelta(days=30)
+_SPAN_DAYS_MAX = 60
 
 
 @router.post("/v1/traces", status_code=202, response_model=TraceRequestedOut)
@@ -26,10 +25,7 @@ def request_trace(
     body: TraceIn, bearer: Annotated[Bearer, Depends(needs("authority"))], desk: AtDesk
 ) -> TraceRequestedOut:
     """Who was near a person between two moments? Told to the ledger in parts; logged."""
-    now = desk.clock()
-    if not timedelta(0) < body.to - body.from_ <= _SPAN_MAX or body.to > now + _AHEAD_MAX:
-        problem = {"field": "from", "message": f"must lie before `to`, by at most {_SPAN_MAX.days} days"}
-        raise Problem(422, "invalid_request", "The request is not valid: from.", errors=[problem])
+    require_span(body.from_, body.to, days_max=_SPAN_DAYS_MAX, now=desk.clock())
     order = TraceOrder(uuid7(), "", body.person_ref, body.from_, body.to, requested_by=bearer.subject)
     with desk.database.transaction() as tx:
         places.log_access(

@@ -42,6 +42,7 @@ def test_bad_registrations_name_the_field_and_register_nothing(client, issuer, s
         ("kind", {"kind": "airport"}),
         ("name", {"name": ""}),
         ("name", {"name": "x" * 200}),
+        ("name", {"name": "a\x00b"}),
         ("area", {"area": "Liwan"}),
         ("checkpoint_id", {"checkpoint_id": "1"}),
         ("opened", {"opened": True}),
@@ -168,7 +169,15 @@ def test_who_may_read_and_how(client, issuer, visits):
         assert client.get(path, headers=issuer.headers(role)).status_code == 403
         assert client.get(f"/v1/checkpoints/{here}/scans", headers=issuer.headers(role)).status_code == 403
     headers = issuer.headers("authority")
-    for parameters in ({"from": "2022"}, {"limit": 0}, {"limit": 10_000}, {"from": "2022-01-01T00:00:00"}):
+    absurd = {"from": "1969-01-01T00:00:00Z", "to": "1969-06-01T00:00:00Z"}
+    for parameters in (
+        absurd,
+        {"to": "9999-12-31T23:59:59Z"},
+        {"from": "2022"},
+        {"limit": 0},
+        {"limit": 10_000},
+        {"from": "2022-01-01T00:00:00"},
+    ):
         assert client.get(path, headers=headers, params=parameters).status_code == 422
     bad = client.get(path, headers=headers, params={"cursor": "!!!"})
     assert (bad.status_code, bad.json()["code"]) == (422, "cursor_malformed")

@@ -240,6 +240,8 @@ def test_a_trace_that_makes_no_sense_is_refused(client, issuer):
     for field, change in (
         ("from", {"from": "2022-11-20T00:00:00Z"}),
         ("from", {"from": "2000-01-01T00:00:00Z"}),
+        ("from", {"from": "0001-01-01T00:00:00+14:00", "to": "0001-01-02T00:00:00Z"}),
+        ("from", {"from": "9999-12-31T00:00:00Z", "to": "9999-12-31T23:59:59-14:00"}),
         ("from", {"from": "2022-11-01T00:00:00"}),
         ("from", {"from": "2998-12-30T00:00:00Z", "to": "2999-01-01T00:00:00Z"}),
         ("person_ref", {"person_ref": "somebody"}),
