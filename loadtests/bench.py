@@ -109,7 +109,14 @@ async def _one(riders: Riders, witness: Witness, repeat: int, mall: Gate, metro:
 
     people = list(await asyncio.gather(*(visit(n) for n in range(CONTACTS + 1))))
     return await confirm(
-        riders, witness, people, case=0, area=_COMMUNITY, contacts=set(range(1, CONTACTS + 1)), gates=metro
+        riders,
+        witness,
+        people,
+        case=0,
+        area=_COMMUNITY,
+        contacts=set(range(1, CONTACTS + 1)),
+        were_green=set(range(1, CONTACTS + 1)),
+        gates=metro,
     )
 
 

@@ -20,7 +20,7 @@ from guanka.demo.case import Outcome, confirm, expected_contacts
 from guanka.demo.city import City, Visit, plan_city
 from guanka.demo.riders import Refused, Riders, Scanned
 from guanka.demo.telling import tell_chain, tell_checks, tell_morning, tell_timeline
-from guanka.demo.witness import Chain, Witness, chain_of
+from guanka.demo.witness import NO_CHAIN, Chain, Witness, chain_of
 from guanka.home import REFERENCE, Home
 from guanka.report import percentile, write_report
 
@@ -130,13 +130,16 @@ async def _confirm_case(
         case=case,
         area=city.citizens[case].community,
         contacts=contacts,
+        were_green={scan.citizen for scan in scans} - {scan.citizen for scan in scans if scan.colour != "green"},
         gates=gates,
     )
 
 
 async def _wait_for_chain(witness: Witness, outcome: Outcome, references: list[str]) -> Chain:
     """The chain of the first contact that was green before and was stopped; waits for the log's last link."""
-    first = min(outcome.stops, key=lambda stop: stop.answered_at)
+    first = outcome.first_stop
+    if first is None:
+        return NO_CHAIN
     deadline = time.monotonic() + 10
     while True:
         chain = chain_of(witness, outcome.entry_id, references[first.citizen])
@@ -170,7 +173,7 @@ def _check(
         "contacts": len(outcome.expected),
         "traced_s": outcome.after_report_s(outcome.traced_at),
         "board_s": outcome.after_report_s(outcome.board_at),
-        "first_stop_s": min((s.answered_at for s in outcome.stops), default=float("inf")) - outcome.reported_at,
+        "first_stop_s": outcome.after_report_s(outcome.first_stop and outcome.first_stop.answered_at),
         "last_stop_s": outcome.last_stop_s,
         "scan_p50_ms": percentile(latencies, 0.5),
         "scan_p99_ms": percentile(latencies, 0.99),

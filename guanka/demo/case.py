@@ -24,6 +24,7 @@ class Outcome:
 
     case: int
     expected: set[int]
+    were_green: set[int]
     entry_id: str = ""
     reported_at: float = 0.0
     confirmed_at: float = 0.0
@@ -38,6 +39,12 @@ class Outcome:
     def after_report_s(self, moment: float | None) -> float:
         """Seconds from the report to a moment; infinite where it did not come."""
         return float("inf") if moment is None else moment - self.reported_at
+
+    @property
+    def first_stop(self) -> Scanned | None:
+        """The first contact to be refused who would have passed before the case was reported."""
+        stops = [stop for stop in self.stops if stop.citizen in self.were_green]
+        return min(stops, key=lambda stop: stop.answered_at, default=None)
 
     @property
     def last_stop_s(self) -> float:
@@ -70,13 +77,14 @@ async def confirm(
     case: int,
     area: str,
     contacts: set[int],
+    were_green: set[int],
     gates: Sequence[Gate],
 ) -> Outcome:
     """Confirm `case` and let every contact hold a pass to a gate, again and again, until it is refused there.
 
-    Passes are minted before the clock starts: what is measured is the way of the news to the gates.
+    `were_green` are the people who have passed a gate. Passes are minted before the clock starts: what is measured is the way of the news to the gates.
     """
-    outcome = Outcome(case, contacts)
+    outcome = Outcome(case, contacts, were_green & contacts)
     passes = dict(zip(sorted(contacts), await _passes(riders, [people[n] for n in sorted(contacts)]), strict=True))
     looks: list[tuple[float, dict[int, int]]] = []
     looking = asyncio.create_task(_look_at_board(riders, looks))

@@ -34,7 +34,7 @@ def tell_morning(console: Console, scans: Sequence[Scanned], retried: int) -> No
 
 
 def tell_timeline(console: Console, city: City, outcome: Outcome) -> None:
-    first = min(outcome.stops, key=lambda stop: stop.answered_at, default=None)
+    first = outcome.first_stop
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
     met = Counter(place for place in (visit.gate.name for visit in city.visits if visit.citizen == outcome.case))
     table.add_row("0.000 s", f"a hospital reports a confirmed case, who was at {', '.join(met)}")

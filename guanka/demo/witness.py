@@ -112,6 +112,9 @@ class Chain:
         )
 
 
+NO_CHAIN = Chain(None, None, None, None, None, None, None)
+
+
 def chain_of(witness: Witness, entry_id: str, person_ref: str) -> Chain:
     """Rebuild the chain of one contact of the case whose entry is `entry_id`."""
 
