@@ -166,6 +166,7 @@ def _check(
         "alarm_raised": chain.alarm is not None,
     }
     latencies = [scan.latency_ms for scan in scans]
+    first = outcome.first_stop
     figures = {
         "scans_sent": len(sent),
         "scans_stored": stored,
@@ -173,7 +174,7 @@ def _check(
         "contacts": len(outcome.expected),
         "traced_s": outcome.after_report_s(outcome.traced_at),
         "board_s": outcome.after_report_s(outcome.board_at),
-        "first_stop_s": outcome.after_report_s(outcome.first_stop and outcome.first_stop.answered_at),
+        "first_stop_s": outcome.after_report_s(first.answered_at if first else None),
         "last_stop_s": outcome.last_stop_s,
         "scan_p50_ms": percentile(latencies, 0.5),
         "scan_p99_ms": percentile(latencies, 0.99),

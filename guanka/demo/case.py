@@ -82,7 +82,8 @@ async def confirm(
 ) -> Outcome:
     """Confirm `case` and let every contact hold a pass to a gate, again and again, until it is refused there.
 
-    `were_green` are the people who have passed a gate. Passes are minted before the clock starts: what is measured is the way of the news to the gates.
+    `were_green` are the people who have passed every gate so far. Passes are minted before the clock starts: what is
+    measured is the way of the news to the gates.
     """
     outcome = Outcome(case, contacts, were_green & contacts)
     passes = dict(zip(sorted(contacts), await _passes(riders, [people[n] for n in sorted(contacts)]), strict=True))
