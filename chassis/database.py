@@ -29,7 +29,6 @@ class Database:
             pool_size=connections_max,
             max_overflow=0,
             pool_timeout=10,
-            pool_pre_ping=True,
             hide_parameters=True,
             connect_args={
                 "connect_timeout": 5,
