@@ -8,6 +8,7 @@ low-water mark (rows commit out of order of `seq`: a relay that remembered "last
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,9 @@ _LAST_VALUE = "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM ou
 _SESSION = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET synchronous_commit = off"
 """Statistics of a near-empty outbox would turn the read into a sequential scan and a sort. A deletion that a crash
 takes back means a repeat, so the relay does not wait for the disk."""
+
+_OBSERVE_S = 0.5
+"""With nothing to carry the mark may wait: reading the sequence at each pass would double the cost of idling."""
 
 _published = meter.create_counter("relay_records_published", description="outbox rows acknowledged by the event log")
 _unacknowledged = meter.create_counter("relay_records_unacknowledged", description="outbox rows to be sent again")
@@ -108,6 +112,7 @@ class Relay:
         self._publisher: Publisher | None = None
         self._connection: psycopg.Connection | None = None
         self._mark = LowWaterMark()
+        self._observe_at = 0.0
         self.is_active = False
         self.trouble: str | None = None
 
@@ -145,7 +150,9 @@ class Relay:
             connection.execute(_SESSION)
             self._connection, self._mark, self.is_active = connection, LowWaterMark(), True
         rows = self._read(connection)
-        self._mark.observe(connection, rows[0].seq if rows else None)
+        if rows or time.monotonic() >= self._observe_at:
+            self._observe_at = time.monotonic() + _OBSERVE_S
+            self._mark.observe(connection, rows[0].seq if rows else None)
         return self._carry(connection, rows) if rows else self._idle_s
 
     def _carry(self, connection: psycopg.Connection, rows: Sequence[_Row]) -> float:

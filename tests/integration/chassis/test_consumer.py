@@ -221,6 +221,33 @@ def test_a_replay_and_the_consumer_cannot_both_be_the_newer_one(
     assert loopback.effects_of("a") == [1, 2, 3]
 
 
+def test_a_replay_beside_a_newer_revision_that_is_not_committed_yet_comes_too_late(
+    loopback: Any, running: Running, until: Until, poison: type[Exception]
+) -> None:
+    publish(loopback, headers(1), headers(2))
+    with running(loopback.consumer(refusing(loopback, poison, {2})).run):
+        until(lambda: stored(loopback) == 2)
+    ((dead_letter_id, _, _),) = loopback.dead_letters()
+    is_working, may_end = threading.Event(), threading.Event()
+
+    def slowly(tx: Connection, message: Message) -> None:
+        is_working.set()
+        may_end.wait(30)
+        loopback.take(tx, message)
+
+    publish(loopback, headers(3))
+    replaying = threading.Thread(target=replay, args=(loopback.database, [loopback.subscription()], dead_letter_id))
+    with running(loopback.consumer(slowly).run):
+        assert is_working.wait(30)
+        replaying.start()
+        until(lambda: ask(loopback, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        may_end.set()
+        replaying.join(30)
+        until(lambda: stored(loopback) == 3)
+    assert loopback.effects_of("a") == [1, 3]
+    assert loopback.dead_letters() == []
+
+
 WRONG = {
     "no id": headers(ce_id=None),
     "an id that is no UUID": headers(ce_id=b"not-a-uuid"),
@@ -527,6 +554,7 @@ def test_a_database_killed_under_relay_and_consumer_loses_nothing_and_repeats_no
             own_postgres.kill()
             until(lambda: consumer.trouble is not None)
             own_postgres.start()
+            until(loopback.database.is_ready)
         until(lambda: count(loopback.database, "SELECT count(*) FROM effect") == 600)
         until(lambda: count(loopback.database, "SELECT count(*) FROM outbox") == 0)
         until(lambda: consumer.trouble is None)
