@@ -115,7 +115,7 @@ async def _one(riders: Riders, witness: Witness, repeat: int, mall: Gate, metro:
         case=0,
         area=_COMMUNITY,
         contacts=set(range(1, CONTACTS + 1)),
-        were_green=set(range(1, CONTACTS + 1)),
+        untouched=set(range(1, CONTACTS + 1)),
         gates=metro,
     )
 

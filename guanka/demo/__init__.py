@@ -16,7 +16,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from guanka.demo.case import Outcome, confirm, expected_contacts
+from guanka.demo.case import Outcome, choose_case, confirm
 from guanka.demo.city import City, Visit, plan_city
 from guanka.demo.riders import Refused, Riders, Scanned
 from guanka.demo.telling import tell_chain, tell_checks, tell_morning, tell_timeline
@@ -30,6 +30,7 @@ _SCANS_PER_S = 250.0
 _LOG_PATIENCE_S = 90.0
 _PICTURE_COLUMNS = 132
 _CONTACTS_MAX = 400
+_SETTLING_S = 1.5
 
 
 def run(home: Home, *, people: int, seed: int, picture: Path | None = None) -> int:
@@ -118,11 +119,11 @@ async def _ride(riders: Riders, city: City, references: list[str], progress: Pro
 async def _confirm_case(
     riders: Riders, witness: Witness, city: City, references: list[str], scans: list[Scanned]
 ) -> Outcome:
-    case = city.case()
-    contacts = expected_contacts(scans, case)
+    untouched = await _untouched(witness, references, scans)
+    case, contacts = choose_case(scans, untouched, contacts_max=_CONTACTS_MAX)
+    if case < 0:
+        raise Refused("nobody met anybody who is not a contact already; take more people, or wait half an hour")
     gates = sorted({scan.gate for scan in scans if scan.gate.kind == "metro"}, key=lambda gate: gate.checkpoint_id)
-    if len(contacts) > _CONTACTS_MAX:
-        raise Refused(f"the case met {len(contacts)} people, more than the demo follows; take fewer people")
     return await confirm(
         riders,
         witness,
@@ -130,9 +131,20 @@ async def _confirm_case(
         case=case,
         area=city.citizens[case].community,
         contacts=contacts,
-        were_green={scan.citizen for scan in scans} - {scan.citizen for scan in scans if scan.colour != "green"},
+        untouched=untouched,
         gates=gates,
     )
+
+
+async def _untouched(witness: Witness, references: list[str], scans: list[Scanned]) -> set[int]:
+    """Who passed every gate and has no entry, once the log has told all that the morning brought about."""
+    deadline = time.monotonic() + _LOG_PATIENCE_S
+    while time.monotonic() < deadline and any(scan.scan_id not in witness.scan_events for scan in scans):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(_SETTLING_S)
+    touched = {seen.data["person_ref"] for seen in witness.of("EntryOpened")}
+    stopped = {scan.citizen for scan in scans if scan.decision != "pass"}
+    return {scan.citizen for scan in scans if references[scan.citizen] not in touched} - stopped
 
 
 async def _wait_for_chain(witness: Witness, outcome: Outcome, references: list[str]) -> Chain:

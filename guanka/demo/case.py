@@ -14,6 +14,7 @@ from guanka.demo.witness import STOPPING, Witness, standing_people
 CLOSE_WINDOW_S = 30 * 60
 METRO_WINDOW_S = 2 * 60
 _AGAIN_S = 0.05
+_PLACES_LOOKED_AT = 40
 _PATIENCE_S = 60.0
 _STOPPED = ("red", "yellow")
 
@@ -24,7 +25,7 @@ class Outcome:
 
     case: int
     expected: set[int]
-    were_green: set[int]
+    untouched: set[int]
     entry_id: str = ""
     reported_at: float = 0.0
     confirmed_at: float = 0.0
@@ -43,7 +44,7 @@ class Outcome:
     @property
     def first_stop(self) -> Scanned | None:
         """The first contact to be refused who would have passed before the case was reported."""
-        stops = [stop for stop in self.stops if stop.citizen in self.were_green]
+        stops = [stop for stop in self.stops if stop.citizen in self.untouched]
         return min(stops, key=lambda stop: stop.answered_at, default=None)
 
     @property
@@ -69,6 +70,25 @@ def expected_contacts(scans: Sequence[Scanned], case: int) -> set[int]:
     return found - {case}
 
 
+def choose_case(scans: Sequence[Scanned], untouched: set[int], *, contacts_max: int) -> tuple[int, set[int]]:
+    """Who is to be confirmed, and whom that person met: of the untouched the one who met most untouched people.
+
+    Untouched are those who passed every gate and are nobody's contact yet: a case of a morning played just before is
+    still being traced, and rightly takes in whoever comes to the same place.
+    """
+    visitors: dict[str, set[int]] = {}
+    for scan in scans:
+        if scan.gate.kind in MEETING_KINDS:
+            visitors.setdefault(scan.gate.checkpoint_id, set()).add(scan.citizen)
+    chosen, met = -1, set[int]()
+    for people in sorted(visitors.values(), key=len, reverse=True)[:_PLACES_LOOKED_AT]:
+        for candidate in sorted(people & untouched)[:1]:
+            contacts = expected_contacts(scans, candidate)
+            if len(contacts) <= contacts_max and len(contacts & untouched) > len(met & untouched):
+                chosen, met = candidate, contacts
+    return chosen, met
+
+
 async def confirm(
     riders: Riders,
     witness: Witness,
@@ -77,15 +97,14 @@ async def confirm(
     case: int,
     area: str,
     contacts: set[int],
-    were_green: set[int],
+    untouched: set[int],
     gates: Sequence[Gate],
 ) -> Outcome:
     """Confirm `case` and let every contact hold a pass to a gate, again and again, until it is refused there.
 
-    `were_green` are the people who have passed every gate so far. Passes are minted before the clock starts: what is
-    measured is the way of the news to the gates.
+    Passes are minted before the clock starts: what is measured is the way of the news to the gates.
     """
-    outcome = Outcome(case, contacts, were_green & contacts)
+    outcome = Outcome(case, contacts, untouched & contacts)
     passes = dict(zip(sorted(contacts), await _passes(riders, [people[n] for n in sorted(contacts)]), strict=True))
     looks: list[tuple[float, dict[int, int]]] = []
     looking = asyncio.create_task(_look_at_board(riders, looks))

@@ -63,15 +63,6 @@ class City:
     citizens: list[Citizen]
     visits: list[Visit]
 
-    def case(self) -> int:
-        """The citizen to be confirmed: the healthy one who met most people at a place where contact is close."""
-        visitors: dict[str, set[int]] = {}
-        for visit in self.visits:
-            if visit.gate.kind in MEETING_KINDS:
-                visitors.setdefault(visit.gate.checkpoint_id, set()).add(visit.citizen)
-        busiest = max(visitors.values(), key=lambda people: (len(people), sorted(people)))
-        return min(n for n in busiest if self.citizens[n].declares and not self.citizens[n].symptoms)
-
 
 def read_gates(folder: Path) -> tuple[list[Gate], list[Gate]]:
     """The metro's screening points, and the venues."""

@@ -9,7 +9,7 @@ import pytest
 from tests.running import Product
 
 
-@pytest.fixture(scope="session", params=["local", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(scope="package", params=["local", pytest.param("kafka", marks=pytest.mark.kafka)])
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A running product; at the end nothing of it is left running."""
     running = Product(tmp_path_factory.mktemp("product") / request.param, events=request.param)

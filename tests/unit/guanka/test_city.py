@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from guanka.demo.case import expected_contacts
+from guanka.demo.case import choose_case, expected_contacts
 from guanka.demo.city import Gate, morning_shares, plan_city, read_gates
 from guanka.demo.riders import Scanned
 from guanka.home import REFERENCE
@@ -51,3 +51,16 @@ def test_contacts_are_expected_by_window_and_kind() -> None:
         scan(0, bus, 9000), scan(5, bus, 9000),
     ]  # fmt: skip
     assert expected_contacts(scans, 0) == {1, 3}
+
+
+def test_the_case_is_somebody_untouched_who_met_most_untouched_people() -> None:
+    malls = [Gate(f"mall{n}", "mall", "mall", "440103", 1.0) for n in range(2)]
+
+    def scan(citizen: int, gate: Gate) -> Scanned:
+        return Scanned(f"{citizen}", citizen, gate, "pass", "green", None, 1000, 1000, 1.0)
+
+    scans = [*(scan(n, malls[0]) for n in range(5)), *(scan(n, malls[1]) for n in range(10, 13))]
+    assert choose_case(scans, set(range(20)), contacts_max=400) == (0, {1, 2, 3, 4})
+    assert choose_case(scans, {4, 10, 11, 12}, contacts_max=400) == (10, {11, 12})
+    assert choose_case(scans, set(range(20)), contacts_max=3) == (10, {11, 12})
+    assert choose_case(scans, set(), contacts_max=400) == (-1, set())
