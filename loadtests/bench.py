@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +24,7 @@ from guanka.demo.witness import Witness
 from guanka.home import REFERENCE, Home
 from guanka.report import percentile, write_report
 from loadtests.budgets import CASE_TO_LAST_STOP_S_MAX, CONTACTS, MEMORY_MB_MAX, READY_S_MAX, REPEATS
-from tests.running import Product
+from tests.running import Product, running_product
 
 _COMMUNITY = "440103001101"
 _REST_S = 10.0
@@ -50,8 +47,8 @@ def main() -> int:
 
 
 def _measure(console: Console, events: str, repeats: int, figures: dict[str, float], checks: dict[str, bool]) -> None:
-    with _product(events) as product:
-        figures[f"{events}_first_start_s"] = product.start()
+    with running_product(events=events) as product:
+        figures[f"{events}_first_start_s"] = product.started_s
         product.stop()
         figures[f"{events}_next_start_s"] = product.start()
         time.sleep(_REST_S)
@@ -65,17 +62,6 @@ def _measure(console: Console, events: str, repeats: int, figures: dict[str, flo
     checks[f"{events}_ready"] = max(figures[f"{events}_{n}_start_s"] for n in ("first", "next")) <= READY_S_MAX
     if events in MEMORY_MB_MAX:
         checks[f"{events}_memory"] = figures[f"{events}_memory_at_rest_mb"] <= MEMORY_MB_MAX[events]
-
-
-@contextmanager
-def _product(events: str) -> Iterator[Product]:
-    with tempfile.TemporaryDirectory(prefix="guanka-bench-") as folder:
-        product = Product(Path(folder) / "home", events=events)
-        try:
-            yield product
-        finally:
-            if not product.has_ended:
-                product.stop()
 
 
 async def _repeat(console: Console, product: Product, repeats: int) -> list[Outcome]:

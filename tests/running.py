@@ -8,7 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ class Product:
         self.port_base = free_port_base()
         self.output = home / "up.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self.started_s = 0.0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,7 +72,8 @@ class Product:
             if self._process.poll() is not None or time.monotonic() - started > _READY_S:
                 raise AssertionError(f"the product did not start:\n{self.output.read_text()[-4000:]}")
             time.sleep(0.1)
-        return time.monotonic() - started
+        self.started_s = time.monotonic() - started
+        return self.started_s
 
     @property
     def run_file(self) -> Path:
@@ -113,6 +118,22 @@ class Product:
     @property
     def has_ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
+
+
+@contextmanager
+def running_product(*, events: str = "local") -> Iterator[Product]:
+    """A product in a fresh home, ready; ended afterwards, with nothing left running.
+
+    Its home is not in pytest's folder: a second run beside this one closes that folder to PostgreSQL's system user.
+    """
+    with tempfile.TemporaryDirectory(prefix="guanka-product-") as folder:
+        product = Product(Path(folder) / "home", events=events)
+        product.start()
+        try:
+            yield product
+        finally:
+            left = [] if product.has_ended else product.stop()
+        assert left == []
 
 
 def free_port_base() -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.running import Product
+from tests.running import Product, running_product
 
 PROCESSES = (
     "codes-api", "codes-worker", "checkpoints-api", "checkpoints-worker", "ledger-api", "ledger-worker",
@@ -17,11 +17,9 @@ PROCESSES = (
 
 
 @pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    running = Product(tmp_path_factory.mktemp("faults") / "home", events="kafka")
-    running.start()
-    yield running
-    assert running.stop() == []
+def product() -> Iterator[Product]:
+    with running_product(events="kafka") as running:
+        yield running
 
 
 @pytest.mark.kafka
