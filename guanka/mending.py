@@ -44,18 +44,18 @@ def republish(home: Home, service: str) -> int:
 
 
 def _resume(home: Home, service: str) -> int:
-    """Move stored offsets that lie before the log's start up to it; how many."""
+    """Move stored offsets that the log does not hold to its start: it was cut, or made anew; how many."""
     environment = service_environment(home, service)
     event_log = open_event_log(environment["EVENT_LOG_URL"], client_id="guanka-republish")
     moved = 0
     with psycopg.connect(environment["DATABASE_URL"]) as connection:
         rows = connection.execute("SELECT DISTINCT topic FROM consumer_offset").fetchall()
         for (topic,) in rows:
-            for partition, (start, _) in event_log.bounds(topic).items():
+            for partition, (start, end) in event_log.bounds(topic).items():
                 moved += connection.execute(
                     "UPDATE consumer_offset SET next_offset = %s "
-                    "WHERE topic = %s AND partition = %s AND next_offset < %s",
-                    (start, topic, partition, start),
+                    "WHERE topic = %s AND partition = %s AND next_offset NOT BETWEEN %s AND %s",
+                    (start, topic, partition, start, end),
                 ).rowcount
     event_log.close()
     return moved
