@@ -111,7 +111,7 @@ class TokenReader:
             raise Problem(
                 503,
                 "issuer_unavailable",
-                "The issuer's keys could not be read yet, so nobody can be recognised. Try again.",
+                "The issuer's keys could not be read yet; nobody is known here. Try again.",
                 headers={"Retry-After": "5"},
             ) from None
         except jwt.ExpiredSignatureError:

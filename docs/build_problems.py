@@ -39,7 +39,7 @@ CHASSIS = [
     Entry(403, "role_missing", "Your token carries none of the roles that this needs; the detail names them."),
     Entry(422, "invalid_request", "Fields are not valid; `errors` names each with what is allowed."),
     Entry(500, "unexpected_error", "Something went wrong here; nothing was recorded. Try again."),
-    Entry(503, "issuer_unavailable", "The issuer's keys could not be read yet, so nobody can be recognised. Try again."),
+    Entry(503, "issuer_unavailable", "The issuer's keys could not be read yet; nobody is known here. Try again."),
     Entry(503, "store_unavailable", "The store cannot be reached now; nothing was recorded. Try again."),
 ]
 """What every service can answer; a test finds every code that the chassis names."""
