@@ -35,7 +35,7 @@ FLAGS = (
 _READY_S = 30.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.fail("Chromium is missing: apt-get install -y chromium")
@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chart_library() -> None:
     if not (VENDOR / "uplot" / "uPlot.esm.js").is_file():
         pytest.fail("The browser libraries are missing: make setup (npm ci, then python -m services.console.vendor)")

@@ -79,7 +79,7 @@ WRONG_DECLARATIONS: list[tuple[Any, str]] = [
     (DECLARATION | {"made_at": "0001-01-01T00:00:00+14:00"}, "made_at"),
     (DECLARATION | {"made_at": "9999-12-31T23:59:59-14:00"}, "made_at"),
     (DECLARATION | {"made_at": ago(days=7, minutes=1)}, "made_at"),
-    (DECLARATION | {"made_at": ago(minutes=-30)}, "made_at"),
+    (DECLARATION | {"made_at": ago(hours=-3)}, "made_at"),
     (DECLARATION | {"stays": [NOWHERE | {"area": "Wuhan"}]}, "stays.0.area"),
     (DECLARATION | {"stays": [NOWHERE, NOWHERE | {"from": ago(days=1), "to": ago(days=2)}]}, "stays.1.from"),
     (DECLARATION | {"stays": [NOWHERE | {"to": ago(days=-1)}]}, "stays.0.to"),
