@@ -8,6 +8,7 @@ the checkpoints' database and in the event log.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ _LOG_PATIENCE_S = 90.0
 _PICTURE_COLUMNS = 132
 _CONTACTS_MAX = 400
 _SETTLING_S = 1.5
+_FONT_FACES = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+"""A picture must not fetch fonts from anywhere."""
 
 
 def run(home: Home, *, people: int, seed: int, picture: Path | None = None) -> int:
@@ -48,7 +51,7 @@ def run(home: Home, *, people: int, seed: int, picture: Path | None = None) -> i
     finally:
         witness.close()
         if picture is not None:
-            console.save_svg(str(picture), title="make demo")
+            picture.write_text(_FONT_FACES.sub("", console.export_svg(title="make demo")))
 
 
 async def _play(home: Home, console: Console, witness: Witness, started_at: datetime, *, people: int, seed: int) -> int:
