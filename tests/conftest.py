@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 
 from chassis.database import Database, migrate
 from guanka.postgres import EmbeddedPostgres
@@ -18,6 +20,17 @@ __all__ = ["kafka_bootstrap", "kafka_cluster"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A composition root sets the process's logging, here to a test's own standard error, which ends with the test."""
+    root = logging.getLogger()
+    handlers, level, configuration = list(root.handlers), root.level, structlog.get_config()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**configuration)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 import threading
 import time
 import uuid
@@ -530,12 +531,13 @@ def test_a_partition_that_is_full_does_not_keep_the_others_waiting(loopback: Any
 
 
 @pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path)
-    server.prepare()
-    server.start()
-    yield server
-    server.stop()
+def own_postgres() -> Iterator[EmbeddedPostgres]:
+    with tempfile.TemporaryDirectory(prefix="guanka-postgres-") as folder:
+        server = EmbeddedPostgres(Path(folder))
+        server.prepare()
+        server.start()
+        yield server
+        server.stop()
 
 
 def test_a_database_killed_under_relay_and_consumer_loses_nothing_and_repeats_nothing(

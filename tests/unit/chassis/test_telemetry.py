@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -26,17 +26,13 @@ TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """What was written to standard error since the test began, by line; afterwards logging is as it was."""
-    written, root = io.StringIO(), logging.getLogger()
-    before, level, configuration = list(root.handlers), root.level, structlog.get_config()
-    root.handlers.clear()
+def logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
+    """What was written to standard error since the test began, by line."""
+    written = io.StringIO()
     monkeypatch.setattr(sys, "stderr", written)
+    logging.getLogger().handlers.clear()
     start_logging("INFO")
-    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.configure(**configuration)
+    return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize(
