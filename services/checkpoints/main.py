@@ -25,6 +25,7 @@ from chassis.consumer import Consumer, Subscription, replay
 from chassis.database import Database
 from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
+from chassis.forgetting import forgetting
 from chassis.relay import Relay
 from chassis.settings import SettingsError, read_settings
 from chassis.telemetry import meter, start_telemetry
@@ -208,6 +209,7 @@ def compose_worker(
         "topics": _declare(event_log),
         "relay": relay.run,
         "consumer": consume,
+        "forgetting": forgetting(database, event_log),
         "snapshot": every(SNAPSHOT_S, holders.keep_snapshot, name="snapshot"),
         "catch-up": every(CATCH_UP_S, holders.catch_up, name="catch-up"),
         "persons": every(FILL_S, holders.fill_persons, name="persons"),

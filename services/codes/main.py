@@ -14,6 +14,7 @@ from chassis.consumer import Consumer, replay
 from chassis.database import Database
 from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
+from chassis.forgetting import forgetting
 from chassis.relay import Relay
 from chassis.settings import SettingsError, read_settings
 from chassis.telemetry import start_telemetry
@@ -29,14 +30,12 @@ from services.codes.signing import PassPress, read_signing_keys
 from services.codes.store.access_log import AccessLogTable
 from services.codes.store.dossiers import DossiersTable
 from services.codes.store.lists import ListsTable
-from services.codes.store.mechanics import forget_processed_events
 from services.codes.store.people import PeopleTable
 from services.codes.use_cases.ports import Office
 from services.codes.use_cases.republish import FIRST, tell_again
 from services.codes.use_cases.reviews import beat, review_due
 
 PEOPLE_PER_REVIEW = 500
-PRUNE_S = 3_600.0
 DECLARE_AGAIN_S = 0.5
 
 
@@ -95,6 +94,7 @@ def worker() -> int:
         "topics": declaration_of_topics(event_log),
         "relay": relay.run,
         "consumer": consumer.run,
+        "forgetting": forgetting(database, event_log),
         **timers(settings, office, database),
     }
     checks = {"relay": relay_check(relay, database), "consumer": consumer_check(consumer)}
@@ -126,14 +126,9 @@ def timers(settings: CodesSettings, office: Office, database: Database) -> dict[
         with database.transaction() as tx:
             beat(tx, office, utc_now())
 
-    def prune() -> None:
-        with database.transaction() as tx:
-            forget_processed_events(tx, utc_now())
-
     return {
         "review": every(settings.review_s, review, name="review"),
         "heartbeat": every(settings.heartbeat_s, heartbeat, name="heartbeat"),
-        "prune": every(PRUNE_S, prune, name="prune"),
     }
 
 

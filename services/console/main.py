@@ -16,6 +16,7 @@ from chassis.app import Readiness, create_app, server
 from chassis.clock import utc_now
 from chassis.consumer import Consumer
 from chassis.database import Database
+from chassis.dead_letters import replay
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.settings import SettingsError, read_settings
@@ -123,6 +124,12 @@ def republish() -> int:
     return 0
 
 
+def replay_dead_letter(dead_letter_id: int) -> int:
+    """1 when there is no such dead letter, or it was replayed before."""
+    settings = _start("console-replay")
+    return 0 if replay(Database(settings.database_url), subscriptions(settings.zone), dead_letter_id) else 1
+
+
 def _start(process: str) -> ConsoleSettings:
     settings = read_settings(ConsoleSettings, os.environ)
     start_telemetry(process, log_level=settings.log_level, otlp_endpoint=settings.otlp_endpoint)
@@ -131,11 +138,15 @@ def _start(process: str) -> ConsoleSettings:
 
 def main(arguments: list[str]) -> int:
     processes = {"api": api, "worker": worker, "republish": republish}
-    if len(arguments) != 1 or arguments[0] not in processes:
-        print(f"usage: python -m services.console.main {'|'.join(processes)}", file=sys.stderr)
-        return 2
     try:
-        return processes[arguments[0]]()
+        match arguments:
+            case ["replay", number] if number.isdigit():
+                return replay_dead_letter(int(number))
+            case [name] if name in processes:
+                return processes[name]()
+            case _:
+                print(f"usage: python -m services.console.main {'|'.join(processes)}|replay ID", file=sys.stderr)
+                return 2
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""The ledger's composition root: `python -m services.ledger.main api|worker|republish|verify`."""
+"""The ledger's composition root: `python -m services.ledger.main api|worker|republish|verify|replay ID`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
 
-import sqlalchemy as sa
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
@@ -18,8 +16,10 @@ from chassis.app import serve
 from chassis.clock import utc_now
 from chassis.consumer import Consumer
 from chassis.database import Database
+from chassis.dead_letters import replay
 from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
+from chassis.forgetting import forgetting
 from chassis.relay import Relay
 from chassis.settings import SettingsError, read_settings
 from chassis.telemetry import start_logging, start_telemetry
@@ -37,8 +37,6 @@ from services.ledger.store.book import PostgresBook
 from services.ledger.store.pages import pages_to_tell
 from services.ledger.use_cases.telling_again import state_of
 
-PROCESSED_EVENTS_KEPT = timedelta(days=8)
-_PRUNING_EVERY_S = 600.0
 _DEADLINES_EVERY_S = 1.0
 _DECLARING_AGAIN_S = 1.0
 
@@ -72,7 +70,7 @@ def worker() -> int:
         "relay": relay.run,
         "consumer": consumer.run,
         "deadlines": every(_DEADLINES_EVERY_S, check, name="deadlines"),
-        "pruning": every(_PRUNING_EVERY_S, lambda: prune(parts.database), name="pruning"),
+        "forgetting": forgetting(parts.database, event_log),
     }
     checks = {"relay": relay_check(relay, parts.database), "consumer": consumer_check(consumer)}
     return run_worker("Guanka ledger worker", settings, loops=loops, checks=checks)
@@ -90,6 +88,13 @@ def republish() -> int:
         told += len(happenings)
     print(json.dumps({"events": told}))
     return 0
+
+
+def replay_dead_letter(dead_letter_id: int) -> int:
+    """1 when there is no such dead letter, or it was replayed before."""
+    parts = compose(read_settings(LedgerSettings, os.environ))
+    subscriptions = messages.subscriptions(parts.city, parts.open_book, parts.clock)
+    return 0 if replay(parts.database, subscriptions, dead_letter_id) else 1
 
 
 class VerifySettings(BaseModel):
@@ -136,24 +141,20 @@ def _declare(event_log: EventLog) -> Loop:
     return run
 
 
-def prune(database: Database) -> int:
-    """Forget which events were processed once the log cannot bring them again."""
-    with database.transaction() as tx:
-        gone = sa.text("DELETE FROM processed_event WHERE processed_at < now() - CAST(:kept AS interval)")
-        return tx.execute(gone, {"kept": PROCESSED_EVENTS_KEPT}).rowcount
-
-
 COMMANDS: dict[str, Callable[[], int]] = {"api": api, "worker": worker, "republish": republish, "verify": verify}
 
 
 def main(arguments: list[str]) -> int:
-    command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
-    if command is None:
-        print(f"usage: python -m services.ledger.main {'|'.join(COMMANDS)}", file=sys.stderr)
-        return 2
     start_logging("INFO")
     try:
-        return command()
+        match arguments:
+            case ["replay", number] if number.isdigit():
+                return replay_dead_letter(int(number))
+            case [name] if name in COMMANDS:
+                return COMMANDS[name]()
+            case _:
+                print(f"usage: python -m services.ledger.main {'|'.join(COMMANDS)}|replay ID", file=sys.stderr)
+                return 2
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

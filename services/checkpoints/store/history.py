@@ -122,9 +122,8 @@ def pulse_since(tx: Connection, since: datetime, area: str) -> Sequence[Any]:
 
 
 def trim(tx: Connection, now: datetime) -> None:
-    """Forget the pulse of an hour ago, and repeats that can no longer come."""
+    """Forget the pulse of an hour ago."""
     tx.execute(sa.text("DELETE FROM scan_pulse WHERE slot < :before"), {"before": now - timedelta(hours=1)})
-    tx.execute(sa.text("DELETE FROM processed_event WHERE processed_at < :before"), {"before": now - timedelta(days=3)})
 
 
 # -- scans whose person arrived later ----------------------------------------------------------------------------------

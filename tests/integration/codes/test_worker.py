@@ -20,7 +20,6 @@ from services.codes import messages
 from services.codes.api.desk import Desk
 from services.codes.main import declaration_of_topics, timers
 from services.codes.settings import CodesSettings
-from services.codes.store.mechanics import forget_processed_events
 from services.codes.use_cases.republish import FIRST, tell_again
 from services.codes.use_cases.reviews import beat, review_due
 from tests.integration.codes.city import City, MovableClock, rows
@@ -234,11 +233,3 @@ def test_telling_again_gives_every_colour_at_its_revision_and_the_standings_as_n
     standings = [words.StandingsChanged.FromString(bytes(row.payload)) for row in told if row not in colours]
     assert [each.revision for each in standings] == [before + 1, before + 2, before + 3]
     assert sum(len(each.idx) for each in standings) == 5
-
-
-def test_identifiers_of_old_messages_are_forgotten(database: Database) -> None:
-    written = "INSERT INTO processed_event VALUES ('/ledger', :id, now() - CAST(:age AS interval)) RETURNING 1"
-    rows(database, written, id=uuid4(), age="9 days")
-    rows(database, written, id=uuid4(), age="7 days")
-    with database.transaction() as tx:
-        assert forget_processed_events(tx, datetime.now(UTC)) == 1
