@@ -370,7 +370,7 @@ class _KafkaReader:
                 record.topic,
                 record.partition,
                 record.offset,
-                (record.key or b"").decode(),
+                (record.key or b"").decode(errors="replace"),
                 record.value or b"",
                 tuple(record.headers),
                 record.timestamp,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
@@ -164,3 +164,16 @@ def written(event_log: KafkaEventLog, topic: str) -> list[int]:
         numbers += [int(record.value) for record in reader.poll(wait_s=0.5, records_max=1000)]
     reader.close()
     return numbers
+
+
+def test_a_key_that_is_no_text_stops_no_reader(event_log: KafkaEventLog, topic: str, kafka_bootstrap: str) -> None:
+    """Somebody else's program may write to the topic; the record is read, and its consumer puts it aside."""
+    event_log.declare([Topic(topic, 1, None)])
+    producer = KafkaProducer(bootstrap_servers=kafka_bootstrap)
+    producer.send(topic, key=b"\xff\xfe", value=b"x").get(timeout=20)
+    producer.close()
+    reader = event_log.reader("adapter")
+    reader.seek({(topic, 0): 0})
+    found = reader.poll(wait_s=10, records_max=10)
+    reader.close()
+    assert [(record.key, record.value) for record in found] == [("\ufffd\ufffd", b"x")]
