@@ -34,7 +34,7 @@ from tests.e2e.outsider import (
 )
 from tests.running import Product
 
-pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope="session")
+pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope="package")
 
 SERVICES = ("codes", "checkpoints", "ledger", "console")
 WHARF = "440103002101"

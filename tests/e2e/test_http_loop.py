@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.outsider import COMMUNITY, Json, Outsider, eventually
 from tests.running import Product
 
-pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope="session")
+pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope="package")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -31,9 +30,8 @@ from tests.e2e.outsider import (
 )
 from tests.running import Product
 
-pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope="session")
+pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope="package")
 
-FUZZ_S = 18.0
 DEEP = "[" * 100_000
 NOBODY = str(uuid.uuid4())
 REFUSED = (400, 413, 422)
@@ -431,13 +429,9 @@ def _with(body: Any, place: tuple[Any, ...], value: object) -> Any:
 def test_no_body_whatever_brings_an_error_of_the_server(
     outside: Outsider, posts: dict[str, tuple[str, str, str, Json]]
 ) -> None:
-    deadline = time.monotonic() + FUZZ_S
-
-    @settings(max_examples=2000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=600, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def answered(data: st.DataObject) -> None:
-        if time.monotonic() > deadline:
-            return
         service, path, token, body = posts[data.draw(st.sampled_from(NAMES))]
         for _ in range(data.draw(st.integers(1, 2))):
             body = _with(body, data.draw(st.sampled_from(_places(body) or [()])), data.draw(_ANYTHING))

@@ -36,7 +36,7 @@ def signed(
     key: Any = KEY, *, algorithm: str = "ES256", headers: dict[str, Any] | None = None, without: str = "", **claims: Any
 ) -> str:
     """A token as the issuer makes them, but for what is given otherwise."""
-    payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": "op-1", "exp": time.time() + 60, "roles": ["operator"]}
+    payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": "op-1", "exp": time.time() + 86_400, "roles": ["operator"]}
     payload = {name: value for name, value in {**payload, "area": "4401", **claims}.items() if name != without}
     return "Bearer " + jwt.encode(payload, key, algorithm=algorithm, headers={"kid": "k1", **(headers or {})})
 
@@ -106,7 +106,7 @@ FOREIGN = {
     "another curve": signed(ec.generate_private_key(ec.SECP384R1()), algorithm="ES384"),
     "another issuer": signed(iss="https://attacker.test"),
     "another audience": signed(aud="elsewhere"),
-    "not valid yet": signed(nbf=time.time() + 600),
+    "not valid yet": signed(nbf=time.time() + 43_200),
     "no issuer": signed(without="iss"),
     "no audience": signed(without="aud"),
     "no subject": signed(without="sub"),
