@@ -24,6 +24,7 @@ $(BIN)/.ready: requirements/dev.txt pyproject.toml
 	@echo "installing Python packages from requirements/dev.txt"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q chassis services wire guanka
 	@touch $@
 
 services/console/static/vendor/.ready: package-lock.json | $(BIN)/.ready

@@ -1,15 +1,12 @@
-"""The service's own PostgreSQL: an engine, a transaction in sight, and the migrations."""
+"""The service's own PostgreSQL: an engine, and a transaction in sight."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -80,24 +77,3 @@ def _sqlstate(error: BaseException) -> str | None:
     original = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(original, "sqlstate", None)
     return state if isinstance(state, str) else None
-
-
-def migrate(url: str, folder: Path) -> None:
-    """Bring the database to the newest revision of a service's `migrations/`."""
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    config.set_main_option("path_separator", "os")
-    config.attributes["database_url"] = sqlalchemy_url(url)
-    command.upgrade(config, "head")
-
-
-def run_migrations(config: Config) -> None:
-    """What every service's `migrations/env.py` does."""
-    from alembic import context
-
-    engine = sa.create_engine(config.attributes["database_url"], poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('migrations'))"))
-        context.configure(connection=connection, transaction_per_migration=False)
-        context.run_migrations()
-    engine.dispose()

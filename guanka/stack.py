@@ -8,17 +8,22 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
 
-from chassis.database import migrate
+from chassis.migrations import migrate
 from guanka.home import REFERENCE, ROOT, Home, write_whole
 from guanka.keys import AUDIENCE, ISSUER, TokenIssuer, make_keys
 from guanka.postgres import EmbeddedPostgres
 from guanka.processes import Watch, Watched
+
+if TYPE_CHECKING:
+    from guanka.kafka_broker import Cluster
 
 SERVICES = ("codes", "checkpoints", "ledger", "console")
 """In the order of their ports: console takes the base, the others follow."""
@@ -40,7 +45,6 @@ class Stack:
     def __init__(self, home: Home, *, port_base: int, events: str, brokers: int, say: Say) -> None:
         self.home, self.port_base, self.events, self._brokers, self.say = home, port_base, events, brokers, say
         self._postgres = EmbeddedPostgres(home.path)
-        self._kafka: object | None = None
         self._bootstrap = ""
         self._databases: dict[str, str] = {}
         self._brokers_watch: Watch | None = None
@@ -57,9 +61,15 @@ class Stack:
         end_leftovers(self.home, self.say)
         make_keys(self.home)
         self._write_service_tokens()
-        if self.events == "kafka":
-            self._start_kafka()
-        self._start_databases()
+        with ThreadPoolExecutor(1) as beside:
+            preparing = beside.submit(self._prepare_cluster)
+            self._start_postgres()
+            cluster = preparing.result()
+        if cluster is not None:
+            self._start_brokers(cluster)
+        self._migrate()
+        if cluster is not None:
+            self._await_brokers(cluster)
         self._watch = Watch(self._service_processes(), say=self.say, changed=self._write_run_file)
         for watched in self._watch.processes:
             watched.start()
@@ -68,37 +78,48 @@ class Stack:
         self._is_ready, self._ready_at = True, datetime.now(UTC).isoformat()
         self._write_run_file()
 
-    def _start_databases(self) -> None:
+    def _start_postgres(self) -> None:
         self._postgres.prepare()
         self._postgres.start()
         for name in (*SERVICES, *(["eventlog"] if self.events == "local" else [])):
             self._databases[name] = self._postgres.create_database(name)
+
+    def _migrate(self) -> None:
         for service in SERVICES:
             migrate(self._databases[service], ROOT / "services" / service / "migrations")
 
-    def _start_kafka(self) -> None:
-        self._bootstrap = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
-        if self._bootstrap:
-            return
+    def _prepare_cluster(self) -> Cluster | None:
+        """Kafka's jars and formatted data; None where no broker of ours is needed."""
+        self._bootstrap = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "") if self.events == "kafka" else ""
+        if self.events != "kafka" or self._bootstrap:
+            return None
         from guanka.kafka_broker import Cluster, KafkaNotStarted
 
         cluster = Cluster(self.home.path / "kafka", brokers=self._brokers)
         try:
             cluster.prepare()
-            self._brokers_watch = Watch(
-                [
-                    self._broker(cluster.command(n), n, port)
-                    for n, port in enumerate(_ports(cluster.bootstrap), start=1)
-                ],
-                say=self.say,
-                changed=self._write_run_file,
-            )
-            for watched in self._brokers_watch.processes:
-                watched.start()
-            cluster.wait_ready()
         except KafkaNotStarted as error:
             raise CannotStart(str(error)) from error
         self._bootstrap = cluster.bootstrap
+        return cluster
+
+    def _start_brokers(self, cluster: Cluster) -> None:
+        self._brokers_watch = Watch(
+            [self._broker(cluster.command(n), n, port) for n, port in enumerate(_ports(cluster.bootstrap), start=1)],
+            say=self.say,
+            changed=self._write_run_file,
+        )
+        for watched in self._brokers_watch.processes:
+            watched.start()
+
+    @staticmethod
+    def _await_brokers(cluster: Cluster) -> None:
+        from guanka.kafka_broker import KafkaNotStarted
+
+        try:
+            cluster.wait_ready()
+        except KafkaNotStarted as error:
+            raise CannotStart(str(error)) from error
 
     def _broker(self, command: list[str], n: int, port: int) -> Watched:
         return Watched(f"kafka-{n}", command, {}, self.home.logs / f"kafka-{n}.log", port)

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 import structlog
 
-from chassis.database import Database, migrate
+from chassis.database import Database
+from chassis.migrations import migrate
 from guanka.postgres import EmbeddedPostgres
 from tests.kafka_fixture import kafka_bootstrap, kafka_cluster
 

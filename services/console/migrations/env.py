@@ -2,6 +2,6 @@
 
 from alembic import context
 
-from chassis.database import run_migrations
+from chassis.migrations import run_migrations
 
 run_migrations(context.config)

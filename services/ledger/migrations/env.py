@@ -1,5 +1,5 @@
 from alembic import context
 
-from chassis.database import run_migrations
+from chassis.migrations import run_migrations
 
 run_migrations(context.config)
