@@ -10,3 +10,5 @@ READY_S_MAX = 20.0
 """From `guanka up` until all is ready, where everything is downloaded."""
 MEMORY_MB_MAX = {"local": 1200.0}
 """The whole stack at rest: proportional set size of all its processes."""
+SCAN_TO_FLOOR_MIN, BATCH_TO_VERIFY_MIN, MINT_TO_FLOOR_MIN = 0.6, 0.45, 0.7
+"""Requests a second over those of the floor (scans: over raw ES256 verifications), one core each, in one run."""
