@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -50,11 +50,22 @@ class Heartbeat:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A hash of the board and the revisions that it is of: the same revisions have the same hash in every process."""
+
+    revisions: Mapping[int, int]
+    hash: str
+
+
 class _List:
-    __slots__ = ("people", "revision")
+    """`digest` is that of `digest_revision`: a list that has not changed is not read again for the next hash."""
+
+    __slots__ = ("digest", "digest_revision", "people", "revision")
 
     def __init__(self, revision: int, people: bytearray) -> None:
         self.revision, self.people = revision, people
+        self.digest, self.digest_revision = b"", -1
 
 
 class Board:
@@ -95,13 +106,18 @@ class Board:
             held = self._lists[number]
             return held.revision, pack(held.people)
 
-    def hash(self) -> str:
-        """SHA-256 over each list's number (4 bytes), revision (8 bytes, both big endian) and packed content."""
-        digest = hashlib.sha256()
+    def fingerprint(self) -> Fingerprint:
+        """As `hash_of` makes it. Costs 3 ms for each list that has changed since the last time."""
+        revisions, digests = {}, []
         for number in sorted(self._lists):
-            revision, packed = self.packed(number)
-            digest.update(number.to_bytes(4, "big") + revision.to_bytes(8, "big") + packed)
-        return digest.hexdigest()
+            held = self._lists[number]
+            with self._changing:
+                if held.digest_revision != held.revision:
+                    held.digest = list_digest(number, held.revision, pack(held.people))
+                    held.digest_revision = held.revision
+                revisions[number] = held.revision
+                digests.append(held.digest)
+        return Fingerprint(revisions, hash_of(digests))
 
     # -- feeding -----------------------------------------------------------------------------------------------------
 
@@ -153,3 +169,13 @@ def pack(people: bytearray) -> bytes:
     for place in range(4):
         packed |= int.from_bytes(colours[place::4], "little") << (2 * place)
     return packed.to_bytes(size, "little")
+
+
+def list_digest(number: int, revision: int, packed: bytes) -> bytes:
+    """SHA-256 over a list's number (4 bytes), revision (8 bytes, both big endian) and packed content."""
+    return hashlib.sha256(number.to_bytes(4, "big") + revision.to_bytes(8, "big") + packed).digest()
+
+
+def hash_of(digests: Iterable[bytes]) -> str:
+    """SHA-256 over the digests of all lists, in the order of their numbers."""
+    return hashlib.sha256(b"".join(digests)).hexdigest()

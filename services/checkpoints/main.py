@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from services.checkpoints.areas import read_areas
 from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.board import Board
 from services.checkpoints.board_feed import BoardFeed
+from services.checkpoints.board_watch import board_check, measure_board
 from services.checkpoints.codes_client import CodesClient
 from services.checkpoints.directory import Directory
 from services.checkpoints.domain.errors import PolicyIncomplete, TracingRuleIncomplete
@@ -148,13 +148,10 @@ def compose_api(
 
     checks = {
         "database": lambda: Readiness(database.is_ready()),
-        "board": lambda: Readiness(
-            board.is_complete,
-            {"lists": board.revisions(), "age_s": round(board.age_s(utc_now().timestamp()), 1)},
-        ),
+        "board": board_check(board),
         "keys": lambda: Readiness(key_ring.has_keys()),
     }
-    _gauge("board_age_s", "seconds since the board was known to miss nothing", lambda: board.age_s(time.time()))
+    measure_board(board)
     _gauge("scans_waiting", "scans that wait for a commit", scan_log.waiting)
     app = build(settings, desk, checks=checks, lifespan=lifespan)
     scan_routes = ScanRoutes(

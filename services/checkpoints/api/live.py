@@ -30,12 +30,13 @@ _MINUTE, _RATE_S = timedelta(seconds=60), 10
 def board(_bearer: Annotated[Bearer, Depends(needs("operator", "service"))], desk: AtDesk) -> BoardOut:
     """This process's replica of the status lists: every process with the same revisions has the same hash."""
     now_s = desk.clock().timestamp()
+    fingerprint = desk.board.fingerprint()
     return BoardOut(
-        lists=[ListOut(list=number, revision=revision) for number, revision in desk.board.revisions().items()],
+        lists=[ListOut(list=number, revision=revision) for number, revision in fingerprint.revisions.items()],
         complete=desk.board.is_complete,
         age_s=round(desk.board.age_s(now_s), 3),
         stale=desk.board.is_stale(now_s),
-        hash=desk.board.hash(),
+        hash=fingerprint.hash,
     )
 
 
