@@ -25,6 +25,8 @@ from kafka.errors import KafkaError
 
 from chassis.event_log import EventLogUnavailable
 from chassis.event_log.kafka import connect
+from guanka.ports import free_ports
+from guanka.tether import Tether
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _POM = _REPOSITORY / "deploy" / "kafka" / "pom.xml"
@@ -89,6 +91,7 @@ class Cluster:
         self._libs_dir = libs_dir.resolve()
         self._ports: list[int] = []
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._tethers: dict[int, Tether] = {}
 
     @property
     def bootstrap(self) -> str:
@@ -151,6 +154,9 @@ class Cluster:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which then stops the brokers in order
             )
+        if n in self._tethers:
+            self._tethers[n].cut()
+        self._tethers[n] = Tether(self._processes[n].pid)
         return self._processes[n].pid
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
@@ -176,7 +182,10 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for tether in self._tethers.values():
+            tether.cut()
         self._processes.clear()
+        self._tethers.clear()
 
     def _is_ready(self) -> bool:
         if not all(_listens(port) for port in self._ports):
@@ -194,7 +203,7 @@ class Cluster:
         if file.exists():
             identity = _Identity(**json.loads(file.read_text()))
         else:
-            chosen = _free_ports(2 * len(self._brokers))
+            chosen = free_ports(2 * len(self._brokers))
             cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
             identity = _Identity(cluster_id, chosen[::2], chosen[1::2])
         identity = replace(identity, ports=self._given_ports or identity.ports)
@@ -263,15 +272,6 @@ class Cluster:
 
 def _as_properties(settings: Mapping[str, object]) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
-
-
-def _free_ports(count: int) -> list[int]:
-    """Taken together, so that they differ; another process may still be quicker to use one."""
-    sockets = [socket.create_server((_HOST, 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def _listens(port: int) -> bool:

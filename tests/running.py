@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 
+from guanka.tether import Tether
+
 ROOT = Path(__file__).resolve().parent.parent
 _READY_S = 120.0
 
@@ -29,6 +31,7 @@ class Product:
         self.port_base = free_port_base()
         self.output = home / "up.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._tether: Tether | None = None
         self.started_s = 0.0
 
     @property
@@ -68,6 +71,9 @@ class Product:
                 stdout=output,
                 stderr=output,
             )
+        if self._tether is not None:
+            self._tether.cut()
+        self._tether = Tether(self._process.pid)
         while not self.run_file.exists():
             if self._process.poll() is not None or time.monotonic() - started > _READY_S:
                 raise AssertionError(f"the product did not start:\n{self.output.read_text()[-4000:]}")
