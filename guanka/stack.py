@@ -19,6 +19,7 @@ import psutil
 from chassis.migrations import migrate
 from guanka.home import REFERENCE, ROOT, Home, write_whole
 from guanka.keys import AUDIENCE, ISSUER, TokenIssuer, make_keys
+from guanka.ports import free_ports
 from guanka.postgres import EmbeddedPostgres
 from guanka.processes import Watch, Watched
 
@@ -154,7 +155,7 @@ class Stack:
     # -- processes ---------------------------------------------------------------------------------------------------
 
     def _service_processes(self) -> list[Watched]:
-        workers = {service: _free_port() for service in SERVICES}
+        workers = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         processes = []
         for service in SERVICES:
             write_whole(self.home.path / f"{service}.env.json", json.dumps(self._environment(service)), mode=0o600)
@@ -296,12 +297,6 @@ def _is_ready(client: httpx.Client, port: int | None) -> bool:
         return client.get(f"http://{_HOST}:{port}/readyz").status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _ports(bootstrap: str) -> list[int]:

@@ -37,6 +37,7 @@ from guanka.demo.city import Citizen, Gate, read_gates
 from guanka.demo.riders import Riders
 from guanka.home import REFERENCE, ROOT, Home
 from guanka.keys import TokenIssuer
+from guanka.ports import free_ports
 from guanka.report import write_report
 from loadtests.budgets import BATCH_TO_VERIFY_MIN, MINT_TO_FLOOR_MIN, SCAN_TO_FLOOR_MIN
 from loadtests.closed_loop import Offered, offer, request
@@ -196,9 +197,7 @@ class _Bench:
     def _floor(self, name: str) -> Iterator[tuple[int, int]]:
         """(pid, port) of a floor that is ready."""
         keys, folder = self._home.keys, self._product.home
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         if name == "scan":
             jwks = folder / "floor.jwks.json"
             jwks.write_text(httpx.get(f"http://127.0.0.1:{self._ports['codes-api']}/.well-known/jwks.json").text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from guanka.ports import free_ports
 from guanka.tether import Tether
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,18 +144,4 @@ def running_product(*, events: str = "local") -> Iterator[Product]:
 
 def free_port_base() -> int:
     """A base whose four ports are free now."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base = int(probe.getsockname()[1])
-        if base < 65000 and all(is_free(base + offset) for offset in range(4)):
-            return base
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    return free_ports(4)[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from chassis.event_log.local import LocalEventLog
+from guanka.ports import free_ports
 from guanka.postgres import EmbeddedPostgres
 from services.console.vendor import VENDOR
 from tests.fakes.neighbours import Neighbours
@@ -55,7 +55,7 @@ class Console:
     """The console's two processes, started and ended one by one."""
 
     def __init__(self, folder: Path, *, database_url: str, event_log_url: str) -> None:
-        self.port, self.worker_port = _free_port(), _free_port()
+        self.port, self.worker_port, self.absent_port = free_ports(3)
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         (folder / "jwks.json").write_text('{"keys": []}')
@@ -69,7 +69,7 @@ class Console:
             "WORKERS_JSON": json.dumps(
                 {
                     "console-worker": f"http://127.0.0.1:{self.worker_port}",
-                    "codes-worker": f"http://127.0.0.1:{_free_port()}",
+                    "codes-worker": f"http://127.0.0.1:{self.absent_port}",
                 }
             ),
         }
@@ -153,9 +153,3 @@ def page(browser: Browser, console: Console) -> Iterator[Page]:
     opened = context.new_page()
     yield opened
     context.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
