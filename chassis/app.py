@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from chassis.auth import TokenReader
 from chassis.body_limit import BodyLimit
+from chassis.closing import ClosingConnection, ClosingServer
 from chassis.problems import install_problems
 from chassis.settings import ServiceSettings
 
@@ -85,20 +86,21 @@ def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
 
 
 def server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
-    """The server for an application; a request under way at SIGTERM is answered before it ends."""
-    return uvicorn.Server(
+    """The server for an application; at SIGTERM every request is answered or its connection cleanly closed (closing.py)."""
+    return ClosingServer(
         uvicorn.Config(
             app,
             host=host,
             port=port,
             loop="uvloop",
-            http="httptools",
+            http=ClosingConnection,
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_keep_alive=65,
             timeout_graceful_shutdown=10,
             backlog=4096,
         )

@@ -1,0 +1,72 @@
+"""How our side ends an HTTP connection: with an answer or a clean close, never with a reset.
+
+uvicorn closes an idle connection at once, at SIGTERM and when it was idle for long. A request that was on its way then
+meets a closed socket, and the kernel resets the connection: the caller cannot know what became of it. Here a process
+that ends takes no new connection and answers what still comes with `Connection: close`; then it closes its own side
+only, and reads on, without taking anything, until the caller has closed too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_GRACE_S = 0.4
+"""How long a connection without a request may still bring one."""
+_LINGER_S = 0.6
+"""How long the caller has to close its side."""
+
+
+class ClosingServer(uvicorn.Server):
+    """Takes in who has connected already before it closes the door."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
+
+class ClosingConnection(HttpToolsProtocol):
+    """One connection; `shutdown` is called when the process is to end."""
+
+    _is_ending = False
+    _is_half_closed = False
+
+    def shutdown(self) -> None:
+        self._is_ending = True
+        if self._is_idle():
+            self.loop.call_later(_GRACE_S, self._close_our_side)
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close_our_side()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self._is_ending:
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_ending and not self.transport.is_closing():
+            self.loop.call_later(_GRACE_S, self._close_our_side)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_half_closed:
+            super().data_received(data)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_our_side(self) -> None:
+        if self.transport.is_closing() or self._is_half_closed or not self._is_idle():
+            return
+        self._is_half_closed = True
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.close)

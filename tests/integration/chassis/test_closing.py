@@ -1,0 +1,89 @@
+"""A server that ends resets nobody: who kept a connection sees an answer or a clean close."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from chassis.app import server
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+async def hello(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
+    """Patient with a slow machine."""
+    monkeypatch.setattr("chassis.closing._GRACE_S", 2.0)
+    monkeypatch.setattr("chassis.closing._LINGER_S", 5.0)
+    started = server(Starlette(routes=[Route("/", hello)]), host="127.0.0.1", port=0)
+    thread = threading.Thread(target=started.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not started.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield started
+    started.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def connected(running: uvicorn.Server) -> socket.socket:
+    connection = socket.create_connection(running.servers[0].sockets[0].getsockname(), timeout=20)
+    connection.sendall(REQUEST)
+    assert connection.recv(4096).endswith(b"hello")
+    return connection
+
+
+def is_listening(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=20).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_a_request_that_comes_after_sigterm_is_answered_and_told_that_it_is_the_last(running: uvicorn.Server) -> None:
+    address = running.servers[0].sockets[0].getsockname()
+    connection = connected(running)
+    running.should_exit = True
+    while is_listening(address):
+        time.sleep(0.01)
+    connection.sendall(REQUEST)
+    answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer
+    assert answer.endswith(b"hello")
+
+
+def test_an_idle_connection_is_closed_cleanly_and_a_request_that_crosses_meets_no_reset(
+    running: uvicorn.Server,
+) -> None:
+    connection = connected(running)
+    running.should_exit = True
+    assert connection.recv(4096) == b""
+    connection.sendall(REQUEST)
+    connection.shutdown(socket.SHUT_WR)
+    assert connection.recv(4096) == b""
+
+
+def test_a_connection_that_was_idle_for_long_is_closed_in_the_same_way(running: uvicorn.Server) -> None:
+    running.config.timeout_keep_alive = 0
+    connection = connected(running)
+    assert connection.recv(4096) == b""
+    connection.sendall(REQUEST)
+    connection.shutdown(socket.SHUT_WR)
+    assert connection.recv(4096) == b""
