@@ -12,6 +12,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from guanka.board_proof import prove_board
 from guanka.home import Home, NotRunning
 
 _PACKAGES = ("fastapi", "sqlalchemy", "psycopg", "kafka-python", "pyjwt", "opentelemetry-sdk")
@@ -29,6 +30,7 @@ def run(home: Home) -> int:
         console.print(f"[red]{error}[/]")
         return 1
     troubles = _show_processes(console, running) + _look_at_databases(console, running["databases"])
+    troubles += _look_at_board(console, home, running["processes"])
     for trouble in troubles:
         console.print(f"[red]✗[/] {trouble}")
     if not troubles:
@@ -101,3 +103,18 @@ def _look_at_databases(console: Console, databases: dict[str, str]) -> list[str]
         except psycopg.Error as error:
             troubles.append(f"database {name} does not answer ({type(error).__name__}); see .guanka/logs/postgres.log")
     return troubles
+
+
+def _look_at_board(console: Console, home: Home, processes: dict[str, Any]) -> list[str]:
+    addresses = {name: f"http://127.0.0.1:{processes[f'{name}-api']['port']}" for name in ("codes", "checkpoints")}
+    try:
+        proof = prove_board(home, **addresses)
+    except httpx.HTTPError as error:
+        return [f"the board cannot be compared with codes' lists ({type(error).__name__})"]
+    said = {True: "as codes has it", False: "not what codes has", None: "changing while it was looked at"}[
+        proof.is_same
+    ]
+    console.print(f"board: {proof.lists} lists, hash {proof.hash}, {said}")
+    if proof.is_same is False:
+        return ["the board differs from codes' lists at the same revisions: restart checkpoints-api, and report it"]
+    return []
