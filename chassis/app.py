@@ -86,7 +86,7 @@ def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
 
 
 def server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
-    """The server for an application; at SIGTERM every request is answered or its connection cleanly closed (closing.py)."""
+    """The server for an application; at SIGTERM requests are answered, or their connections cleanly closed."""
     return ClosingServer(
         uvicorn.Config(
             app,
