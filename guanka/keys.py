@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from guanka.home import Home, NotRunning, write_whole
+from guanka.home import ROOT, Home, NotRunning, write_whole
 
+SHIPPED_POLICY = ROOT / "services" / "checkpoints" / "policies" / "default.json"
 ISSUER = "guanka-development"
 AUDIENCE = "guanka"
 CITY = "4401"
@@ -29,6 +32,9 @@ def make_keys(home: Home) -> None:
     _once(home.keys / "data.json", lambda: json.dumps({"current": "d1", "keys": {"d1": secrets.token_hex(32)}}))
     _once(home.keys / "signing.json", _signing_keys)
     _once(home.keys / "issuer.pem", _private_pem)
+    _once(home.keys / "policy.json", _policy_key)
+    _once(home.keys / "policy.jwks.json", lambda: _policy_jwks(PolicySigner(home)))
+    _once(home.keys / "policy.jws", lambda: PolicySigner(home).sign(json.loads(SHIPPED_POLICY.read_text())))
     write_whole(home.keys / "issuer.jwks.json", _issuer_jwks(home.keys / "issuer.pem"), mode=_OWNER_ONLY)
 
 
@@ -61,6 +67,41 @@ def _signing_keys() -> str:
             for kind in ("pass", "printed-pass", "status-list")
         }
     )
+
+
+def _policy_key() -> str:
+    return json.dumps({"kid": f"po-{secrets.token_hex(3)}", "private_key_pem": _private_pem()})
+
+
+def _policy_jwks(signer: PolicySigner) -> str:
+    return json.dumps({"keys": [signer.public_jwk()]})
+
+
+class PolicySigner:
+    """The development key of policies, of its own: whoever holds it says what gates do."""
+
+    def __init__(self, home: Home) -> None:
+        try:
+            written = json.loads((home.keys / "policy.json").read_text())
+        except FileNotFoundError:
+            raise NotRunning(f"There is no key for policies in {home.path} yet; start Guanka once.") from None
+        self._kid = str(written["kid"])
+        key = serialization.load_pem_private_key(written["private_key_pem"].encode(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        self._key = key
+
+    def public_jwk(self) -> dict[str, object]:
+        public = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        return {**public, "kid": self._kid, "use": "sig", "alg": "ES256", "typ": "policy+jwt"}
+
+    def sign(self, document: Mapping[str, Any], *, effective_from: datetime | None = None) -> str:
+        """The signed policy, in force from a moment on; from now on without one."""
+        from services.checkpoints.signed_policies import sign_policy
+
+        now = datetime.now(UTC)
+        return sign_policy(
+            document, kid=self._kid, private_key=self._key, now=now, effective_from=effective_from or now
+        )
 
 
 def _issuer_jwks(pem: Path) -> str:

@@ -187,6 +187,8 @@ class Stack:
             "CITY_KEY_FILE": str(keys / "city.key"),
             "DATA_KEYS_FILE": str(keys / "data.json"),
             "SIGNING_KEYS_FILE": str(keys / "signing.json"),
+            "POLICY_FILE": str(keys / "policy.jws"),
+            "POLICY_KEYS_FILE": str(keys / "policy.jwks.json"),
             "STATUS_LIST_URI": STATUS_LIST_URI,
             "SERVICE_TOKEN_FILE": str(keys / f"{service}.token"),
             "CODES_URL": f"http://{_HOST}:{self.port_base + PORT_OFFSETS['codes']}",

@@ -9,8 +9,8 @@ _COMMUNITY_CHARACTERS, _GRID_CHARACTERS_MAX = 12, 18
 
 
 class Areas:
-    def __init__(self, codes: frozenset[str]) -> None:
-        self._codes = codes
+    def __init__(self, codes: frozenset[str], root: str = "") -> None:
+        self._codes, self.root = codes, root
 
     def has(self, area: str) -> bool:
         """Whether the node exists; a grid is any extension of a community's code by digits."""
@@ -22,4 +22,5 @@ class Areas:
 
 def read_areas(file: Path) -> Areas:
     with file.open(encoding="utf-8", newline="") as rows:
-        return Areas(frozenset(row["code"] for row in csv.DictReader(rows)))
+        parents = {row["code"]: row["parent"] for row in csv.DictReader(rows)}
+    return Areas(frozenset(parents), next((code for code, parent in parents.items() if not parent), ""))

@@ -41,6 +41,8 @@ class Board(Protocol):
 class Policies(Protocol):
     def of(self, kind: str) -> KindPolicy: ...
 
+    def of_moment(self, kind: str, at: datetime) -> KindPolicy: ...
+
     def words(self, kind: str, ruling: Ruling) -> Say: ...
 
 
@@ -106,10 +108,16 @@ class ScanPath:
         """Steps 1 to 3."""
         entry, fault = self._identified(attempt, holders, now)
         standing = NOBODY if entry is None else self._board.standing_of(entry, now.timestamp())
-        policy = self._policies.of(checkpoint.kind)
+        policy = self._policy_for(attempt, checkpoint)
         admission = decide(policy, fault=fault, standing=standing, has_fever=attempt.has_fever())
         ruling = Ruling(admission.decision, admission.colour, admission.refusal, policy.version, standing.revision, now)
         return Scan(attempt, checkpoint, entry, ruling)
+
+    def _policy_for(self, attempt: Attempt, checkpoint: Checkpoint) -> KindPolicy:
+        """What is in force; for a gate that had no network, what was in force when it decided."""
+        if attempt.offline is None:
+            return self._policies.of(checkpoint.kind)
+        return self._policies.of_moment(checkpoint.kind, attempt.scanned_at)
 
     def _identified(self, attempt: Attempt, holders: Holders, now: datetime) -> tuple[Entry | None, Refusal | None]:
         """Whose colour counts, or why nobody's does."""

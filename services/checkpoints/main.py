@@ -25,6 +25,7 @@ from chassis.database import Database
 from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
+from chassis.problems import first_line
 from chassis.relay import Relay
 from chassis.settings import SettingsError, read_settings
 from chassis.telemetry import meter, start_telemetry
@@ -39,9 +40,13 @@ from services.checkpoints.board_feed import BoardFeed
 from services.checkpoints.board_watch import board_check, measure_board
 from services.checkpoints.codes_client import CodesClient
 from services.checkpoints.directory import Directory
-from services.checkpoints.domain.errors import PolicyIncomplete, TracingRuleIncomplete
+from services.checkpoints.domain.errors import (
+    PolicyIncomplete,
+    PolicyNotSigned,
+    PolicyPublishedOtherwise,
+    TracingRuleIncomplete,
+)
 from services.checkpoints.domain.events import CheckpointRegistered, DomainEvent
-from services.checkpoints.domain.policy import read_policy
 from services.checkpoints.domain.tracing import TracingRule, read_tracing_rule
 from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.holders import Holders
@@ -49,17 +54,22 @@ from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.keys_feed import KeysFeed
 from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.policy_shelf import PolicyShelf
+from services.checkpoints.publication import Publication
 from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
 from services.checkpoints.scan_routes import ScanRoutes
 from services.checkpoints.settings import CheckpointsSettings
+from services.checkpoints.signed import POLICY, Keys, read_key_file
+from services.checkpoints.signed_policies import read_signed_policy
 from services.checkpoints.store import places, standings
+from services.checkpoints.store import policies as published_policies
 from services.checkpoints.trace import Tracing
 from services.checkpoints.use_cases import Findings, Places
 
 log = structlog.get_logger("checkpoints")
 
+POLICY_REFRESH_S = 0.5
 REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 2.0, 5.0, 1.0, 5.0, 3600.0
 
 
@@ -86,7 +96,10 @@ def compose_api(
     codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
     board, key_ring = Board(settings.board_stale_s), KeyRing(settings.status_list_uri)
-    policies, registry = _policies(settings, database), Registry(_changed_checkpoints(database))
+    policy_jwks, policy_keys = _policy_keys(settings)
+    publication = Publication(policy_keys)
+    policies, registry = _policies(settings, database, policy_keys), Registry(_changed_checkpoints(database))
+    areas = read_areas(settings.area_file)
     directory = Directory(settings.database_url, timeout_s=settings.scan_append_timeout_s)
     scan_log = ScanLog(
         settings.database_url,
@@ -100,13 +113,15 @@ def compose_api(
     )
     desk = Desk(
         database=database,
-        places=Places(read_areas(settings.area_file), city_key, tell),
+        places=Places(areas, city_key, tell),
         tracing=Tracing(rule, tell),
         registry=registry,
         board=board,
         attempts=AttemptReader(city_key),
         scan_path=scan_path,
         policies=policies,
+        publication=publication,
+        city=areas.root,
         zone=ZoneInfo(settings.city_timezone),
         clock=utc_now,
     )
@@ -122,6 +137,7 @@ def compose_api(
         ).run,
         "keys": KeysFeed(key_ring, codes=codes, database=database, clock=utc_now).run,
         "registry": every(REGISTRY_REFRESH_S, registry.refresh, name="registry"),
+        "policies": every(POLICY_REFRESH_S, policies.refresh, name="policies"),
     }
 
     @asynccontextmanager
@@ -295,16 +311,32 @@ def _again_and_again(loop: Loop, name: str) -> Loop:
     return run
 
 
-def _policies(settings: CheckpointsSettings, database: Database) -> PolicyShelf:
-    document = _json(settings.policy_file, "POLICY_FILE")
+def _policy_keys(settings: CheckpointsSettings) -> tuple[dict[str, Any], Keys]:
+    """(the JWKS as it is published, the keys by their kid)."""
     try:
-        current = read_policy(document)
-    except PolicyIncomplete as error:
+        return read_key_file(settings.policy_keys_file, POLICY)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"POLICY_KEYS_FILE: {error}") from None
+
+
+def _policies(settings: CheckpointsSettings, database: Database, keys: Keys) -> PolicyShelf:
+    """The shelf of what was published, the policy of the settings among it."""
+    try:
+        signed = read_signed_policy(settings.policy_file.read_text(encoding="utf-8").strip(), keys)
+        with database.transaction() as tx:
+            Publication(keys).shelve(tx, signed, published_by="POLICY_FILE")
+    except (OSError, ValueError) as error:
         raise SettingsError(f"POLICY_FILE: {error}") from None
-    with database.transaction() as tx:
-        if not standings.shelve_policy(tx, current.version, document):
-            raise SettingsError(f"POLICY_FILE: {current.version} said something else before; give it a new version")
-        return PolicyShelf(current, [read_policy(earlier) for earlier in standings.read_policies(tx)])
+    except (PolicyIncomplete, PolicyNotSigned, PolicyPublishedOtherwise) as error:
+        raise SettingsError(f"POLICY_FILE: {str(error) or first_line(type(error))}") from None
+
+    def read_published() -> list[tuple[str, str]]:
+        with database.transaction() as tx:
+            return [(each.version, each.token) for each in published_policies.read_all(tx)]
+
+    shelf = PolicyShelf(read_published, keys, utc_now)
+    shelf.refresh()
+    return shelf
 
 
 def _tracing_rule(settings: CheckpointsSettings) -> TracingRule:

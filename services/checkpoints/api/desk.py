@@ -14,6 +14,7 @@ from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.board import Board
 from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.policy_shelf import PolicyShelf
+from services.checkpoints.publication import Publication
 from services.checkpoints.registry import Registry
 from services.checkpoints.trace import Tracing
 from services.checkpoints.use_cases import Places
@@ -29,6 +30,8 @@ class Desk:
     attempts: AttemptReader
     scan_path: ScanPath
     policies: PolicyShelf
+    publication: Publication
+    city: str
     zone: ZoneInfo
     clock: Clock
 

@@ -35,6 +35,26 @@ class CheckpointIn(In):
     area: str = Field(pattern=r"^[0-9]{4,18}$", description="a node of the area tree")
 
 
+class PolicyIn(In):
+    policy: str = Field(min_length=1, max_length=262_144, description="the signed policy, a compact JWS (policy+jwt)")
+
+
+class PolicyOut(BaseModel):
+    version: str
+    effective_from: datetime
+    published_by: str
+    published_at: datetime
+    in_force: bool
+
+
+class SignedPolicyOut(PolicyOut):
+    policy: str = Field(description="the compact JWS; its claims are version, policy, iat, effective_from")
+
+
+class PoliciesOut(BaseModel):
+    policies: list[PolicyOut]
+
+
 class CheckpointRegisteredOut(BaseModel):
     checkpoint_id: UUID
 

@@ -32,9 +32,17 @@ class Admission:
     refusal: Refusal | None
 
 
-def decide(policy: KindPolicy, *, fault: Refusal | None, standing: Standing, has_fever: bool) -> Admission:
-    """The strictest of all that is so; of equally strict outcomes the pass's fault is told before the fever,
-    the fever before a stale board, and the colour last.
+def decide(
+    policy: KindPolicy,
+    *,
+    fault: Refusal | None,
+    standing: Standing,
+    has_fever: bool,
+    has_no_mask: bool = False,
+    is_reused: bool = False,
+) -> Admission:
+    """The strictest of all that is so; of equally strict outcomes the pass's fault is told before its use elsewhere,
+    that before the fever and the missing mask, those before a stale board, and the colour last.
 
     A pass with a fault names nobody, so its holder's colour is unknown and does not count.
     """
@@ -43,8 +51,12 @@ def decide(policy: KindPolicy, *, fault: Refusal | None, standing: Standing, has
         outcomes.append(fault)
     if standing.is_void:
         outcomes.append(Refusal.PASS_VOID)
+    if is_reused:
+        outcomes.append(Refusal.PASS_REUSED)
     if has_fever:
         outcomes.append(Refusal.FEVER)
+    if has_no_mask:
+        outcomes.append(Refusal.NO_MASK)
     if standing.is_stale:
         outcomes.append(Refusal.BOARD_STALE)
     if fault is None:

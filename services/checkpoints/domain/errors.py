@@ -46,6 +46,30 @@ class DocumentMalformed(Exception):
 class PolicyIncomplete(Exception):
     """The policy leaves an outcome without a decision or without words."""
 
+    def __init__(self, gaps: list[str]) -> None:
+        super().__init__("; ".join(gaps))
+        self.gaps = tuple(gaps)
+
+
+class PolicyNotSigned(Exception):
+    """The policy is not signed by a key that this city publishes policies with."""
+
+
+class PolicyMisdated(Exception):
+    """A policy takes effect from now on, at most a year ahead, and was signed before."""
+
+
+class PolicyPublishedOtherwise(Exception):
+    """This version was published with other content; give it a new version."""
+
+
+class PolicyNotFound(Exception):
+    """No policy of this version was published."""
+
+
+class BundleNotReady(Exception):
+    """What a gate needs offline is not together yet; ask again."""
+
 
 class TracingRuleIncomplete(Exception):
     """The tracing rule leaves a kind of checkpoint without an answer."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from services.checkpoints.domain.errors import PolicyIncomplete
@@ -12,7 +14,19 @@ from services.checkpoints.domain.scans import KINDS, STRICTNESS, Colour, Decisio
 
 Outcome = Colour | Refusal
 OUTCOMES: tuple[Outcome, ...] = (*Colour, *Refusal)
+STALE_S_MAX, EXPIRES_S_MAX = 86_400, 7 * 86_400
+_TEXT_MAX = 300
 _VERSION = re.compile(r"[a-z0-9-]{1,40}@[0-9]{1,9}")
+_MEMBERS = frozenset(["policy", "kinds", "words", "offline"])
+_KIND_MEMBERS = frozenset(["decisions", "compare", "words"])
+
+
+class Shown(StrEnum):
+    """What a person showed at the gate, where a policy tells the guard to compare it with the person."""
+
+    SHOWN_PASS = "shown_pass"  # noqa: S105
+    PRINTED_PASS = "printed_pass"  # noqa: S105
+    DOCUMENT = "document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +39,27 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class KindPolicy:
-    """The policy of one kind of checkpoint: every outcome has a decision, and words."""
+    """The policy of one kind of checkpoint: every outcome has a decision, and words.
+
+    `compares` holds what the guard compares with the masked name and the end of the document, and at which outcome.
+    """
 
     version: str
     decisions: Mapping[Outcome, Decision]
     words: Mapping[Outcome, Say]
+    compares: frozenset[tuple[Shown, Outcome]] = frozenset()
 
     def strictest(self, outcomes: list[Outcome]) -> Outcome:
         """The outcome with the strictest decision; of equals the first."""
         return max(outcomes, key=lambda outcome: STRICTNESS[self.decisions[outcome]])
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineRule:
+    """How old a bundle may be before its colours count as stale, and before a gate may not decide with it at all."""
+
+    stale_after: timedelta
+    expires_after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,45 +68,114 @@ class Policy:
 
     version: str
     kinds: Mapping[str, KindPolicy]
+    offline: OfflineRule
 
     def words(self, kind: str, colour: Colour, refusal: Refusal | None) -> Say:
         return self.kinds[kind].words[colour if refusal is None else refusal]
 
 
+@dataclass(frozen=True, slots=True)
+class SignedPolicy:
+    """A policy as it was signed: in force from `effective_from` on, until a later one is. `token` is the JWS."""
+
+    policy: Policy
+    document: Mapping[str, Any]
+    issued_at: datetime
+    effective_from: datetime
+    token: str
+
+    def says_the_same(self, other: SignedPolicy) -> bool:
+        """Whether both mean the same under the same version; a signature differs each time it is made."""
+        return (self.document, self.effective_from) == (other.document, other.effective_from)
+
+
 def read_policy(document: Mapping[str, Any]) -> Policy:
-    """The policy of a JSON document. Raises `PolicyIncomplete` that names what is missing."""
-    version = str(document.get("policy", ""))
-    if not _VERSION.fullmatch(version):
-        raise PolicyIncomplete("policy: must read like default@1")
-    kinds = document.get("kinds", {})
-    unknown = sorted(set(kinds) - set(KINDS))
-    if unknown:
-        raise PolicyIncomplete(f"kinds: {', '.join(unknown)} is no kind of checkpoint")
-    return Policy(version, {kind: _kind_policy(version, kind, kinds.get(kind, {}), document) for kind in KINDS})
+    """The policy of a JSON document. Raises `PolicyIncomplete` that names everything that is missing or wrong."""
+    gaps: list[str] = []
+    version = document.get("policy")
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        gaps.append("policy: must read like default@1")
+    gaps += [f"{name}: is not known here" for name in sorted(set(document) - _MEMBERS)]
+    kinds, words = _object(document, "kinds", gaps), _object(document, "words", gaps)
+    gaps += [f"words.{name}: is no outcome" for name in sorted(set(words) - set(OUTCOMES))]
+    gaps += [f"kinds.{name}: is no kind of checkpoint" for name in sorted(set(kinds) - set(KINDS))]
+    read = {kind: _kind_policy(str(version), kind, kinds.get(kind), words, gaps) for kind in KINDS}
+    offline = _offline_rule(document.get("offline"), gaps)
+    if gaps:
+        raise PolicyIncomplete(gaps)
+    return Policy(str(version), read, offline)
 
 
-def _kind_policy(version: str, kind: str, given: Mapping[str, Any], document: Mapping[str, Any]) -> KindPolicy:
-    unknown = sorted(set(given.get("decisions", {})) - set(OUTCOMES))
-    if unknown:
-        raise PolicyIncomplete(f"kinds.{kind}.decisions: {', '.join(unknown)} is no outcome")
-    decisions = {outcome: _decision(kind, outcome, given) for outcome in OUTCOMES}
-    words = {outcome: _words(kind, outcome, decisions[outcome], given, document) for outcome in OUTCOMES}
-    return KindPolicy(version, decisions, words)
+def _object(document: Mapping[str, Any], name: str, gaps: list[str]) -> Mapping[str, Any]:
+    given = document.get(name, {})
+    if isinstance(given, Mapping):
+        return given
+    gaps.append(f"{name}: must be an object")
+    return {}
 
 
-def _decision(kind: str, outcome: Outcome, given: Mapping[str, Any]) -> Decision:
-    try:
-        return Decision(given["decisions"][outcome.value])
-    except (KeyError, ValueError):
-        raise PolicyIncomplete(f"kinds.{kind}.decisions.{outcome.value}: must be pass, check or stop") from None
+def _kind_policy(version: str, kind: str, given: object, shared: Mapping[str, Any], gaps: list[str]) -> KindPolicy:
+    if not isinstance(given, Mapping):
+        gaps.append(f"kinds.{kind}: is missing")
+        return KindPolicy(version, {}, {})
+    gaps += [f"kinds.{kind}.{name}: is not known here" for name in sorted(set(given) - _KIND_MEMBERS)]
+    written = _object(given, "decisions", gaps)
+    gaps += [f"kinds.{kind}.decisions.{name}: is no outcome" for name in sorted(set(written) - set(OUTCOMES))]
+    decisions: dict[Outcome, Decision] = {}
+    words: dict[Outcome, Say] = {}
+    for outcome in OUTCOMES:
+        if written.get(outcome.value) not in tuple(Decision):
+            gaps.append(f"kinds.{kind}.decisions.{outcome.value}: must be pass, check or stop")
+            continue
+        decisions[outcome] = Decision(written[outcome.value])
+        said = _words(kind, outcome, decisions[outcome], _object(given, "words", gaps), shared, gaps)
+        words[outcome] = said
+    return KindPolicy(version, decisions, words, _compares(kind, given.get("compare"), gaps))
 
 
 def _words(
-    kind: str, outcome: Outcome, decision: Decision, given: Mapping[str, Any], document: Mapping[str, Any]
+    kind: str,
+    outcome: Outcome,
+    decision: Decision,
+    own: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    gaps: list[str],
 ) -> Say:
     """The kind's own words where it has some, else those that all kinds share for this outcome and decision."""
-    shared = document.get("words", {}).get(outcome.value, {}).get(decision.value, {})
-    said = given.get("words", {}).get(outcome.value, shared)
-    if not said.get("zh") or not said.get("en"):
-        raise PolicyIncomplete(f"words.{outcome.value}.{decision.value} (for {kind}): zh and en are both needed")
-    return Say(said["zh"], said["en"])
+    by_decision = shared.get(outcome.value)
+    said = own.get(outcome.value, by_decision.get(decision.value) if isinstance(by_decision, Mapping) else None)
+    zh, en = (said.get("zh"), said.get("en")) if isinstance(said, Mapping) else (None, None)
+    if isinstance(zh, str) and isinstance(en, str) and 0 < min(len(zh), len(en)) <= max(len(zh), len(en)) <= _TEXT_MAX:
+        return Say(zh, en)
+    gaps.append(f"words.{outcome.value}.{decision.value} (for {kind}): zh and en are both needed")
+    return Say("", "")
+
+
+def _compares(kind: str, given: object, gaps: list[str]) -> frozenset[tuple[Shown, Outcome]]:
+    if given is None:
+        return frozenset()
+    at = f"kinds.{kind}.compare"
+    if not isinstance(given, Mapping) or set(given) != {"credentials", "outcomes"}:
+        gaps.append(f"{at}: credentials and outcomes are needed, and nothing else")
+        return frozenset()
+    credentials = _listed(given["credentials"], tuple(Shown), f"{at}.credentials", gaps)
+    outcomes = _listed(given["outcomes"], OUTCOMES, f"{at}.outcomes", gaps)
+    return frozenset((Shown(shown), outcome) for shown in credentials for outcome in outcomes)
+
+
+def _listed(given: object, known: Sequence[Any], at: str, gaps: list[str]) -> list[Any]:
+    """The members of `known` that are named in a list."""
+    if not isinstance(given, list) or not all(each in known for each in given):
+        gaps.append(f"{at}: must be a list of {', '.join(known)}")
+        return []
+    return [each for each in known if each in given]
+
+
+def _offline_rule(given: object, gaps: list[str]) -> OfflineRule:
+    seconds = given if isinstance(given, Mapping) and set(given) == {"stale_s", "expires_s"} else {}
+    for name, most in (("stale_s", STALE_S_MAX), ("expires_s", EXPIRES_S_MAX)):
+        value = seconds.get(name)
+        if type(value) is not int or not 1 <= value <= most:
+            gaps.append(f"offline.{name}: must be whole seconds from 1 to {most}")
+            return OfflineRule(timedelta(0), timedelta(0))
+    return OfflineRule(timedelta(seconds=seconds["stale_s"]), timedelta(seconds=seconds["expires_s"]))

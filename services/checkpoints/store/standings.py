@@ -1,9 +1,9 @@
-"""The board's snapshot, who holds which entry, the keys last known, and the policies ever used."""
+"""The board's snapshot, who holds which entry, and the keys last known."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -62,16 +62,3 @@ def put_jwks(tx: Connection, jwks: Mapping[str, Any], now: datetime) -> None:
     ).bindparams(sa.bindparam("jwks", type_=JSONB))
     tx.execute(statement, {"jwks": dict(jwks), "now": now})
 
-
-def shelve_policy(tx: Connection, version: str, document: Mapping[str, Any]) -> bool:
-    """Keep the policy under its version; False when that version said something else before."""
-    statement = sa.text(
-        "INSERT INTO policy (version, document) VALUES (:version, :document) ON CONFLICT DO NOTHING"
-    ).bindparams(sa.bindparam("document", type_=JSONB))
-    tx.execute(statement, {"version": version, "document": dict(document)})
-    kept = tx.execute(sa.text("SELECT document FROM policy WHERE version = :version"), {"version": version})
-    return bool(kept.scalar_one() == document)
-
-
-def read_policies(tx: Connection) -> Iterable[dict[str, Any]]:
-    return list(tx.execute(sa.text("SELECT document FROM policy ORDER BY first_used_at")).scalars())

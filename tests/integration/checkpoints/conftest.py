@@ -21,7 +21,9 @@ from tests.integration.checkpoints.town import (
     CITY_KEY,
     GREEN,
     ISSUER,
+    POLICY_OFFICE,
     ROOT,
+    SHIPPED_POLICY,
     STATUS_LIST_URI,
     FakeCodes,
     Issuer,
@@ -61,6 +63,8 @@ def settings(
     (tmp_path / "issuer.json").write_text(json.dumps(issuer.jwks()))
     (tmp_path / "city.key").write_text(CITY_KEY)
     (tmp_path / "service.token").write_text("unused")
+    (tmp_path / "policy.jwks.json").write_text(json.dumps(POLICY_OFFICE.jwks()))
+    (tmp_path / "policy.jws").write_text(POLICY_OFFICE.sign(SHIPPED_POLICY))
     return CheckpointsSettings(
         database_url=migrated("checkpoints"),
         event_log_url=f"local:{fresh_database}",
@@ -70,6 +74,8 @@ def settings(
         area_file=ROOT / "data" / "guangzhou" / "areas.csv",
         city_key_file=tmp_path / "city.key",
         service_token_file=tmp_path / "service.token",
+        policy_file=tmp_path / "policy.jws",
+        policy_keys_file=tmp_path / "policy.jwks.json",
         codes_url="http://codes.test",
         status_list_uri=STATUS_LIST_URI,
     )

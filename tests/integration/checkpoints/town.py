@@ -71,6 +71,31 @@ class Issuer:
         return {"Authorization": f"Bearer {self.token(role, **claims)}"}
 
 
+class PolicyOffice:
+    """Whoever signs policies."""
+
+    def __init__(self) -> None:
+        self.key = Key("policy-1", "policy+jwt")
+
+    def jwks(self) -> dict[str, Any]:
+        return {"keys": [self.key.jwk()]}
+
+    def sign(self, document: dict[str, Any], *, effective_from: datetime | None = None, **claims: Any) -> str:
+        now = datetime.now(UTC)
+        body = {
+            "version": document["policy"],
+            "policy": document,
+            "iat": int(now.timestamp()),
+            "effective_from": int((effective_from or now).timestamp()),
+        }
+        headers = {"kid": self.key.kid, "typ": "policy+jwt"}
+        return jwt.encode(body | claims, self.key.private, algorithm="ES256", headers=headers)
+
+
+POLICY_OFFICE = PolicyOffice()
+SHIPPED_POLICY = json.loads((ROOT / "services" / "checkpoints" / "policies" / "default.json").read_text())
+
+
 class FakeCodes:
     """codes as checkpoints sees it: lists of standings with their holders, and keys. Same names as the client's."""
 

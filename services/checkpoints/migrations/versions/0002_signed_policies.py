@@ -12,6 +12,7 @@ ALTER TABLE policy
     DROP COLUMN document,
     DROP COLUMN first_used_at,
     ADD COLUMN token text NOT NULL,
+    ADD COLUMN effective_from timestamptz NOT NULL,
     ADD COLUMN published_by text NOT NULL,
     ADD COLUMN published_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- Of two that take effect at the same moment, the one published later counts.
