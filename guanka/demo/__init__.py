@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from guanka.demo.case import Outcome, choose_case, confirm
 from guanka.demo.city import City, Visit, plan_city
 from guanka.demo.riders import Refused, Riders, Scanned
+from guanka.demo.settling import wait_until_settled
 from guanka.demo.telling import tell_chain, tell_checks, tell_morning, tell_timeline
 from guanka.demo.witness import NO_CHAIN, Chain, Witness, chain_of
 from guanka.home import REFERENCE, Home
@@ -31,7 +32,6 @@ _SCANS_PER_S = 250.0
 _LOG_PATIENCE_S = 90.0
 _PICTURE_COLUMNS = 132
 _CONTACTS_MAX = 400
-_SETTLING_S = 1.5
 _FONT_FACES = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """A picture must not fetch fonts from anywhere."""
 
@@ -144,7 +144,7 @@ async def _untouched(witness: Witness, references: list[str], scans: list[Scanne
     deadline = time.monotonic() + _LOG_PATIENCE_S
     while time.monotonic() < deadline and any(scan.scan_id not in witness.scan_events for scan in scans):
         await asyncio.sleep(0.1)
-    await asyncio.sleep(_SETTLING_S)
+    await asyncio.to_thread(wait_until_settled, witness.home, patience_s=_LOG_PATIENCE_S)
     touched = {seen.data["person_ref"] for seen in witness.of("EntryOpened")}
     stopped = {scan.citizen for scan in scans if scan.decision != "pass"}
     return {scan.citizen for scan in scans if references[scan.citizen] not in touched} - stopped

@@ -280,7 +280,7 @@ def test_a_frozen_store_is_hung_up_and_what_it_does_later_is_no_second_scan(url,
             started = time.monotonic()
             with pytest.raises(StoreUnavailable):
                 await log.append(scan)
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 20
             return await log.append(scan)
         finally:
             os.kill(backend, signal.SIGCONT)
