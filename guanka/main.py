@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,9 +20,11 @@ app = typer.Typer(
 dead_letters = typer.Typer(help="Messages that could not be applied and were put aside.", no_args_is_help=True)
 kafka = typer.Typer(help="A real Apache Kafka on this machine, without Docker.", no_args_is_help=True)
 ledger = typer.Typer(help="The ledger's journal.", no_args_is_help=True)
+policy = typer.Typer(help="What gates do about each outcome: signed, versioned data.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(kafka, name="kafka")
 app.add_typer(ledger, name="ledger")
+app.add_typer(policy, name="policy")
 
 Service = Literal["codes", "checkpoints", "ledger", "console"]
 
@@ -168,6 +171,31 @@ def verify_journal() -> None:
     from guanka.mending import service_command
 
     raise typer.Exit(service_command(_home(), "ledger", "verify"))
+
+
+@policy.command("check")
+def check_policy(file: Annotated[Path, typer.Argument(help="a policy, as JSON or signed")]) -> None:
+    """Name every gap of a policy, or show what it says: ten kinds of checkpoints by every outcome."""
+    from guanka.policy import check
+
+    raise typer.Exit(check(file))
+
+
+@policy.command("publish")
+def publish_policy(
+    file: Annotated[Path, typer.Argument(help="a policy, as JSON or signed")],
+    effective_from: Annotated[str | None, typer.Option("--from", help="when it takes effect; now without")] = None,
+) -> None:
+    """Check a policy, sign it with the development key, and publish it at the running product."""
+    from guanka.policy import publish
+
+    try:
+        moment = None if effective_from is None else datetime.fromisoformat(effective_from)
+        if moment is not None and moment.tzinfo is None:
+            raise ValueError(f"{effective_from} has no offset; write 2026-11-22T08:00:00+08:00")
+        raise typer.Exit(publish(_home(), file, moment))
+    except (NotRunning, ValueError) as error:
+        raise _refuse(error) from error
 
 
 @kafka.command("up")

@@ -121,6 +121,8 @@ def _kind_policy(version: str, kind: str, given: object, shared: Mapping[str, An
     gaps += [f"kinds.{kind}.{name}: is not known here" for name in sorted(set(given) - _KIND_MEMBERS)]
     written = _object(given, "decisions", gaps)
     gaps += [f"kinds.{kind}.decisions.{name}: is no outcome" for name in sorted(set(written) - set(OUTCOMES))]
+    own_words = _object(given, "words", gaps)
+    gaps += [f"kinds.{kind}.words.{name}: is no outcome" for name in sorted(set(own_words) - set(OUTCOMES))]
     decisions: dict[Outcome, Decision] = {}
     words: dict[Outcome, Say] = {}
     for outcome in OUTCOMES:
@@ -128,8 +130,7 @@ def _kind_policy(version: str, kind: str, given: object, shared: Mapping[str, An
             gaps.append(f"kinds.{kind}.decisions.{outcome.value}: must be pass, check or stop")
             continue
         decisions[outcome] = Decision(written[outcome.value])
-        said = _words(kind, outcome, decisions[outcome], _object(given, "words", gaps), shared, gaps)
-        words[outcome] = said
+        words[outcome] = _words(kind, outcome, decisions[outcome], own_words, shared, gaps)
     return KindPolicy(version, decisions, words, _compares(kind, given.get("compare"), gaps))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
+from contextlib import nullcontext
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,33 +30,61 @@ FAULTS = (
 )
 
 
+YES_OR_NO = (False, True)
+
+
 def combinations():
-    for kind, fault, colour, is_stale, has_fever in itertools.product(KINDS, FAULTS, Colour, (0, 1), (0, 1)):
-        standing = NOBODY if fault else Standing(colour, 7, bool(is_stale))
-        yield kind, fault, standing, bool(has_fever)
+    """Everything that can be so at a gate at once: (kind, what is passed to `decide`, the outcomes that are so)."""
+    flags = (YES_OR_NO,) * 5
+    for kind, fault, colour, *so in itertools.product(KINDS, FAULTS, Colour, *flags):
+        is_stale, is_void, has_fever, has_no_mask, is_reused = so
+        if fault and (colour is not Colour.UNKNOWN or is_stale or is_void or is_reused):
+            continue  # a pass with a fault names nobody, so there is nothing to look up
+        standing = NOBODY if fault else Standing(colour, 7, is_stale, is_void)
+        given = {"fault": fault, "standing": standing, "has_fever": has_fever}
+        given |= {"has_no_mask": has_no_mask, "is_reused": is_reused}
+        outcomes = {fault} if fault else {colour}
+        for is_so, refusal in zip(so, FLAGGED, strict=True):
+            outcomes |= {refusal} if is_so else set()
+        yield kind, given, outcomes
 
 
-def test_every_combination_has_exactly_one_outcome_with_words():
+FLAGGED = (Refusal.BOARD_STALE, Refusal.PASS_VOID, Refusal.FEVER, Refusal.NO_MASK, Refusal.PASS_REUSED)
+
+
+def a_policy(chance):
+    """A policy whose decisions are drawn at random."""
+    document = deepcopy(DOCUMENT)
+    words = {"zh": "字", "en": "word"}
+    document["words"] = {o.value: {d.value: words for d in Decision} for o in OUTCOMES}
+    for kind in document["kinds"].values():
+        kind["decisions"] = {outcome.value: chance.choice(list(Decision)).value for outcome in OUTCOMES}
+    return read_policy(document)
+
+
+@pytest.mark.parametrize("policy", [POLICY, a_policy(random.Random(1)), a_policy(random.Random(2))])
+def test_every_combination_has_exactly_one_outcome_with_words_and_it_is_the_strictest(policy):
     seen = 0
-    for kind, fault, standing, has_fever in combinations():
-        policy = POLICY.kinds[kind]
-        admission = decide(policy, fault=fault, standing=standing, has_fever=has_fever)
-        assert admission == decide(policy, fault=fault, standing=standing, has_fever=has_fever)
-        words = POLICY.words(kind, admission.colour, admission.refusal)
+    for kind, given, outcomes in combinations():
+        rule = policy.kinds[kind]
+        admission = decide(rule, **given)
+        assert admission == decide(rule, **given)
+        outcome = admission.refusal or admission.colour
+        assert outcome in outcomes
+        assert admission.decision is rule.decisions[outcome]
+        assert STRICTNESS[admission.decision] == max(STRICTNESS[rule.decisions[each]] for each in outcomes)
+        words = policy.words(kind, admission.colour, admission.refusal)
         assert words.zh and words.en  # noqa: PT018
-        assert admission.decision is policy.decisions[admission.refusal or admission.colour]
         seen += 1
-    assert seen == 10 * len(FAULTS) * 5 * 2 * 2
+    assert seen == 10 * (5 * 2**5 + (len(FAULTS) - 1) * 2**2)
 
 
-def test_nothing_that_is_so_would_have_been_decided_more_strictly():
-    for kind, fault, standing, has_fever in combinations():
-        policy = POLICY.kinds[kind]
-        decided = decide(policy, fault=fault, standing=standing, has_fever=has_fever).decision
-        so = [fault] if fault else [standing.colour]
-        so += [Refusal.FEVER] if has_fever else []
-        so += [Refusal.BOARD_STALE] if standing.is_stale else []
-        assert STRICTNESS[decided] == max(STRICTNESS[policy.decisions[outcome]] for outcome in so)
+def test_who_wears_no_mask_is_told_so_and_who_was_not_looked_at_is_not():
+    green = Standing(Colour.GREEN, 3)
+    seen = decide(POLICY.kinds["metro"], fault=None, standing=green, has_fever=False, has_no_mask=True)
+    unseen = decide(POLICY.kinds["metro"], fault=None, standing=green, has_fever=False)
+    assert (seen.decision, seen.refusal) == (Decision.STOP, Refusal.NO_MASK)
+    assert (unseen.decision, unseen.refusal) == (Decision.PASS, None)
 
 
 def test_a_colour_that_stops_is_no_refusal():
@@ -119,6 +149,53 @@ def test_a_policy_with_an_unknown_outcome_or_kind_is_refused():
     document = deepcopy(DOCUMENT)
     document["kinds"]["ferry"] = document["kinds"]["metro"]
     with pytest.raises(PolicyIncomplete, match="ferry"):
+        read_policy(document)
+
+
+def test_every_gap_is_named_at_once():
+    document = deepcopy(DOCUMENT)
+    del document["kinds"]["port"], document["offline"]["stale_s"], document["words"]["fever"]["stop"]
+    document["kinds"]["metro"]["compare"] = {"credentials": ["passport"], "outcomes": ["green"]}
+    document["kinds"]["bus"]["decisions"]["red"] = "maybe"
+    document["surprise"] = 1
+    with pytest.raises(PolicyIncomplete) as told:
+        read_policy(document)
+    for name in (
+        "kinds.port",
+        "offline.stale_s",
+        "words.fever.stop (for metro)",
+        "kinds.metro.compare.credentials",
+        "kinds.bus.decisions.red",
+        "surprise",
+    ):
+        assert sum(gap.startswith(name) for gap in told.value.gaps) == 1, name
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        ("kinds",),
+        ("words",),
+        ("offline",),
+        ("policy",),
+        ("kinds", "metro"),
+        ("kinds", "metro", "decisions"),
+        ("kinds", "metro", "compare"),
+        ("words", "red"),
+        ("kinds", "compound", "words"),
+        ("offline", "stale_s"),
+        ("kinds", "bus", "decisions", "red"),
+    ],
+)
+@pytest.mark.parametrize("value", [None, 7, "x", [], [1], {"a": 1}, True, 1e300])
+def test_a_policy_with_something_else_in_its_place_is_refused_and_never_breaks(at, value):
+    document = deepcopy(DOCUMENT)
+    holder = document
+    for step in at[:-1]:
+        holder = holder[step]
+    holder[at[-1]] = value
+    is_allowed = (at, value) in ((("kinds", "metro", "compare"), None), (("offline", "stale_s"), 7))
+    with nullcontext() if is_allowed else pytest.raises(PolicyIncomplete):
         read_policy(document)
 
 
