@@ -15,10 +15,13 @@ import psycopg
 
 from services.checkpoints.connections import Connection, hanging_up
 from services.checkpoints.domain.errors import StoreUnavailable
-from services.checkpoints.domain.scans import Checkpoint, Entry
+from services.checkpoints.domain.life import Timeline, version_of
+from services.checkpoints.domain.scans import Entry
 
 _CHECKPOINT = """
-SELECT checkpoint_id, kind, name, venue, area, venue_code, revision FROM checkpoint WHERE checkpoint_id = %s
+SELECT v.checkpoint_id, v.kind, v.name, v.venue, v.area, c.venue_code, c.revision, v.stage, v.successor, v.holds_from
+FROM checkpoint AS c JOIN checkpoint_version AS v USING (checkpoint_id) WHERE v.checkpoint_id = %s
+ORDER BY v.holds_from
 """
 _ENTRIES = "SELECT person_ref, list, idx FROM holder WHERE person_ref = ANY(%s) ORDER BY list, idx"
 
@@ -29,9 +32,9 @@ class Directory:
         self._connection: Connection | None = None
         self._using = asyncio.Lock()
 
-    async def checkpoint(self, checkpoint_id: UUID) -> Checkpoint | None:
+    async def checkpoint(self, checkpoint_id: UUID) -> Timeline | None:
         rows = await self._ask(_CHECKPOINT, checkpoint_id)
-        return Checkpoint(*rows[0]) if rows else None
+        return tuple(version_of(row) for row in rows) or None
 
     async def entries_of(self, person_refs: Iterable[UUID]) -> dict[UUID, list[Entry]]:
         """The entries that each person has held; whoever is unknown is left out."""

@@ -109,7 +109,13 @@ class ScanPath:
         entry, fault = self._identified(attempt, holders, now)
         standing = NOBODY if entry is None else self._board.standing_of(entry, now.timestamp())
         policy = self._policy_for(attempt, checkpoint)
-        admission = decide(policy, fault=fault, standing=standing, has_fever=attempt.has_fever())
+        admission = decide(
+            policy,
+            fault=fault,
+            standing=standing,
+            has_fever=attempt.has_fever(),
+            is_revoked=not checkpoint.is_open,
+        )
         ruling = Ruling(admission.decision, admission.colour, admission.refusal, policy.version, standing.revision, now)
         return Scan(attempt, checkpoint, entry, ruling)
 

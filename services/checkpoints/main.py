@@ -48,6 +48,7 @@ from services.checkpoints.domain.errors import (
 )
 from services.checkpoints.domain.events import CheckpointRegistered, DomainEvent
 from services.checkpoints.domain.tracing import TracingRule, read_tracing_rule
+from services.checkpoints.duty import Duty
 from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.holders import Holders
 from services.checkpoints.key_ring import KeyRing
@@ -62,15 +63,17 @@ from services.checkpoints.scan_routes import ScanRoutes
 from services.checkpoints.settings import CheckpointsSettings
 from services.checkpoints.signed import POLICY, Keys, read_key_file
 from services.checkpoints.signed_policies import read_signed_policy
-from services.checkpoints.store import places, standings
+from services.checkpoints.store import lives, standings
 from services.checkpoints.store import policies as published_policies
 from services.checkpoints.trace import Tracing
-from services.checkpoints.use_cases import Findings, Places
+from services.checkpoints.use_cases.findings import Findings
+from services.checkpoints.use_cases.places import Places
 
 log = structlog.get_logger("checkpoints")
 
 POLICY_REFRESH_S = 0.5
-REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 2.0, 5.0, 1.0, 5.0, 3600.0
+REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0, 5.0, 3600.0
+LIFE_S = 0.25
 
 
 def tell(tx: Connection, events: Iterable[DomainEvent]) -> None:
@@ -204,6 +207,7 @@ def compose_worker(
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-worker")
     holders = Holders(database, codes, board=Board(settings.board_stale_s), tell=tell, clock=utc_now)
     retention = Retention(database, history_days=settings.history_days, clock=utc_now)
+    duty = Duty(database, Places(read_areas(settings.area_file), _city_key(settings), tell), clock=utc_now)
     relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
     consumer = Consumer(
         database,
@@ -227,6 +231,7 @@ def compose_worker(
         "catch-up": every(CATCH_UP_S, holders.catch_up, name="catch-up"),
         "persons": every(FILL_S, holders.fill_persons, name="persons"),
         "retention": every(RETENTION_S, retention.run_once, name="retention"),
+        "life": every(LIFE_S, duty.show_due, name="life"),
     }
     return Worker(loops, relay, consumer, holders, database)
 
@@ -252,7 +257,7 @@ def republish() -> int:
     """Tell every registered checkpoint once more."""
     database = Database(_settings("checkpoints-republish").database_url)
     with database.transaction() as tx:
-        registered = places.read_all(tx)
+        registered = lives.all_holding_at(tx, utc_now())
         tell(tx, [CheckpointRegistered(checkpoint) for checkpoint in registered])
     database.close()
     print(json.dumps({"events": len(registered)}))
@@ -366,7 +371,7 @@ def _json(file: Path, variable: str) -> dict[str, Any]:
 def _changed_checkpoints(database: Database) -> Callable[..., Any]:
     def read(since: Any) -> Any:
         with database.transaction() as tx:
-            return places.changed_since(tx, since)
+            return lives.changed_since(tx, since)
 
     return read
 

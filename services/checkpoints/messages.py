@@ -14,6 +14,7 @@ from chassis.event_log import Received, Topic
 from chassis.outbox import Event, append
 from services.checkpoints.board import Heartbeat, StandingsChange
 from services.checkpoints.domain.events import (
+    CheckpointChangeOrdered,
     CheckpointRegistered,
     ContactsTraced,
     DomainEvent,
@@ -23,6 +24,7 @@ from services.checkpoints.domain.events import (
     TraceHeld,
 )
 from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
+from services.checkpoints.domain.life import Change
 from services.checkpoints.domain.scans import Checkpoint, Scan
 from services.checkpoints.domain.tracing import Grade, Meeting
 from services.checkpoints.scan_log import AGGREGATE_TYPE, EVENT_TYPE
@@ -94,7 +96,9 @@ def event_of(event: DomainEvent, now: datetime) -> Event:
         case TraceHeld(trace, contacts_count, contacts_max):
             return _trace_event("TraceHeld", trace, _trace_held(trace, contacts_count, contacts_max), now)
         case CheckpointRegistered(checkpoint):
-            return _checkpoint_registered(checkpoint, now)
+            return _checkpoint_event("CheckpointRegistered", checkpoint, _checkpoint_registered(checkpoint), now)
+        case CheckpointChangeOrdered(checkpoint, change):
+            return _checkpoint_event("CheckpointChangeOrdered", checkpoint, _change_ordered(checkpoint, change), now)
 
 
 def tell(tx: Connection, events: Iterable[DomainEvent], now: datetime) -> None:
@@ -223,22 +227,43 @@ def _contact(meeting: Meeting) -> wire.Contact:
     )
 
 
-def _checkpoint_registered(checkpoint: Checkpoint, now: datetime) -> Event:
-    message = wire.CheckpointRegistered(
+def _checkpoint_registered(checkpoint: Checkpoint) -> bytes:
+    return wire.CheckpointRegistered(
         checkpoint_id=str(checkpoint.checkpoint_id),
         kind=checkpoint.kind,
         name=checkpoint.name,
         venue=checkpoint.venue,
         area=checkpoint.area,
-    )
+        stage=checkpoint.stage.value,
+        successor_id=str(checkpoint.successor or ""),
+        holds_from=timestamp(checkpoint.holds_from),
+    ).SerializeToString()
+
+
+def _change_ordered(checkpoint: Checkpoint, change: Change) -> bytes:
+    return wire.CheckpointChangeOrdered(
+        checkpoint_id=str(checkpoint.checkpoint_id),
+        number=change.number,
+        change=change.change.value,
+        holds_from=timestamp(change.holds_from),
+        kind=change.kind or "",
+        name=change.name or "",
+        venue=change.venue or "",
+        area=change.area or "",
+        successor_id=str(change.successor or ""),
+        withdraws=change.withdraws or 0,
+    ).SerializeToString()
+
+
+def _checkpoint_event(name: str, checkpoint: Checkpoint, payload: bytes, now: datetime) -> Event:
     return Event(
-        type=_OURS + "CheckpointRegistered",
+        type=_OURS + name,
         aggregatetype="checkpoint",
         aggregateid=str(checkpoint.checkpoint_id),
         subject=f"checkpoint/{checkpoint.checkpoint_id}",
         revision=checkpoint.revision,
         time=now,
-        payload=message.SerializeToString(),
+        payload=payload,
         district=checkpoint.district,
     )
 

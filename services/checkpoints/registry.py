@@ -1,4 +1,7 @@
-"""The checkpoints in memory: each api process knows them all, a new one at the latest when it is asked for."""
+"""The checkpoints in memory: each api process knows them all with what is ordered of them, a new one when asked for.
+
+Since what will hold is known before it does, a change takes effect in every process at its very moment.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,45 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from uuid import UUID
 
+from services.checkpoints.domain.life import SUCCESSORS_MAX, Timeline, holding
 from services.checkpoints.domain.scans import Checkpoint
 
-ReadChanged = Callable[[datetime | None], tuple[list[Checkpoint], datetime | None]]
-"""The checkpoints changed at or after a moment (None: all), and the moment of the last change."""
+ReadChanged = Callable[[datetime | None], tuple[list[Timeline], datetime]]
+"""The checkpoints changed since about a moment (None: all), and the moment to ask about next time."""
 
 
 class Registry:
     def __init__(self, read_changed: ReadChanged) -> None:
         self._read_changed = read_changed
-        self._by_id: dict[UUID, Checkpoint] = {}
-        self._by_venue_code: dict[str, Checkpoint] = {}
-        self._changed_at: datetime | None = None
+        self._by_id: dict[UUID, Timeline] = {}
+        self._by_venue_code: dict[str, UUID] = {}
+        self._asked_at: datetime | None = None
 
-    def find(self, checkpoint_id: UUID) -> Checkpoint | None:
-        return self._by_id.get(checkpoint_id)
+    def find(self, checkpoint_id: UUID, at: datetime) -> Checkpoint | None:
+        """The checkpoint as it was at a moment."""
+        versions = self._by_id.get(checkpoint_id)
+        if versions is None or len(versions) == 1:
+            return versions and versions[0]
+        return holding(versions, at)
 
-    def find_venue(self, code: str) -> Checkpoint | None:
-        return self._by_venue_code.get(code)
+    def find_venue(self, code: str, at: datetime) -> Checkpoint | None:
+        checkpoint_id = self._by_venue_code.get(code)
+        return None if checkpoint_id is None else self.find(checkpoint_id, at)
 
-    def put(self, checkpoints: Iterable[Checkpoint]) -> None:
-        for checkpoint in checkpoints:
-            self._by_id[checkpoint.checkpoint_id] = checkpoint
-            self._by_venue_code[checkpoint.venue_code] = checkpoint
+    def taker(self, checkpoint: Checkpoint, at: datetime) -> Checkpoint:
+        """Where a scan at this checkpoint goes: itself, or the one that it was merged into by then."""
+        for _ in range(SUCCESSORS_MAX):
+            if checkpoint.successor is None:
+                break
+            checkpoint = self.find(checkpoint.successor, at) or checkpoint
+        return checkpoint
+
+    def put(self, timelines: Iterable[Timeline]) -> None:
+        for versions in timelines:
+            self._by_id[versions[0].checkpoint_id] = versions
+            self._by_venue_code[versions[0].venue_code] = versions[0].checkpoint_id
 
     def refresh(self) -> None:
         """Read what has changed since the last time (off the scan path)."""
-        changed, at = self._read_changed(self._changed_at)
+        changed, self._asked_at = self._read_changed(self._asked_at)
         self.put(changed)
-        self._changed_at = at or self._changed_at

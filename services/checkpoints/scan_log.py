@@ -197,7 +197,7 @@ class ScanLog:
         scan_id = str(attempt.scan_id)
         elements = (
             scan_id,
-            str(attempt.checkpoint_id),
+            str(scan.checkpoint.checkpoint_id),
             attempt.scanned_at.isoformat(),
             ruling.recorded_at.isoformat(),
             _or_null(attempt.person_ref),

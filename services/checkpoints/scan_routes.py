@@ -24,6 +24,7 @@ from services.checkpoints.api.problems import problem_of
 from services.checkpoints.attempts import AttemptReader, FieldError, read_members
 from services.checkpoints.directory import Directory
 from services.checkpoints.domain.errors import CheckpointNotFound, CheckpointRefused, Overloaded, StoreUnavailable
+from services.checkpoints.domain.life import holding
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Ruling
 from services.checkpoints.fast_path import Policies, ScanPath
 from services.checkpoints.registry import Registry
@@ -141,18 +142,22 @@ class ScanRoutes:
             raise Problem(413, "content_too_large", f"The body is larger than {self._body_bytes_max} bytes.")
 
     async def checkpoint_for(self, bearer: Bearer, attempt: Attempt) -> Checkpoint:
-        """The checkpoint of an attempt, to which the bearer must be bound and in whose area it must lie."""
+        """The checkpoint of an attempt as it was then, to which the bearer must be bound and in whose area it must lie.
+
+        Where it was merged into another by then, the scan is that one's.
+        """
         if str(attempt.checkpoint_id) not in bearer.checkpoints:
             raise CheckpointRefused()
-        checkpoint = self._registry.find(attempt.checkpoint_id)
+        checkpoint = self._registry.find(attempt.checkpoint_id, attempt.scanned_at)
         if checkpoint is None:
-            checkpoint = await self._directory.checkpoint(attempt.checkpoint_id)
-            if checkpoint is None:
+            versions = await self._directory.checkpoint(attempt.checkpoint_id)
+            if versions is None:
                 raise CheckpointNotFound()
-            self._registry.put([checkpoint])
+            self._registry.put([versions])
+            checkpoint = holding(versions, attempt.scanned_at)
         if not bearer.can_see_area(checkpoint.area):
             raise CheckpointRefused("This checkpoint lies outside your token's area.")
-        return checkpoint
+        return self._registry.taker(checkpoint, attempt.scanned_at)
 
     async def _record_one(self, bearer: Bearer, document: object) -> Answer:
         attempt = self._attempts.read(document, self._clock())

@@ -17,7 +17,7 @@ from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.publication import Publication
 from services.checkpoints.registry import Registry
 from services.checkpoints.trace import Tracing
-from services.checkpoints.use_cases import Places
+from services.checkpoints.use_cases.places import Places
 
 
 @dataclass(frozen=True, slots=True)

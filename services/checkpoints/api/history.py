@@ -18,7 +18,7 @@ from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import HistoryOut, ScanOut
 from services.checkpoints.domain.errors import CursorMalformed
 from services.checkpoints.store import history, places
-from services.checkpoints.use_cases import find_checkpoint
+from services.checkpoints.use_cases.places import find_checkpoint
 
 router = APIRouter(tags=["history"])
 Authority = Annotated[Bearer, Depends(needs("authority"))]
@@ -67,7 +67,7 @@ def of_checkpoint(
     """Who was scanned at a checkpoint, and when; logged."""
     span = _span(desk, bearer, from_, to, cursor, limit)
     with desk.database.transaction() as tx:
-        require_area(bearer, find_checkpoint(tx, checkpoint_id).area)
+        require_area(bearer, find_checkpoint(tx, checkpoint_id, desk.clock()).area)
         places.log_access(
             tx,
             subject=bearer.subject,

@@ -33,6 +33,7 @@ class CheckpointIn(In):
     name: Text
     venue: Text | None = None
     area: str = Field(pattern=r"^[0-9]{4,18}$", description="a node of the area tree")
+    opens_at: AwareDatetime | None = Field(default=None, description="from when it takes scans; since ever when absent")
 
 
 class PolicyIn(In):
@@ -60,11 +61,17 @@ class CheckpointRegisteredOut(BaseModel):
 
 
 class CheckpointOut(BaseModel):
+    """As it holds now, since `holds_from` (null: since ever)."""
+
     checkpoint_id: UUID
     kind: Kind
     name: str
     venue: str | None
     area: str
+    stage: Literal["planned", "open", "closed", "merged"]
+    revision: int
+    holds_from: datetime | None
+    successor_id: UUID | None
 
 
 class PosterOut(BaseModel):

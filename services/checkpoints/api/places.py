@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import CheckpointIn, CheckpointOut, CheckpointRegisteredOut, PosterOut
-from services.checkpoints.domain.scans import Checkpoint
-from services.checkpoints.use_cases import find_checkpoint
+from services.checkpoints.domain.scans import EVER, Checkpoint
+from services.checkpoints.use_cases.places import find_checkpoint
 
 router = APIRouter(tags=["checkpoints"])
+AHEAD_MAX = timedelta(days=366)
 Operator = Annotated[Bearer, Depends(needs("operator"))]
 Official = Annotated[
     Bearer, Depends(needs("operator", "gate", "authority", "community", "approver", "auditor", "service"))
@@ -29,23 +32,29 @@ Official = Annotated[
 def register(body: CheckpointIn, bearer: Operator, desk: AtDesk, response: Response) -> CheckpointRegisteredOut:
     """Register a place where scans are taken; its area lies in the operator's own subtree."""
     require_area(bearer, body.area)
+    now = desk.clock()
+    if body.opens_at is not None:
+        require_moment(body.opens_at, "opens_at", not_before=EVER, now=now)
     with desk.database.transaction() as tx:
-        checkpoint, is_new = desk.places.register_checkpoint(
+        versions, is_new = desk.places.register_checkpoint(
             tx,
             checkpoint_id=body.checkpoint_id,
             kind=body.kind,
             name=body.name,
             venue=body.venue or "",
             area=body.area,
+            opens_at=body.opens_at,
             registered_by=bearer.subject,
+            now=now,
         )
-    desk.registry.put([checkpoint])
+    desk.registry.put([versions])
     response.status_code = 201 if is_new else 200
-    return CheckpointRegisteredOut(checkpoint_id=checkpoint.checkpoint_id)
+    return CheckpointRegisteredOut(checkpoint_id=versions[0].checkpoint_id)
 
 
 @router.get("/v1/checkpoints/{checkpoint_id}", response_model=CheckpointOut)
 def read(checkpoint_id: UUID, bearer: Official, desk: AtDesk) -> CheckpointOut:
+    """The checkpoint as it holds now."""
     found = _visible(checkpoint_id, bearer, desk)
     return CheckpointOut(
         checkpoint_id=found.checkpoint_id,
@@ -53,6 +62,10 @@ def read(checkpoint_id: UUID, bearer: Official, desk: AtDesk) -> CheckpointOut:
         name=found.name,
         venue=found.venue or None,
         area=found.area,
+        stage=found.stage.value,
+        revision=found.revision,
+        holds_from=None if found.holds_from == EVER else found.holds_from,
+        successor_id=found.successor,
     )
 
 
@@ -64,6 +77,16 @@ def poster(checkpoint_id: UUID, bearer: Operator, desk: AtDesk) -> PosterOut:
 
 def _visible(checkpoint_id: UUID, bearer: Bearer, desk: AtDesk) -> Checkpoint:
     with desk.database.transaction() as tx:
-        found = find_checkpoint(tx, checkpoint_id)
+        found = find_checkpoint(tx, checkpoint_id, desk.clock())
     require_area(bearer, found.area)
     return found
+
+
+def require_moment(at: datetime, field: str, *, not_before: datetime, now: datetime) -> None:
+    """Raises a `Problem` with status 422 when a moment at which something is to hold makes no sense."""
+    if not_before <= at <= now + AHEAD_MAX:
+        return
+    said = f"must lie between {not_before:%Y-%m-%dT%H:%MZ} and {AHEAD_MAX.days} days ahead"
+    raise Problem(
+        422, "invalid_request", f"The request is not valid: {field}.", errors=[{"field": field, "message": said}]
+    )

@@ -28,6 +28,8 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.TraceNotHeld: 409,
     errors.SecondPersonNeeded: 403,
     errors.CursorMalformed: 422,
+    errors.ChangeRefused: 409,
+    errors.RevisionStale: 412,
 }
 _RETRIED = {503: {"Retry-After": "1"}}
 

@@ -11,6 +11,7 @@ from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import VenueVisitIn
 from services.checkpoints.api.problems import problem_of
 from services.checkpoints.api.scan_schemas import ScanAnswer
+from services.checkpoints.attempts import read_time
 from services.checkpoints.domain.errors import VenueNotFound
 from services.checkpoints.scan_routes import answer
 
@@ -23,12 +24,12 @@ async def record_visit(
 ) -> dict[str, Any]:
     """Report a visit. Asynchronous like the scan path, whose log it shares: it must run on that event loop."""
     try:
-        checkpoint = desk.registry.find_venue(body.venue_code)
+        now = desk.clock()
+        checkpoint = desk.registry.find_venue(body.venue_code, read_time(body.scanned_at, "scanned_at", now))
         if checkpoint is None:
             raise VenueNotFound()
-        attempt = desk.attempts.read_visit(
-            body.scan_id, body.pass_, body.scanned_at, checkpoint.checkpoint_id, desk.clock()
-        )
+        attempt = desk.attempts.read_visit(body.scan_id, body.pass_, body.scanned_at, checkpoint.checkpoint_id, now)
+        checkpoint = desk.registry.taker(checkpoint, attempt.scanned_at)
         return answer(attempt, checkpoint, await desk.scan_path.record_scan(attempt, checkpoint), desk.policies)
     except Exception as error:
         raise problem_of(error) or error from None

@@ -40,13 +40,17 @@ def decide(
     has_fever: bool,
     has_no_mask: bool = False,
     is_reused: bool = False,
+    is_revoked: bool = False,
 ) -> Admission:
-    """The strictest of all that is so; of equally strict outcomes the pass's fault is told before its use elsewhere,
-    that before the fever and the missing mask, those before a stale board, and the colour last.
+    """The strictest of all that is so; of equally strict outcomes the checkpoint that takes no scans (`is_revoked`) is
+    told first, the pass's fault before its use elsewhere, that before the fever and the missing mask, those before a
+    stale board, and the colour last.
 
     A pass with a fault names nobody, so its holder's colour is unknown and does not count.
     """
     outcomes: list[Outcome] = []
+    if is_revoked:
+        outcomes.append(Refusal.CHECKPOINT_REVOKED)
     if fault is not None:
         outcomes.append(fault)
     if standing.is_void:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class CheckpointNotFound(Exception):
     """No checkpoint has this id; register it first."""
@@ -93,3 +95,18 @@ class CursorMalformed(Exception):
 
 class TraceAskedOtherwise(Exception):
     """A trace with this id was asked for with other content."""
+
+
+class ChangeRefused(Exception):
+    """The checkpoint's stage does not allow this change."""
+
+    def __init__(self, change: str = "", stage: str = "", allowed: Iterable[str] = (), *, detail: str = "") -> None:
+        those = ", ".join(sorted(allowed)) or "none"
+        super().__init__(detail or f"A {stage} checkpoint cannot {change}; the changes allowed there are: {those}.")
+
+
+class RevisionStale(Exception):
+    """This has changed since the revision you expected; read it again."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(f"You expected revision {expected}, it is at revision {actual}; read it again.")

@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.checkpoints.domain.facts import ScanFact, TraceFact
+from services.checkpoints.domain.life import Change
 from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.domain.tracing import Meeting
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRegistered:
+    """A checkpoint as it holds now: when it was registered, and whenever a change has come to hold."""
+
     checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointChangeOrdered:
+    """A change that will hold at its moment, or one taken back; `checkpoint` as it holds meanwhile."""
+
+    checkpoint: Checkpoint
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +61,12 @@ class TraceHeld:
     contacts_max: int
 
 
-DomainEvent = CheckpointRegistered | ScanCompleted | PersonStopped | FeverFlagged | ContactsTraced | TraceHeld
+DomainEvent = (
+    CheckpointRegistered
+    | CheckpointChangeOrdered
+    | ScanCompleted
+    | PersonStopped
+    | FeverFlagged
+    | ContactsTraced
+    | TraceHeld
+)

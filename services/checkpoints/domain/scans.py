@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -51,9 +51,25 @@ class Refusal(StrEnum):
     PASS_REUSED = "pass_reused"  # noqa: S105
 
 
+class Stage(StrEnum):
+    """Where a checkpoint stands in its life (domain/life.py); only an open one takes scans."""
+
+    PLANNED = "planned"
+    OPEN = "open"
+    CLOSED = "closed"
+    MERGED = "merged"
+
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""From when the first version of a checkpoint holds: a scan may be uploaded that is older than the registration."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A registered place where scans are taken; `area` is a node of the area tree."""
+    """A registered place where scans are taken, as it holds from a moment on; `area` is a node of the area tree.
+
+    `successor` is set where it was merged into another: scans go there.
+    """
 
     checkpoint_id: UUID
     kind: str
@@ -62,6 +78,13 @@ class Checkpoint:
     area: str
     venue_code: str
     revision: int = 1
+    stage: Stage = Stage.OPEN
+    successor: UUID | None = None
+    holds_from: datetime = EVER
+
+    @property
+    def is_open(self) -> bool:
+        return self.stage is Stage.OPEN
 
     @property
     def district(self) -> str:

@@ -1,6 +1,7 @@
 """Scans read back: of a person, of a checkpoint, and counted for the live figures.
 
 A query by time also bounds `scan_id`, whose time lies within five minutes of `scanned_at`, so that it prunes days.
+A scan is read with its checkpoint as that was then (`checkpoint_version`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ PULSE_SLOT_S = 5
 _HISTORY = """
 SELECT s.scan_id, s.person_ref, s.checkpoint_id, s.scanned_at, s.recorded_at, s.decision, s.colour, s.refusal,
        s.direction, s.temperature_c, s.policy_version, s.board_revision, s.vehicle_ref, s.is_self_reported
-FROM scan AS s JOIN checkpoint AS c USING (checkpoint_id)
+FROM scan AS s JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id
+     AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
 WHERE {of} AND s.scanned_at >= :from_at AND s.scanned_at < :to_at AND s.scan_id >= :from_id AND s.scan_id < :to_id
   AND starts_with(c.area, :area)
   AND (CAST(:after_at AS timestamptz) IS NULL OR (s.scanned_at, s.scan_id) > (:after_at, CAST(:after_id AS uuid)))
@@ -133,8 +135,9 @@ WITH missing AS (
     SELECT s.scan_id, h.person_ref FROM scan AS s JOIN holder AS h ON h.list = s.list AND h.idx = s.idx
     WHERE s.person_ref IS NULL AND s.list IS NOT NULL ORDER BY s.scan_id LIMIT :limit FOR UPDATE OF s SKIP LOCKED
 )
-UPDATE scan AS s SET person_ref = m.person_ref FROM missing AS m, checkpoint AS c
+UPDATE scan AS s SET person_ref = m.person_ref FROM missing AS m, checkpoint_version AS c
 WHERE s.scan_id = m.scan_id AND s.person_ref IS NULL AND c.checkpoint_id = s.checkpoint_id
+  AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
 RETURNING s.scan_id, s.checkpoint_id, c.kind, c.area, s.scanned_at, s.recorded_at, s.decision, s.colour,
           coalesce(s.refusal, '') AS refusal, s.policy_version, s.board_revision,
           coalesce(s.direction, '') AS direction, s.temperature_c, s.list, s.idx, s.person_ref, s.vehicle_ref,

@@ -37,7 +37,8 @@ CROSS JOIN LATERAL (
     AND scan.scan_id >= w.from_id AND scan.scan_id < w.to_id
     AND scan.person_ref IS NOT NULL AND scan.person_ref <> :person_ref AND NOT scan.is_self_reported
 ) AS s
-JOIN checkpoint AS c USING (checkpoint_id)
+JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id
+    AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
 """
 
 
@@ -91,7 +92,8 @@ def case_scans(tx: Connection, person_ref: UUID, from_at: datetime, to_at: datet
     rows = tx.execute(
         sa.text(
             "SELECT s.scan_id, s.checkpoint_id, c.kind, s.vehicle_ref, s.scanned_at "
-            "FROM scan AS s JOIN checkpoint AS c USING (checkpoint_id) "
+            "FROM scan AS s JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id "
+            "AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until "
             "WHERE s.person_ref = :person_ref AND s.scanned_at BETWEEN :from_at AND :to_at "
             "AND s.scan_id >= :from_id AND s.scan_id < :to_id AND NOT s.is_self_reported ORDER BY s.scanned_at"
         ),

@@ -27,7 +27,7 @@ def test_registering_is_idempotent_by_id(client, issuer):
     other = client.post("/v1/checkpoints", json=body | {"name": "other"}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (409, "checkpoint_registered_otherwise")
     read = client.get(f"/v1/checkpoints/{body['checkpoint_id']}", headers=headers)
-    assert read.json() == body
+    assert read.json() == body | {"stage": "open", "revision": 1, "holds_from": None, "successor_id": None}
 
 
 def test_without_an_id_one_is_given_and_the_venue_may_be_left_out(client, issuer):
@@ -68,7 +68,7 @@ def test_a_checkpoint_registered_by_another_process_is_known_at_once(settings, c
         assert answer.status_code == 200
         venue = register("mall")
         code = client.get(f"/v1/checkpoints/{venue}/poster", headers=issuer.headers("operator")).json()["venue_code"]
-        wait_for(lambda: second.app._app.state.desk.registry.find_venue(code))
+        wait_for(lambda: second.app._app.state.desk.registry.find_venue(code, datetime.now(UTC)))
 
 
 def test_a_visit_by_poster_is_recorded_as_self_reported(client, register, issuer, codes, person, sql):

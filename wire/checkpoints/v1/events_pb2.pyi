@@ -154,15 +154,45 @@ class TraceHeld(_message.Message):
     def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[int] = ..., contacts_max: _Optional[int] = ...) -> None: ...
 
 class CheckpointRegistered(_message.Message):
-    __slots__ = ("checkpoint_id", "kind", "name", "venue", "area")
+    __slots__ = ("checkpoint_id", "kind", "name", "venue", "area", "stage", "successor_id", "holds_from")
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VENUE_FIELD_NUMBER: _ClassVar[int]
     AREA_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    SUCCESSOR_ID_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FROM_FIELD_NUMBER: _ClassVar[int]
     checkpoint_id: str
     kind: str
     name: str
     venue: str
     area: str
-    def __init__(self, checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., venue: _Optional[str] = ..., area: _Optional[str] = ...) -> None: ...
+    stage: str
+    successor_id: str
+    holds_from: _timestamp_pb2.Timestamp
+    def __init__(self, checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., venue: _Optional[str] = ..., area: _Optional[str] = ..., stage: _Optional[str] = ..., successor_id: _Optional[str] = ..., holds_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CheckpointChangeOrdered(_message.Message):
+    __slots__ = ("checkpoint_id", "number", "change", "holds_from", "kind", "name", "venue", "area", "successor_id", "withdraws")
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FROM_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SUCCESSOR_ID_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWS_FIELD_NUMBER: _ClassVar[int]
+    checkpoint_id: str
+    number: int
+    change: str
+    holds_from: _timestamp_pb2.Timestamp
+    kind: str
+    name: str
+    venue: str
+    area: str
+    successor_id: str
+    withdraws: int
+    def __init__(self, checkpoint_id: _Optional[str] = ..., number: _Optional[int] = ..., change: _Optional[str] = ..., holds_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., venue: _Optional[str] = ..., area: _Optional[str] = ..., successor_id: _Optional[str] = ..., withdraws: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,47 @@
+"""What the worker makes of recorded scans: figures, stops and fevers, and late contacts of traces."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from services.checkpoints.domain.events import DomainEvent, FeverFlagged, PersonStopped
+from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.store import history
+from services.checkpoints.trace import Tell, Tracing
+
+
+class Findings:
+    """What the worker makes of recorded scans: figures, stops and fevers, and late contacts of traces."""
+
+    def __init__(self, tracing: Tracing, zone: ZoneInfo, tell: Tell) -> None:
+        self._tracing, self._zone, self._tell = tracing, zone, tell
+
+    def take_scans(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
+        self._count(tx, [scan for scan in scans if scan.revision == 1])
+        events: list[DomainEvent] = [PersonStopped(scan) for scan in scans if scan.is_stop_of_someone()]
+        events += [FeverFlagged(scan) for scan in scans if scan.is_new_fever()]
+        self._tell(tx, events)
+        self._tracing.extend_traces(tx, scans)
+
+    def _count(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
+        """By the city's day of the scan, and by the moment it was recorded."""
+        history.add_to_tally(
+            tx,
+            Counter(
+                (scan.scanned_at.astimezone(self._zone).date(), scan.checkpoint_id, scan.decision, scan.colour)
+                for scan in scans
+            ),
+        )
+        history.add_to_pulse(
+            tx, Counter((_slot(scan.recorded_at), scan.checkpoint_id, scan.decision, scan.colour) for scan in scans)
+        )
+
+
+def _slot(at: datetime) -> datetime:
+    seconds = int(at.timestamp())
+    return datetime.fromtimestamp(seconds - seconds % history.PULSE_SLOT_S, UTC)

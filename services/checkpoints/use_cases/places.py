@@ -1,0 +1,212 @@
+"""Registers checkpoints, and takes the orders that change them; what was ordered comes to hold at its set time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from services.checkpoints.areas import Areas
+from services.checkpoints.domain.errors import (
+    AreaUnknown,
+    ChangeRefused,
+    CheckpointNotFound,
+    CheckpointRegisteredOtherwise,
+    RevisionStale,
+)
+from services.checkpoints.domain.events import CheckpointChangeOrdered, CheckpointRegistered
+from services.checkpoints.domain.life import (
+    SUCCESSORS_MAX,
+    Change,
+    ChangeKind,
+    Timeline,
+    holding,
+    next_after,
+    require_withdrawable,
+    timeline_of,
+)
+from services.checkpoints.domain.scans import Checkpoint, Stage
+from services.checkpoints.store import lives, places
+from services.checkpoints.trace import Tell
+from services.checkpoints.venue_codes import venue_code
+
+DUE_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOrder:
+    """`expected_revision` is the one that whoever orders has seen."""
+
+    checkpoint_id: UUID
+    change: ChangeKind
+    expected_revision: int
+    holds_from: datetime
+    reason: str
+    kind: str | None = None
+    name: str | None = None
+    venue: str | None = None
+    area: str | None = None
+    successor: UUID | None = None
+    withdraws: int | None = None
+
+
+class Places:
+    def __init__(self, areas: Areas, city_key: bytes, tell: Tell) -> None:
+        self._areas, self._city_key, self._tell = areas, city_key, tell
+
+    # -- registering -------------------------------------------------------------------------------------------------
+
+    def register_checkpoint(
+        self,
+        tx: Connection,
+        *,
+        checkpoint_id: UUID | None,
+        kind: str,
+        name: str,
+        venue: str,
+        area: str,
+        opens_at: datetime | None,
+        registered_by: str,
+        now: datetime,
+    ) -> tuple[Timeline, bool]:
+        """(the checkpoint's versions, whether it is new); with `opens_at` it is planned until then.
+
+        Raises `AreaUnknown`, `CheckpointRegisteredOtherwise`.
+        """
+        self._require_area(area)
+        identifier = checkpoint_id or uuid4()
+        stage = Stage.OPEN if opens_at is None else Stage.PLANNED
+        code = venue_code(self._city_key, identifier)
+        checkpoint = Checkpoint(identifier, kind, name, venue, area, code, stage=stage)
+        if not places.add(tx, checkpoint, registered_by=registered_by):
+            self._require_same(tx, checkpoint, opens_at)
+            return lives.timelines(tx, [identifier])[0], False
+        if opens_at is not None:
+            opening = Change(2, ChangeKind.OPEN, opens_at, registered_by, now, "opens as registered")
+            self._keep(tx, checkpoint, [], opening)
+        versions = lives.timelines(tx, [identifier])[0]
+        shown = holding(versions, now)
+        lives.show(tx, shown, next_after(versions, now))
+        self._tell(tx, [CheckpointRegistered(shown)])
+        return versions, True
+
+    def _require_same(self, tx: Connection, checkpoint: Checkpoint, opens_at: datetime | None) -> None:
+        """A repeat says what the first registration said, whatever was ordered since."""
+        first = lives.registrations_of(tx, [checkpoint.checkpoint_id])[checkpoint.checkpoint_id]
+        said = (checkpoint.kind, checkpoint.name, checkpoint.venue, checkpoint.area)
+        changes = lives.changes_of(tx, [checkpoint.checkpoint_id])[checkpoint.checkpoint_id]
+        opened = changes[0].holds_from if first["change"] == lives.PLANNED else None
+        if (first["kind"], first["name"], first["venue"], first["area"]) != said or opened != opens_at:
+            raise CheckpointRegisteredOtherwise()
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    def lock(self, tx: Connection, orders: Iterable[ChangeOrder]) -> dict[UUID, int]:
+        """Lock what the orders touch, successors too, in one order for everybody; the revision of each."""
+        ids = [order.checkpoint_id for order in orders]
+        return lives.lock(tx, ids + [order.successor for order in orders if order.successor is not None])
+
+    def order_change(
+        self,
+        tx: Connection,
+        order: ChangeOrder,
+        revisions: dict[UUID, int],
+        *,
+        require_area: Callable[[str], None],
+        ordered_by: str,
+        now: datetime,
+    ) -> tuple[Timeline, Change]:
+        """The versions as ordered, and the change with its number; `revisions` are those of `lock`.
+
+        Raises `CheckpointNotFound`, `RevisionStale`, `ChangeRefused`, `AreaUnknown`, and what `require_area` raises.
+        """
+        identifier = order.checkpoint_id
+        if identifier not in revisions:
+            raise CheckpointNotFound()
+        before = lives.timelines(tx, [identifier])[0]
+        changes = lives.changes_of(tx, [identifier])[identifier]
+        require_area(holding(before, now).area)
+        if revisions[identifier] != order.expected_revision:
+            raise RevisionStale(order.expected_revision, revisions[identifier])
+        if order.area is not None:
+            self._require_area(order.area)
+            require_area(order.area)
+        if order.change is ChangeKind.WITHDRAW:
+            require_withdrawable(changes, order.withdraws or 0, now)
+        if order.successor is not None:
+            self._require_successor(tx, order, revisions)
+        change = Change(
+            number=len(changes) + 2,
+            change=order.change,
+            holds_from=now if order.change is ChangeKind.WITHDRAW else order.holds_from,
+            ordered_by=ordered_by,
+            ordered_at=now,
+            reason=order.reason,
+            kind=order.kind,
+            name=order.name,
+            venue=order.venue,
+            area=order.area,
+            successor=order.successor,
+            withdraws=order.withdraws,
+        )
+        versions = self._keep(tx, before[0], changes, change)
+        self._show(tx, versions, change, revisions[identifier] + 1, now)
+        return tuple(replace(version, revision=revisions[identifier] + 1) for version in versions), change
+
+    def _keep(self, tx: Connection, registered: Checkpoint, changes: list[Change], change: Change) -> Timeline:
+        versions = timeline_of(registered, [*changes, change])
+        lives.add_change(tx, registered.checkpoint_id, change)
+        lives.replace_versions(tx, versions)
+        return versions
+
+    def _show(self, tx: Connection, versions: Timeline, change: Change, revision: int, now: datetime) -> None:
+        """What holds now is told as such; what will hold is told as ordered."""
+        shown = replace(holding(versions, now), revision=revision)
+        lives.show(tx, shown, next_after(versions, now))
+        if change.holds_from <= now and change.change is not ChangeKind.WITHDRAW:
+            self._tell(tx, [CheckpointRegistered(shown)])
+        else:
+            self._tell(tx, [CheckpointChangeOrdered(shown, change)])
+
+    def _require_successor(self, tx: Connection, order: ChangeOrder, revisions: dict[UUID, int]) -> None:
+        """A successor is registered, open at that moment, and does not lead back here."""
+        assert order.successor is not None
+        if order.successor not in revisions:
+            raise CheckpointNotFound("The checkpoint to merge into is not registered.")
+        successor: UUID | None = order.successor
+        for step in range(SUCCESSORS_MAX):
+            found = None if successor is None else lives.holding_at(tx, successor, order.holds_from)
+            if found is None:
+                return
+            if found.checkpoint_id == order.checkpoint_id:
+                raise ChangeRefused(detail="These mergers would lead back to where they began.")
+            if step == 0 and not found.is_open:
+                raise ChangeRefused(detail=f"The checkpoint to merge into is {found.stage} at that moment.")
+            successor = found.successor
+        raise ChangeRefused(detail=f"More than {SUCCESSORS_MAX} mergers in a row.")
+
+    def _require_area(self, area: str) -> None:
+        if not self._areas.has(area):
+            raise AreaUnknown()
+
+    # -- coming to hold ----------------------------------------------------------------------------------------------
+
+    def show_due(self, tx: Connection, now: datetime) -> int:
+        """Let every checkpoint of which a change has come to hold show it, and tell so; how many."""
+        revisions = lives.lock(tx, lives.lock_due(tx, now, DUE_AT_ONCE))
+        for versions in lives.timelines(tx, revisions):
+            shown = replace(holding(versions, now), revision=versions[0].revision + 1)
+            lives.show(tx, shown, next_after(versions, now))
+            self._tell(tx, [CheckpointRegistered(shown)])
+        return len(revisions)
+
+
+def find_checkpoint(tx: Connection, checkpoint_id: UUID, at: datetime) -> Checkpoint:
+    """The checkpoint as it was at a moment. Raises `CheckpointNotFound`."""
+    checkpoint = lives.holding_at(tx, checkpoint_id, at)
+    if checkpoint is None:
+        raise CheckpointNotFound()
+    return checkpoint
