@@ -69,7 +69,7 @@ proto: setup ## generate wire/ from proto/
 bench: setup ## measure the promise of two seconds, on the embedded default and on Kafka
 	@$(BIN)/python -m loadtests.bench
 
-load: setup ## offer a metro's morning to the running product
+load: setup ## offer a real shape (SHAPE=peak|storm|overload|ladder|day|showings) to a product of its own, and count; see docs/load.md
 	@$(BIN)/python -m loadtests.run
 
 stop: $(BIN)/.ready ## stop the running product

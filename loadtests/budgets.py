@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 CONTACTS = 200
 REPEATS = 20
 CASE_TO_LAST_STOP_S_MAX = {"local": 2.0, "kafka": 3.0}
@@ -12,3 +15,40 @@ MEMORY_MB_MAX = {"local": 1200.0}
 """The whole stack at rest: proportional set size of all its processes."""
 SCAN_TO_FLOOR_MIN, BATCH_TO_VERIFY_MIN, MINT_TO_FLOOR_MIN = 0.6, 0.45, 0.7
 """Requests a second over those of the floor (scans: over raw ES256 verifications), one core each, in one run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a figure of a shape's report may be at most, or must be at least."""
+
+    figure: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def is_kept(self, figures: Mapping[str, float]) -> bool:
+        value = figures[self.figure]
+        return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
+
+
+_NO_ERRORS = Budget("errors", at_most=0)
+SHAPE_BUDGETS: Mapping[str, tuple[Budget, ...]] = {
+    "peak": (Budget("p50_ms", at_most=6.0), Budget("p99_ms", at_most=30.0), Budget("refused", at_most=0), _NO_ERRORS),
+    "storm": (Budget("p99_ms", at_most=250.0), _NO_ERRORS),
+    "overload": (Budget("goodput", at_least=0.9), Budget("goodput", at_most=1.1), _NO_ERRORS),
+    "day": (Budget("scans_per_s", at_least=7_000_000 / (45 * 60)), _NO_ERRORS),
+    "showings": (_NO_ERRORS,),
+    "ladder": (),
+}
+"""`errors` are answers that are neither an acceptance nor a polite refusal (503 with Retry-After), and no answers.
+
+`scans_per_s` of a day runs until the last event is in the log; goodput above 1.1 says that the limit did not hold.
+"""
+
+
+def kept(shape: str, figures: Mapping[str, float]) -> dict[str, bool]:
+    """Per figure that has a budget, whether the run kept it."""
+    checks: dict[str, bool] = {}
+    for budget in SHAPE_BUDGETS[shape]:
+        name = f"{budget.figure}_within_budget"
+        checks[name] = checks.get(name, True) and budget.is_kept(figures)
+    return checks

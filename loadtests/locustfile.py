@@ -1,55 +1,82 @@
-"""Gates that scan: Locust users, each bound to one metro screening point, chosen by the weights of the reference data.
+"""What Locust runs: the clients of the scenario that the plan names, and the end of the run when they are done.
 
-`loadtests/run.py` prepares the passes and names them in `GUANKA_LOAD_FILE`; each process leaves a journal of what was
-acknowledged beside that file.
+`loadtests/run.py` starts it, once or as one master and several workers on this machine; each process writes its journal
+beside the plan. Locust counts, draws and writes its CSV and HTML; moments and retries are ours (scenarios/turns.py).
 """
 
 from __future__ import annotations
 
-import json
 import os
-import random
-from datetime import UTC, datetime
+import time
 from pathlib import Path
 from typing import Any
 
-from locust import FastHttpUser, constant_throughput, events, task
+import gevent
+from locust import events
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
 
-from chassis.ids import uuid7
+from loadtests.journal import Journal
+from loadtests.plan import PLAN_VARIABLE, part_of_this_process, read_plan
+from loadtests.scenarios.concentrators import Concentrator
+from loadtests.scenarios.gates import Gate
+from loadtests.scenarios.riders import Rider
 
-_FILE = Path(os.environ["GUANKA_LOAD_FILE"])
-_LOAD: dict[str, Any] = json.loads(_FILE.read_text())
-_acknowledged: list[str] = []
+_DONE = "load_done"
+_PLAN = read_plan(Path(os.environ[PLAN_VARIABLE]))
+_JOURNAL = Journal()
 
 
-class Gate(FastHttpUser):
-    """A guard's scanner: one scan a second, of whoever comes next."""
+class Client({"gates": Gate, "concentrators": Concentrator, "riders": Rider}[_PLAN.shape.scenario]):  # type: ignore[misc]
+    """The scenario's client, with its plan."""
 
-    host = _LOAD["address"]
-    wait_time = constant_throughput(1)
 
-    def on_start(self) -> None:
-        gates = _LOAD["gates"]
-        self.gate = random.choices(gates, weights=[gate["weight"] for gate in gates])[0]  # noqa: S311 (a load, no secret)
+@events.init.add_listener
+def prepare(environment: Environment, **_: Any) -> None:
+    runner = environment.runner
+    if isinstance(runner, MasterRunner):
+        _end_with_the_last_worker(runner)
+        return
+    Client.prepare(_PLAN, _JOURNAL)
+    has_ended = False
 
-    @task
-    def scan(self) -> None:
-        now = datetime.now(UTC)
-        body = {
-            "scan_id": str(uuid7(now)),
-            "checkpoint_id": self.gate["checkpoint_id"],
-            "credential": {"pass": random.choice(_LOAD["passes"])},  # noqa: S311
-            "direction": "in",
-            "scanned_at": now.isoformat(),
-        }
-        headers = {"Authorization": f"Bearer {self.gate['token']}"}
-        with self.client.post("/v1/scans", json=body, headers=headers, catch_response=True) as answer:
-            if answer.status_code == 200:
-                _acknowledged.append(body["scan_id"])
-            else:
-                answer.failure(f"status {answer.status_code}")
+    def ended() -> None:
+        """The first client that finds nothing left tells; quitting ends all clients, so it is another's work."""
+        nonlocal has_ended
+        if has_ended:
+            return
+        has_ended = True
+        if isinstance(runner, WorkerRunner):
+            runner.send_message(_DONE)
+        elif runner is not None:
+            gevent.spawn(runner.quit)
+
+    Client.ended = staticmethod(ended)
+
+
+def _end_with_the_last_worker(runner: MasterRunner) -> None:
+    left = part_of_this_process()[1]
+
+    def one_is_done(**_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            gevent.spawn(runner.quit)
+
+    runner.register_message(_DONE, one_is_done)
+
+
+_used_s = 0.0
+
+
+@events.test_start.add_listener
+def start_counting(**_: Any) -> None:
+    global _used_s
+    _used_s = time.process_time()
 
 
 @events.quitting.add_listener
-def keep_journal(**_: Any) -> None:
-    _FILE.with_name(f"journal-{os.getpid()}.txt").write_text("\n".join(_acknowledged))
+def keep_journal(environment: Environment, **_: Any) -> None:
+    if not isinstance(environment.runner, MasterRunner):
+        part, _parts = part_of_this_process()
+        _JOURNAL.write(_PLAN.folder / f"part-{part}", generator_cpu_s=time.process_time() - _used_s)

@@ -1,140 +1,228 @@
-"""`make load`: the metro's rate against the running product, and the count afterwards: acknowledged = stored = told.
+"""`make load SHAPE=…`: a known state, a load of a real shape by Locust, the count afterwards, and a report.
 
-Each of USERS gates scans once a second, so USERS is the rate that is offered; 343 a second are the worst ten minutes of
-a day with seven million riders. Passes are printed ones, minted before the clock starts.
+The environment says what: SHAPE (peak), USERS, SECONDS, MINUTES, SCANS, PEOPLE, PROFILE, WORKERS, SEED, EVENTS; see
+docs/load.md. The exit status is not zero when a budget of budgets.py is missed or the count does not come out even.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import subprocess
 import sys
-import tempfile
-import time
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
-from typing import Any
+from zoneinfo import ZoneInfo
 
-import psycopg
 from rich.console import Console
 
-from guanka.demo.city import Citizen, read_gates
-from guanka.demo.riders import Riders
-from guanka.demo.witness import Witness
-from guanka.home import REFERENCE, ROOT, Home, NotRunning, home_of
+from guanka.home import REFERENCE, ROOT
 from guanka.keys import TokenIssuer
 from guanka.report import write_report
+from guanka.stack import STATUS_LIST_URI
+from loadtests.budgets import kept
+from loadtests.figures import figures_of, use_figures, write_series
+from loadtests.journal import acknowledgements_in, read_journals
+from loadtests.machine_use import cpu_seconds
+from loadtests.plan import PART_VARIABLE, PLAN_VARIABLE, Plan, place_of_address
+from loadtests.population import person_ref
+from loadtests.reckoning import Reckoning, await_drained, reckon
+from loadtests.shapes import PROFILES, Asked, Shape, read_points, shape_names, shape_of, stations_of
+from loadtests.stack import LoadStack, load_stack
 
-_PEOPLE = 300
-_COMMUNITY = "440103001101"
-_LOG_PATIENCE_S = 60.0
+_PEOPLE_MIN, _RIDERS = 200_000, 5_000
+_CITY_TIME = ZoneInfo("Asia/Shanghai")
+_DRAIN_S, _DRAINED_PER_S = 60.0, 1000
+_TIME_OVER_S, _CLOSED_S_MAX = 90.0, 4 * 3600.0
+_MASTER_PORTS_AFTER = 5
+"""Locust's master takes two ports behind those of the product."""
+
+
+class AskedWrongly(Exception):
+    """What was asked for is no load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to run, as read from the environment."""
+
+    shape: Shape
+    people: int
+    workers: int
+    seed: int
+    events: str
+
+
+def order_of(environ: Mapping[str, str]) -> Order:
+    """Raises `AskedWrongly` that names the variable."""
+
+    def number(name: str) -> int | None:
+        given = environ.get(name, "")
+        if given and (not given.isdecimal() or int(given) < 1):
+            raise AskedWrongly(f"{name}={given}: a whole number from 1 on is needed")
+        return int(given) if given else None
+
+    profile = environ.get("PROFILE") or "weekday"
+    if profile not in PROFILES:
+        raise AskedWrongly(f"PROFILE={profile}: one of {', '.join(PROFILES)} is needed")
+    asked = Asked(number("USERS"), number("SECONDS"), number("MINUTES"), number("SCANS"), profile)
+    name = environ.get("SHAPE") or "peak"
+    if name not in shape_names():
+        raise AskedWrongly(f"SHAPE={name}: one of {', '.join(shape_names())} is needed")
+    shape = shape_of(name, asked)
+    people = number("PEOPLE") or max(_PEOPLE_MIN, people_needed(shape))
+    return Order(shape, people, number("WORKERS") or 1, number("SEED") or 1, environ.get("EVENTS") or "local")
+
+
+def people_needed(shape: Shape) -> int:
+    """So many that nobody comes twice within an open shape, and twice within a day."""
+    if shape.is_open:
+        return round(sum(segment.seconds * segment.scans_per_s for segment in shape.segments) * 1.02)
+    return shape.scans // 2
 
 
 def main() -> int:
     console = Console(highlight=False)
-    home, users, seconds = (
-        home_of(os.environ),
-        int(os.environ.get("USERS", "343")),
-        int(os.environ.get("SECONDS", "60")),
-    )
     try:
-        home.running()
-    except NotRunning as error:
+        order = order_of(os.environ)
+    except AskedWrongly as error:
         console.print(f"[red]{error}[/]")
-        return 1
+        return 2
     started_at = datetime.now(UTC)
-    witness = Witness(home)
-    witness.watch()
-    with tempfile.TemporaryDirectory(prefix="guanka-load-") as folder:
-        file = Path(folder) / "load.json"
-        console.print(f"enrolling {_PEOPLE} people with printed passes")
-        file.write_text(json.dumps(_load(home, asyncio.run(_passes(home)))))
-        console.print(f"offering {users} scans/s for {seconds} s")
-        stats = _run_locust(file, users, seconds)
-        acknowledged = {line for path in file.parent.glob("journal-*.txt") for line in path.read_text().split()}
-    figures, checks = _count(home, witness, acknowledged, stats, seconds)
-    witness.close()
-    path = write_report("load", started_at, figures, checks)
-    for name, value in figures.items():
-        console.print(f"  {name} {value:,.1f}")
-    for name, holds in checks.items():
-        console.print(f"  {'[green]✓[/]' if holds else '[red]✗[/]'} {name.replace('_', ' ')}")
-    console.print(f"[dim]written to {path.parent.name}/{path.name}[/]")
+    console.print(f"a city of {order.people:,} people is made, and the product started for it")
+    settings = dict(order.shape.settings)
+    with load_stack(order.people, events=order.events, settings=settings, seed=order.seed) as stack:
+        figures, checks = run(stack, order, console)
+    for name in ("load", f"load-{order.shape.name}"):
+        path = write_report(name, started_at, figures, checks)
+    _tell(console, figures, checks, path)
     return 0 if all(checks.values()) else 1
 
 
-async def _passes(home: Home) -> list[str]:
-    async with Riders(home) as riders:
-
-        async def one(n: int) -> str:
-            citizen = Citizen(f"LOAD{time.time_ns()}{n}", f"示例市民{n}", _COMMUNITY, 36.5, (), declares=True)
-            person_ref = await riders.enrol(citizen)
-            path, token = f"/v1/people/{person_ref}/passes", riders.token("operator")
-            answer, _ = await riders.call("codes", "POST", path, token, {"kind": "printed"})
-            return str(answer["token"])
-
-        return list(await asyncio.gather(*(one(n) for n in range(_PEOPLE))))
-
-
-def _load(home: Home, passes: list[str]) -> dict[str, Any]:
-    issuer = TokenIssuer(home)
-    gates = [
-        {
-            "checkpoint_id": gate.checkpoint_id,
-            "weight": gate.weight,
-            "token": issuer.token("gate", checkpoints=[gate.checkpoint_id]),
-        }
-        for gate in read_gates(REFERENCE)[0]
-    ]
-    return {"address": home.address("checkpoints"), "passes": passes, "gates": gates}
-
-
-def _run_locust(file: Path, users: int, seconds: int) -> dict[str, Any]:
-    """Locust's figures of the one request that is made."""
-    options = ["--headless", "--json", "--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds}s"]
-    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py", *options, "--loglevel", "ERROR"]
-    environment = {**os.environ, "GUANKA_LOAD_FILE": str(file), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    rows: list[dict[str, Any]] = json.loads(done.stdout[done.stdout.index("[") :])
-    return rows[0]
+def run(stack: LoadStack, order: Order, console: Console) -> tuple[dict[str, float], dict[str, bool]]:
+    """Offer the load, wait for the last event, count."""
+    folder, reports = stack.home.path / "load", ROOT / "build" / "reports"
+    folder.mkdir()
+    reports.mkdir(parents=True, exist_ok=True)
+    plan = plan_of(stack, order, folder)
+    plan.write(folder / "plan.json")
+    stack.population.write(plan.people)
+    processes = stack.product.running["processes"]
+    console.print(
+        f"{order.shape.name}: {_described(order.shape)}, {order.shape.users} clients, {order.workers} workers"
+    )
+    before = cpu_seconds(processes)
+    run_locust(order, plan, stack.product.port_base + _MASTER_PORTS_AFTER, reports / f"load-{order.shape.name}")
+    parts = [folder / f"part-{part}" for part in range(order.workers)]
+    drained_at = await_drained(stack, patience_s=_DRAIN_S + acknowledgements_in(parts) / _DRAINED_PER_S)
+    used = {name: value - before[name] for name, value in cpu_seconds(stack.product.running["processes"]).items()}
+    written = read_journals(parts)
+    figures = figures_of(order.shape, written)
+    figures["drained_after_s"] = max(0.0, drained_at - written.figures["acknowledged_at"])
+    figures |= use_figures(used, written, figures["drained_after_s"])
+    if order.shape.name == "day":
+        _add_day(figures, len(written.acknowledged))
+    console.print(f"reading {len(written.acknowledged):,} scans back")
+    reckoning = reckon(stack, written.acknowledged, written.unanswered)
+    figures |= _counts(reckoning) | {"people": order.people, "checkpoints": len(plan.gates), "workers": order.workers}
+    write_series(reports / f"load-{order.shape.name}.csv", written.results)
+    checks = reckoning.checks() | {"every_answer_right": figures["wrong_answers"] == 0}
+    return figures, checks | kept(order.shape.name, figures)
 
 
-def _count(
-    home: Home, witness: Witness, acknowledged: set[str], stats: dict[str, Any], seconds: int
-) -> tuple[dict[str, float], dict[str, bool]]:
-    with psycopg.connect(home.running()["databases"]["checkpoints"]) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM scan WHERE scan_id = ANY(%s::uuid[])", (sorted(acknowledged),)
-        ).fetchone()
-    stored = int(row[0]) if row else 0
-    deadline = time.monotonic() + _LOG_PATIENCE_S
-    while not acknowledged <= witness.scan_events.keys() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    told = len(acknowledged & witness.scan_events.keys())
-    figures: dict[str, float] = {
-        "acknowledged": len(acknowledged),
-        "stored": stored,
-        "told": told,
-        "scans_per_s": len(acknowledged) / seconds,
-        "failures": stats["num_failures"],
-        "p50_ms": _percentile(stats, 0.5),
-        "p99_ms": _percentile(stats, 0.99),
+def plan_of(stack: LoadStack, order: Order, folder: Path) -> Plan:
+    issuer, points = TokenIssuer(stack.home), read_points(REFERENCE)
+    midnight = datetime.combine(datetime.now(_CITY_TIME).date() - timedelta(days=1), time_of_day(), _CITY_TIME)
+    riders = range(min(_RIDERS, order.people)) if order.shape.scenario == "riders" else ()
+    refs = [person_ref(stack.city_key, person) for person in riders]
+    return Plan(
+        shape=order.shape,
+        seed=order.seed,
+        midnight_s=midnight.timestamp(),
+        folder=folder,
+        checkpoints=place_of_address(stack.product.address("checkpoints")),
+        codes=place_of_address(stack.product.address("codes")),
+        signing_keys=stack.home.keys / "signing.json",
+        status_list_uri=STATUS_LIST_URI,
+        gates={p.checkpoint_id: issuer.token("gate", checkpoints=[p.checkpoint_id]) for p in points},
+        stations={
+            name: issuer.token("gate", checkpoints=[p.checkpoint_id for p in own])
+            for name, own in stations_of(points).items()
+        },
+        riders=[(ref, issuer.token("citizen", person=ref, area="")) for ref in refs],
+    )
+
+
+def run_locust(order: Order, plan: Plan, port: int, report: Path) -> None:
+    """One process, or a master and its workers, all on this machine. Raises CalledProcessError."""
+    shape = order.shape
+    seconds = shape.duration_s + _TIME_OVER_S if shape.duration_s else _CLOSED_S_MAX
+    users = max(shape.users, order.workers)
+    report_options = ["--csv", str(report), "--csv-full-history", "--html", f"{report}.html", "--only-summary"]
+    load = ["--headless", "--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds:.0f}s"]
+    load += [*report_options, "--exit-code-on-error", "0"]
+    if order.workers == 1:
+        return _end_well([_locust(plan, "0/1", load)])
+    master = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(port)]
+    master += ["--expect-workers", str(order.workers)]
+    worker = ["--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
+    parts = [f"{part}/{order.workers}" for part in range(order.workers)]
+    return _end_well([_locust(plan, parts[0], load + master), *(_locust(plan, part, worker) for part in parts)])
+
+
+def _locust(plan: Plan, part: str, options: list[str]) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        PLAN_VARIABLE: str(plan.folder / "plan.json"),
+        PART_VARIABLE: part,
+        "PYTHONPATH": str(ROOT),
     }
-    checks = {"no_failure": stats["num_failures"] == 0, "no_scan_lost": len(acknowledged) == stored == told > 0}
-    return figures, checks
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), *options]
+    with (plan.folder / "locust.log").open("ab") as log:
+        return subprocess.Popen([*command, "--loglevel", "WARNING"], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
 
-def _percentile(stats: dict[str, Any], share: float) -> float:
-    """From Locust's histogram of rounded milliseconds."""
-    times = sorted((float(ms), count) for ms, count in stats["response_times"].items())
-    wanted, seen = share * sum(count for _, count in times), 0
-    for ms, count in times:
-        seen += count
-        if seen >= wanted:
-            return ms
-    return 0.0
+def _end_well(processes: list[subprocess.Popen[bytes]]) -> None:
+    try:
+        for process in processes:
+            if process.wait():
+                raise subprocess.CalledProcessError(process.returncode, "locust")
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def _add_day(figures: dict[str, float], scans: int) -> None:
+    """A day is over when its last event is in the log."""
+    figures["scans_per_s"] = scans / (figures["seconds"] + figures["drained_after_s"])
+    figures["minutes_for_7_million"] = 7_000_000 / figures["scans_per_s"] / 60
+
+
+def _counts(reckoning: Reckoning) -> dict[str, float]:
+    names = ("acknowledged", "stored", "told", "told_again", "lost", "untold", "unexplained")
+    return {name: float(getattr(reckoning, name)) for name in names}
+
+
+def _described(shape: Shape) -> str:
+    if shape.scans:
+        return f"{shape.scans:,} scans"
+    if not shape.is_open:
+        return f"{shape.seconds:.0f} s"
+    return ", then ".join(
+        f"{segment.scans_per_s:,.0f} scans/s for {segment.seconds:.0f} s" for segment in shape.segments
+    )
+
+
+def _tell(console: Console, figures: Mapping[str, float], checks: Mapping[str, bool], path: Path) -> None:
+    for name, value in figures.items():
+        console.print(f"  {name} {value:,.2f}")
+    for name, holds in checks.items():
+        console.print(f"  {'[green]✓[/]' if holds else '[red]✗[/]'} {name.replace('_', ' ')}")
+    console.print(f"[dim]written to {path.parent.name}/{path.name}, with .csv and .html beside it[/]")
 
 
 if __name__ == "__main__":

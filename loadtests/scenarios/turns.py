@@ -1,0 +1,217 @@
+"""What clients do in turn: requests with the moment when each is meant to go, and those that have to come again.
+
+All clients of a process share one queue, so whoever is free takes what is due next; what finds nobody free is late, and
+its latency counts from the moment it was meant for (no coordinated omission).
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import gevent
+import orjson
+from locust.env import Environment
+
+from loadtests.journal import SCAN_ID_BYTES, Journal, Kind, Result
+from loadtests.line import Answer, Line, Unanswered
+
+PATIENCE_S = 30.0
+"""How long a client comes again; then the gate decides offline and uploads later, which no shape plays."""
+AGAIN_AFTER_S = 1.0
+START_S = 2.0
+_LOOK_S = 0.05
+_NAMES = {
+    Kind.SINGLE: "scan by pass",
+    Kind.CARD: "scan by card",
+    Kind.BATCH: "batch of scans",
+    Kind.REPEAT: "scan sent again",
+    Kind.SHOWING: "code shown",
+}
+
+Content = tuple[bytes, bytes, list[bytes]]
+"""(scan ids, 16 bytes each; body; per scan what its answer must contain)."""
+
+
+class Turn:
+    """A request to be sent; `write` makes its content at the moment of sending, so that a pass is minted then."""
+
+    __slots__ = ("content", "due_s", "first_due_s", "head", "is_measured", "kind", "write")
+
+    def __init__(
+        self, due_s: float, kind: Kind, head: bytes, *, is_measured: bool, write: Callable[[], Content]
+    ) -> None:
+        self.due_s = self.first_due_s = due_s
+        self.kind, self.head, self.is_measured, self.write = kind, head, is_measured, write
+        self.content: Content | None = None
+
+    def again(self, due_s: float, content: Content) -> Turn:
+        """The same scans once more, under the same ids; the people have been waiting since the first time."""
+        turn = self.repeated(due_s, content, self.kind)
+        turn.first_due_s = self.first_due_s
+        return turn
+
+    def repeated(self, due_s: float, content: Content, kind: Kind = Kind.REPEAT) -> Turn:
+        turn = Turn(due_s, kind, self.head, is_measured=self.is_measured, write=self.write)
+        turn.content = content
+        return turn
+
+
+class Turns:
+    """The queue. `fresh` yields turns in order of `due_s`; with `is_open` False each is due when it is taken.
+
+    `comes_again` says whether whoever is refused politely tries once more. `share_repeated` of the single scans are
+    sent once more although they were answered, as a gate does whose line broke in the middle of an answer.
+    """
+
+    def __init__(
+        self,
+        fresh: Iterator[Turn],
+        journal: Journal,
+        *,
+        is_open: bool,
+        comes_again: bool = True,
+        share_repeated: float = 0.0,
+    ) -> None:
+        self._fresh, self._journal = fresh, journal
+        self._is_open, self._comes_again, self._share_repeated = is_open, comes_again, share_repeated
+        self._waiting: list[tuple[float, int, Turn]] = []
+        self._numbers = count()
+        self._next = next(fresh, None)
+        self._under_way = 0
+        self._chance = random.Random()  # noqa: S311 (jitter, no secret)
+        self._started: float | None = None
+
+    def now_s(self) -> float:
+        """Seconds since the start, which is a moment after the first client asked."""
+        now = time.perf_counter()
+        if self._started is None:
+            self._started = now + START_S
+        return now - self._started
+
+    def serve(self, line: Line, environment: Environment) -> None:
+        """One client's life: turn after turn, until nothing is left and nothing can come again."""
+        while self._next is not None or self._waiting or self._under_way:
+            turn = self._take()
+            if turn is None:
+                gevent.sleep(_LOOK_S)
+                continue
+            self._under_way += 1
+            try:
+                self._send(turn, line, environment)
+            finally:
+                self._under_way -= 1
+
+    def _take(self) -> Turn | None:
+        fresh, now_s = self._next, self.now_s()
+        until_s = now_s if fresh is None or not self._is_open else fresh.due_s
+        if self._waiting and (fresh is None or self._waiting[0][0] <= until_s):
+            return heapq.heappop(self._waiting)[2]
+        if fresh is not None:
+            self._next = next(self._fresh, None)
+            if not self._is_open:
+                fresh.due_s = fresh.first_due_s = max(0.0, now_s)
+        return fresh
+
+    def _send(self, turn: Turn, line: Line, environment: Environment) -> None:
+        pause_s = turn.due_s - self.now_s()
+        if pause_s > 0:
+            gevent.sleep(pause_s)
+        sent_s = self.now_s()
+        if turn.content is None:
+            turn.content = turn.write()
+            self._journal.offered += len(turn.content[2])
+        content, answer = turn.content, None
+        try:
+            answer = line.post(turn.head, content[1])
+        except Unanswered:
+            self._journal.leave_unanswered(content[0])
+        answered_s = self.now_s()
+        result = Result(
+            due_s=turn.due_s,
+            latency_ms=(answered_s - turn.due_s) * 1000,
+            waited_ms=(answered_s - turn.first_due_s) * 1000,
+            late_ms=(sent_s - turn.due_s) * 1000,
+            status=0 if answer is None else answer.status,
+            scans=len(content[2]),
+            kind=turn.kind,
+            is_measured=turn.is_measured,
+        )
+        tell(result, environment, self._journal, 0 if answer is None else len(answer.body))
+        self._settle(turn, content, answer)
+
+    def _settle(self, turn: Turn, content: Content, answer: Answer | None) -> None:
+        """Acknowledged scans go into the journal; what was refused politely, or not answered, comes again."""
+        if answer is not None and answer.status == 200:
+            left = self._acknowledge(content, answer.body)
+            if left is None:
+                if turn.kind is Kind.SINGLE and self._chance.random() < self._share_repeated:
+                    self._put(turn.repeated(self.now_s() + self._chance.random(), content))
+                return
+            content, pause_s = left, AGAIN_AFTER_S
+        elif answer is None:
+            pause_s = AGAIN_AFTER_S
+        elif answer.is_polite_refusal:
+            pause_s = answer.retry_after_s or AGAIN_AFTER_S
+        else:
+            return
+        due_s = self.now_s() + pause_s * (1 + self._chance.random())
+        may_come = turn.kind is not Kind.REPEAT and (answer is None or self._comes_again)
+        if may_come and due_s - turn.first_due_s < PATIENCE_S:
+            self._put(turn.again(due_s, content))
+        elif turn.kind is not Kind.REPEAT:
+            self._journal.given_up += len(content[2])
+
+    def _acknowledge(self, content: Content, body: bytes) -> Content | None:
+        """What of a batch was refused and may come again; None when everything is settled."""
+        scan_ids, _, marks = content
+        if len(marks) == 1 or b'"problem"' not in body:
+            self._journal.acknowledge(scan_ids)
+            self._journal.wrong_answers += wrong_answers(body, marks)
+            return None
+        return self._acknowledge_items(content, orjson.loads(body)["results"])
+
+    def _acknowledge_items(self, content: Content, results: list[dict[str, object]]) -> Content | None:
+        scan_ids, sent, marks = content
+        left_ids: bytes = b""
+        left: list[object] = []
+        left_marks: list[bytes] = []
+        for n, (result, body) in enumerate(zip(results, orjson.loads(sent)["scans"], strict=True)):
+            scan_id = scan_ids[n * SCAN_ID_BYTES : (n + 1) * SCAN_ID_BYTES]
+            problem = result.get("problem")
+            if problem is None:
+                self._journal.acknowledge(scan_id)
+                self._journal.wrong_answers += wrong_answers(orjson.dumps(result), [marks[n]])
+            elif isinstance(problem, dict) and problem["status"] == 503:
+                left_ids += scan_id
+                left.append(body)
+                left_marks.append(marks[n])
+            else:
+                self._journal.wrong_answers += 1
+        return (left_ids, orjson.dumps({"scans": left}), left_marks) if left_marks else None
+
+    def _put(self, turn: Turn) -> None:
+        heapq.heappush(self._waiting, (turn.due_s, next(self._numbers), turn))
+
+
+def tell(result: Result, environment: Environment, journal: Journal, length: int) -> None:
+    """To the journal, and to Locust's own statistics."""
+    journal.note(result)
+    environment.events.request.fire(
+        request_type="POST",
+        name=_NAMES[Kind(result.kind)],
+        response_time=result.latency_ms,
+        response_length=length,
+        exception=None if 200 <= result.status < 300 else RuntimeError(f"status {result.status}"),
+        context={},
+    )
+
+
+def wrong_answers(body: bytes, marks: list[bytes]) -> int:
+    """How many answers of a body do not tell the colour that they must."""
+    if len(marks) == 1:
+        return 0 if marks[0] in body else 1
+    return sum(max(0, marks.count(mark) - body.count(mark)) for mark in set(marks))
