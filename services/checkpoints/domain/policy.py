@@ -18,7 +18,7 @@ STALE_S_MAX, EXPIRES_S_MAX = 86_400, 7 * 86_400
 _TEXT_MAX = 300
 _VERSION = re.compile(r"[a-z0-9-]{1,40}@[0-9]{1,9}")
 _MEMBERS = frozenset(["policy", "kinds", "words", "offline"])
-_KIND_MEMBERS = frozenset(["decisions", "compare", "words"])
+_KIND_MEMBERS = frozenset(["decisions", "compare", "words", "registration"])
 
 
 class Shown(StrEnum):
@@ -37,17 +37,34 @@ class Say:
     en: str
 
 
+class RegistrationOutcome(StrEnum):
+    """What registering somebody in place comes to."""
+
+    REGISTERED = "registered"
+    FEVER = "fever"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRule:
+    """What the guard does with a person who was registered in place."""
+
+    decisions: Mapping[RegistrationOutcome, Decision]
+    words: Mapping[RegistrationOutcome, Say]
+
+
 @dataclass(frozen=True, slots=True)
 class KindPolicy:
     """The policy of one kind of checkpoint: every outcome has a decision, and words.
 
-    `compares` holds what the guard compares with the masked name and the end of the document, and at which outcome.
+    `compares` holds what the guard compares with the masked name and the end of the document, and at which outcome;
+    `registration` is there where people without a code are registered in place.
     """
 
     version: str
     decisions: Mapping[Outcome, Decision]
     words: Mapping[Outcome, Say]
     compares: frozenset[tuple[Shown, Outcome]] = frozenset()
+    registration: RegistrationRule | None = None
 
     def strictest(self, outcomes: list[Outcome]) -> Outcome:
         """The outcome with the strictest decision; of equals the first."""
@@ -131,7 +148,8 @@ def _kind_policy(version: str, kind: str, given: object, shared: Mapping[str, An
             continue
         decisions[outcome] = Decision(written[outcome.value])
         words[outcome] = _words(kind, outcome, decisions[outcome], own_words, shared, gaps)
-    return KindPolicy(version, decisions, words, _compares(kind, given.get("compare"), gaps))
+    registration = _registration(kind, given.get("registration"), gaps)
+    return KindPolicy(version, decisions, words, _compares(kind, given.get("compare"), gaps), registration)
 
 
 def _words(
@@ -145,11 +163,33 @@ def _words(
     """The kind's own words where it has some, else those that all kinds share for this outcome and decision."""
     by_decision = shared.get(outcome.value)
     said = own.get(outcome.value, by_decision.get(decision.value) if isinstance(by_decision, Mapping) else None)
+    return _say(said, f"words.{outcome.value}.{decision.value} (for {kind})", gaps)
+
+
+def _say(said: object, at: str, gaps: list[str]) -> Say:
     zh, en = (said.get("zh"), said.get("en")) if isinstance(said, Mapping) else (None, None)
     if isinstance(zh, str) and isinstance(en, str) and 0 < min(len(zh), len(en)) <= max(len(zh), len(en)) <= _TEXT_MAX:
         return Say(zh, en)
-    gaps.append(f"words.{outcome.value}.{decision.value} (for {kind}): zh and en are both needed")
+    gaps.append(f"{at}: zh and en are both needed")
     return Say("", "")
+
+
+def _registration(kind: str, given: object, gaps: list[str]) -> RegistrationRule | None:
+    if given is None:
+        return None
+    at = f"kinds.{kind}.registration"
+    if not isinstance(given, Mapping) or set(given) != {"decisions", "words"}:
+        gaps.append(f"{at}: decisions and words are needed, and nothing else")
+        return None
+    decisions, words = _object(given, "decisions", gaps), _object(given, "words", gaps)
+    known = {outcome.value for outcome in RegistrationOutcome}
+    gaps += [f"{at}.{name}: is no outcome of a registration" for name in sorted((set(decisions) | set(words)) - known)]
+    wrong = [outcome for outcome in RegistrationOutcome if decisions.get(outcome.value) not in tuple(Decision)]
+    gaps += [f"{at}.decisions.{outcome.value}: must be pass, check or stop" for outcome in wrong]
+    said = {each: _say(words.get(each.value), f"{at}.words.{each.value}", gaps) for each in RegistrationOutcome}
+    if wrong:
+        return None
+    return RegistrationRule({each: Decision(decisions[each.value]) for each in RegistrationOutcome}, said)
 
 
 def _compares(kind: str, given: object, gaps: list[str]) -> frozenset[tuple[Shown, Outcome]]:

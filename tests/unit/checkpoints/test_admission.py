@@ -14,7 +14,7 @@ import pytest
 
 from services.checkpoints.domain.admission import NOBODY, Standing, decide, worst
 from services.checkpoints.domain.errors import PolicyIncomplete
-from services.checkpoints.domain.policy import OUTCOMES, read_policy
+from services.checkpoints.domain.policy import OUTCOMES, RegistrationOutcome, read_policy
 from services.checkpoints.domain.scans import KINDS, STRICTNESS, Colour, Decision, Refusal, Ruling
 from services.checkpoints.settings import HERE
 
@@ -202,3 +202,29 @@ def test_a_policy_with_something_else_in_its_place_is_refused_and_never_breaks(a
 def test_the_packaged_files_are_where_the_settings_say():
     assert Path(HERE / "policies" / "default.json").is_file()
     assert Path(HERE / "tracing" / "default.json").is_file()
+
+
+def test_people_are_registered_in_place_at_road_compound_and_port_and_a_fever_lets_nobody_through():
+    rules = {kind: policy.registration for kind, policy in POLICY.kinds.items() if policy.registration}
+    assert set(rules) == {"road", "compound", "port"}
+    for rule in rules.values():
+        assert rule.decisions[RegistrationOutcome.FEVER] is Decision.STOP
+        assert all(words.zh and words.en for words in rule.words.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"decisions": {"registered": "pass"}}, "road.registration.decisions.fever"),
+        ({"decisions": {"registered": "pass", "fever": "run"}}, "road.registration.decisions.fever"),
+        ({"words": {"registered": {"zh": "字", "en": "word"}}}, "road.registration.words.fever"),
+        ({"decisions": {"registered": "pass", "fever": "stop", "flu": "stop"}}, "road.registration.flu"),
+        ({"words": None}, "words"),
+        ({"due": 1}, "road.registration"),
+    ],
+)
+def test_a_registration_rule_with_a_gap_is_refused(change, named):
+    document = deepcopy(DOCUMENT)
+    document["kinds"]["road"]["registration"] |= change
+    with pytest.raises(PolicyIncomplete, match=named):
+        read_policy(document)
