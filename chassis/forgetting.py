@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -14,27 +15,48 @@ from chassis.worker import Loop, every
 
 REPEATS_KNOWN = timedelta(days=8)
 """Longer than any producer keeps sending: a repeat that comes later would be applied again."""
-DEAD_LETTERS_KEPT = timedelta(days=28)
-"""As long as the scans that they may hold."""
-_EVERY_S = 900.0
+_EVERY_S, _FIRST_S = 900.0, 5.0
 
-_EXPIRED = (
-    (sa.text("DELETE FROM processed_event WHERE processed_at < :before"), REPEATS_KNOWN),
-    (sa.text("DELETE FROM dead_letter WHERE put_aside_at < :before"), DEAD_LETTERS_KEPT),
-)
+_REPEATS = sa.text("DELETE FROM processed_event WHERE processed_at < :before")
+_DEAD_LETTERS = sa.text("DELETE FROM dead_letter WHERE put_aside_at < :before OR dead_letter_id = ANY(:of_old_events)")
 
 
-def forget_expired(tx: Connection, now: datetime) -> int:
-    """Destroy what has been kept long enough; how many rows."""
-    return sum(tx.execute(statement, {"before": now - kept}).rowcount for statement, kept in _EXPIRED)
+def forget_expired(tx: Connection, now: datetime, *, history: timedelta) -> int:
+    """Destroy what has been kept long enough; how many rows. `history` is how long what dead letters hold is kept."""
+    before = now - history
+    repeats = tx.execute(_REPEATS, {"before": now - REPEATS_KNOWN}).rowcount
+    old = {"before": before, "of_old_events": _of_events_before(tx, before)}
+    return repeats + tx.execute(_DEAD_LETTERS, old).rowcount
 
 
-def forgetting(database: Database, event_log: EventLog, *, clock: Clock = utc_now, every_s: float = _EVERY_S) -> Loop:
+def _of_events_before(tx: Connection, before: datetime) -> list[int]:
+    """Dead letters of events that happened before a moment, whenever they were put aside."""
+    rows = tx.execute(sa.text("SELECT dead_letter_id, headers FROM dead_letter"))
+    return [row.dead_letter_id for row in rows if (at := _happened_at(row.headers)) is not None and at < before]
+
+
+def _happened_at(headers: list[list[str]]) -> datetime | None:
+    """`ce_time`; None where it is missing or says nothing (messages without sense are put aside too)."""
+    try:
+        at = datetime.fromisoformat(base64.b64decode(dict(headers)["ce_time"]).decode())
+    except (KeyError, ValueError):
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def forgetting(
+    database: Database,
+    event_log: EventLog,
+    *,
+    history_days: int,
+    clock: Clock = utc_now,
+    every_s: float = _EVERY_S,
+) -> Loop:
     """A worker's timer: the service's own database, and the event log where it does not forget by itself."""
 
     def forget() -> None:
         with database.transaction() as tx:
-            forget_expired(tx, clock())
+            forget_expired(tx, clock(), history=timedelta(days=history_days))
         event_log.trim()
 
-    return every(every_s, forget, name="forgetting")
+    return every(every_s, forget, name="forgetting", first_s=_FIRST_S)

@@ -25,11 +25,16 @@ log = structlog.get_logger("worker")
 Loop = Callable[[threading.Event], None]
 
 
-def every(seconds: float, action: Callable[[], object], *, name: str) -> Loop:
-    """A timer: runs `action` each so many seconds; trouble of the store or the log is waited out, other ends it."""
+def every(seconds: float, action: Callable[[], object], *, name: str, first_s: float | None = None) -> Loop:
+    """A timer: runs `action` each so many seconds; trouble of the store or the log is waited out, other ends it.
+
+    `first_s` is the wait before the first run, where a process may live too short for the others.
+    """
 
     def run(stop: threading.Event) -> None:
-        while not stop.wait(seconds):
+        pause_s = seconds if first_s is None else first_s
+        while not stop.wait(pause_s):
+            pause_s = seconds
             try:
                 action()
             except (EventLogUnavailable, UnknownTopic, psycopg.OperationalError) as error:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -117,7 +118,7 @@ def compose_api(
     desk = Desk(
         database=database,
         places=Places(areas, city_key, tell),
-        tracing=Tracing(rule, tell),
+        tracing=Tracing(rule, tell, kept_since=_kept_since(settings)),
         registry=registry,
         board=board,
         attempts=AttemptReader(city_key),
@@ -126,6 +127,7 @@ def compose_api(
         publication=publication,
         city=areas.root,
         zone=ZoneInfo(settings.city_timezone),
+        history_days=settings.history_days,
         clock=utc_now,
     )
     beside: dict[str, Loop] = {
@@ -206,7 +208,7 @@ def compose_worker(
     codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-worker")
     holders = Holders(database, codes, board=Board(settings.board_stale_s), tell=tell, clock=utc_now)
-    retention = Retention(database, history_days=settings.history_days, clock=utc_now)
+    retention = Retention(database, history_days=settings.history_days, tell=tell, clock=utc_now)
     duty = Duty(database, Places(read_areas(settings.area_file), _city_key(settings), tell), clock=utc_now)
     relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
     consumer = Consumer(
@@ -223,14 +225,14 @@ def compose_worker(
         holders.keep_snapshot()
 
     loops: dict[str, Loop] = {
-        "topics": _declare(event_log),
+        "topics": _declare(event_log, settings.history_days),
         "relay": relay.run,
         "consumer": consume,
-        "forgetting": forgetting(database, event_log),
+        "forgetting": forgetting(database, event_log, history_days=settings.history_days),
         "snapshot": every(SNAPSHOT_S, holders.keep_snapshot, name="snapshot"),
         "catch-up": every(CATCH_UP_S, holders.catch_up, name="catch-up"),
         "persons": every(FILL_S, holders.fill_persons, name="persons"),
-        "retention": every(RETENTION_S, retention.run_once, name="retention"),
+        "retention": every(RETENTION_S, retention.run_once, name="retention", first_s=5.0),
         "life": every(LIFE_S, duty.show_due, name="life"),
     }
     return Worker(loops, relay, consumer, holders, database)
@@ -274,20 +276,25 @@ def replay_dead_letter(dead_letter_id: int) -> int:
 
 
 def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[Subscription]:
-    tracing = Tracing(_tracing_rule(settings), tell)
+    tracing = Tracing(_tracing_rule(settings), tell, kept_since=_kept_since(settings))
     findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
     return messages.subscriptions(
         on_standings=holders.take_changes, on_scans=findings.take_scans, on_trace=tracing.request_trace
     )
 
 
-def _declare(event_log: EventLog) -> Loop:
+def _kept_since(settings: CheckpointsSettings) -> Callable[[], datetime]:
+    """Scans before this moment are not read any more, although their day may not be over."""
+    return lambda: utc_now() - timedelta(days=settings.history_days)
+
+
+def _declare(event_log: EventLog, history_days: int) -> Loop:
     """Declare our topics as soon as the log can be reached; the relay waits until they are there."""
 
     def run(stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                return event_log.declare(messages.DECLARED)
+                return event_log.declare(messages.declared(history_days))
             except EventLogUnavailable:
                 stop.wait(1.0)
         return None

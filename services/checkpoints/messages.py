@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,9 +22,10 @@ from services.checkpoints.domain.events import (
     FeverFlagged,
     PersonStopped,
     ScanCompleted,
+    ScansDestroyed,
     TraceHeld,
 )
-from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
+from services.checkpoints.domain.facts import Destruction, ScanFact, TraceFact, TraceOrder
 from services.checkpoints.domain.life import Change
 from services.checkpoints.domain.scans import Checkpoint, Scan
 from services.checkpoints.domain.tracing import Grade, Meeting
@@ -42,14 +44,21 @@ TOPICS = {
     "finding": EVENTS_TOPIC,
     "trace": EVENTS_TOPIC,
     "checkpoint": EVENTS_TOPIC,
+    "destruction": EVENTS_TOPIC,
 }
 DECLARED = (Topic(SCANS_TOPIC, 12, RETENTION_S), Topic(EVENTS_TOPIC, 12, RETENTION_S))
+"""With the default of `HISTORY_DAYS`; see `declared`."""
 
 STANDINGS_CHANGED = "guanka.codes.v1.StandingsChanged"
 STANDINGS_HEARTBEAT = "guanka.codes.v1.StandingsHeartbeat"
 TRACE_REQUESTED = "guanka.ledger.v1.TraceRequested"
 _OURS = "guanka.checkpoints.v1."
 _GRADES = {Grade.CLOSE: wire.GRADE_CLOSE, Grade.GENERAL: wire.GRADE_GENERAL}
+
+
+def declared(history_days: int) -> tuple[Topic, ...]:
+    """Our topics, which keep what they hold as long as the table of scans does."""
+    return tuple(replace(topic, retention_s=history_days * 86_400) for topic in DECLARED)
 
 
 # -- out -------------------------------------------------------------------------------------------------------------
@@ -99,6 +108,8 @@ def event_of(event: DomainEvent, now: datetime) -> Event:
             return _checkpoint_event("CheckpointRegistered", checkpoint, _checkpoint_registered(checkpoint), now)
         case CheckpointChangeOrdered(checkpoint, change):
             return _checkpoint_event("CheckpointChangeOrdered", checkpoint, _change_ordered(checkpoint, change), now)
+        case ScansDestroyed(destruction):
+            return _scans_destroyed(destruction)
 
 
 def tell(tx: Connection, events: Iterable[DomainEvent], now: datetime) -> None:
@@ -265,6 +276,24 @@ def _checkpoint_event(name: str, checkpoint: Checkpoint, payload: bytes, now: da
         time=now,
         payload=payload,
         district=checkpoint.district,
+    )
+
+
+def _scans_destroyed(destruction: Destruction) -> Event:
+    message = wire.ScansDestroyed(
+        day=destruction.day.isoformat(),
+        scans=destruction.rows,
+        destroyed_at=timestamp(destruction.destroyed_at),
+        rule=destruction.rule,
+    )
+    return Event(
+        type=_OURS + "ScansDestroyed",
+        aggregatetype="destruction",
+        aggregateid=destruction.day.isoformat(),
+        subject=f"destruction/{destruction.day}",
+        revision=1,
+        time=destruction.destroyed_at,
+        payload=message.SerializeToString(),
     )
 
 

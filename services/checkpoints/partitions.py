@@ -1,4 +1,4 @@
-"""The days of the table `scan`: made ahead, and destroyed when their time is over.
+"""The days of the table `scan`: made ahead, and taken out of it when their time is over (retention.py destroys them).
 
 A partition is a UTC day of the time inside `scan_id` (UUIDv7). There is no default partition: a scan that belongs to
 no day is refused before it gets here.
@@ -30,9 +30,13 @@ def days_needed(now: datetime) -> list[date]:
     return [today + timedelta(days=offset) for offset in range(-DAYS_BEHIND, DAYS_AHEAD + 1)]
 
 
+def partition_name(day: date) -> str:
+    return f"{_PREFIX}{day:%Y%m%d}"
+
+
 def partition_statements(day: date) -> Iterator[str]:
     """Made apart and then attached: attaching does not stop those who insert into other days."""
-    name = f"{_PREFIX}{day:%Y%m%d}"
+    name = partition_name(day)
     start = datetime.combine(day, time_of_day(), UTC)
     yield f"CREATE TABLE {name} (LIKE scan INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)"
     yield (
@@ -68,25 +72,20 @@ def make_first_partitions(database_url: str, clock: Clock, *, patience_s: float 
             time.sleep(_PAUSE_S)
 
 
-def drop_partitions(database_url: str, now: datetime, *, history_days: int) -> list[date]:
-    """Destroy the days that ended more than `history_days` ago; which.
+def detach_partitions(database_url: str, now: datetime, *, history_days: int) -> list[date]:
+    """Take the days that ended more than `history_days` ago out of the table; which await their destruction.
 
-    Detached concurrently: a plain DETACH behind a long reader stalls every insert.
+    Concurrently: a plain DETACH behind a long reader stalls every insert. A run that was cut off is finished first.
     """
     oldest_kept = now.astimezone(UTC).date() - timedelta(days=history_days)
-    dropped = []
     with psycopg.connect(database_url, autocommit=True, connect_timeout=5) as connection:
         if not _one(connection, "SELECT pg_try_advisory_lock(hashtext('scan retention'))"):
             return []
-        for day, is_detach_pending in _days(connection):
-            if day < oldest_kept:
-                how = "FINALIZE" if is_detach_pending else "CONCURRENTLY"
-                connection.execute(f"ALTER TABLE scan DETACH PARTITION {_PREFIX}{day:%Y%m%d} {how}".encode())
-        for day in _detached_days(connection):
-            connection.execute(f"DROP TABLE {_PREFIX}{day:%Y%m%d}".encode())
-            log.info("a day of scans was destroyed", day=day.isoformat())
-            dropped.append(day)
-    return dropped
+        over = [(day, is_pending) for day, is_pending in _days(connection) if day < oldest_kept or is_pending]
+        for day, is_pending in sorted(over, key=lambda each: not each[1]):
+            how = "FINALIZE" if is_pending else "CONCURRENTLY"
+            connection.execute(f"ALTER TABLE scan DETACH PARTITION {partition_name(day)} {how}".encode())
+        return _detached_days(connection)
 
 
 def _days(connection: psycopg.Connection) -> list[tuple[date, bool]]:

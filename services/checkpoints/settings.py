@@ -19,7 +19,6 @@ class CheckpointsSettings(ServiceSettings):
         min_length=1, max_length=50, description="what a pass's status list address begins with; /<list> follows"
     )
     board_stale_s: float = Field(default=30.0, gt=0, le=3600, description="older than this the board is stale")
-    history_days: int = Field(default=28, ge=8, le=366, description="days that scans are kept")
     policy_file: Path = Field(description="a signed policy (a compact JWS), on the shelf from the first start on")
     policy_keys_file: Path = Field(description="the public keys that policies are signed with (JWKS, `policy+jwt`)")
     tracing_rule_file: Path = Field(default=HERE / "tracing" / "default.json", description="the tracing rule")

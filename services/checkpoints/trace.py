@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -23,6 +24,7 @@ from services.checkpoints.domain.tracing import (
     Watch,
     meeting_of,
     new_or_upgraded,
+    since,
     strongest,
     watches_of,
 )
@@ -33,8 +35,10 @@ Tell = Callable[[Connection, Iterable[DomainEvent]], None]
 
 
 class Tracing:
-    def __init__(self, rule: TracingRule, tell: Tell) -> None:
-        self._rule, self._tell = rule, tell
+    """`kept_since`: what is older is not looked at, though it may not be destroyed yet."""
+
+    def __init__(self, rule: TracingRule, tell: Tell, *, kept_since: Callable[[], datetime]) -> None:
+        self._rule, self._tell, self._kept_since = rule, tell, kept_since
 
     def request_trace(self, tx: Connection, order: TraceOrder) -> TraceFact:
         """Answer an order once, however often it comes. Raises `TraceAskedOtherwise`."""
@@ -42,8 +46,9 @@ class Tracing:
         trace = traces.add(tx, order, self._rule.version)
         if trace is None:
             return _known_trace(tx, order)
-        scans = traces.case_scans(tx, order.person_ref, order.from_at, order.to_at)
-        watches = watches_of(self._rule, scans)
+        kept_since = self._kept_since()
+        scans = traces.case_scans(tx, order.person_ref, max(order.from_at, kept_since), order.to_at)
+        watches = since(kept_since, watches_of(self._rule, scans))
         traces.add_watches(tx, trace.trace_id, watches)
         traces.put_contacts(tx, trace.trace_id, strongest(traces.find_meetings(tx, order.person_ref, watches)))
         return self._answer(tx, trace, is_first=True)

@@ -94,7 +94,7 @@ def worker() -> int:
         "topics": declaration_of_topics(event_log),
         "relay": relay.run,
         "consumer": consumer.run,
-        "forgetting": forgetting(database, event_log),
+        "forgetting": forgetting(database, event_log, history_days=settings.history_days),
         **timers(settings, office, database),
     }
     checks = {"relay": relay_check(relay, database), "consumer": consumer_check(consumer)}

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -102,7 +102,7 @@ def worker() -> int:
 
     def forget_the_hour() -> None:
         with database.transaction() as tx:
-            forget_days(tx, utc_now(), settings.zone)
+            forget_days(tx, utc_now(), settings.zone, history=timedelta(days=settings.history_days))
 
     return run_worker(
         "Guanka console worker",
@@ -110,9 +110,9 @@ def worker() -> int:
         loops={
             "consumer": consumer.run,
             "freshness": every(0.5, lambda: freshness.store(database), name="freshness"),
-            "forgetting": forgetting(database, event_log),
+            "forgetting": forgetting(database, event_log, history_days=settings.history_days),
             "forget-seconds": every(60, forget_the_minute, name="forget-seconds"),
-            "forget-days": every(3600, forget_the_hour, name="forget-days"),
+            "forget-days": every(3600, forget_the_hour, name="forget-days", first_s=5),
         },
         checks={"consumer": consumer_check(consumer)},
     )

@@ -1,4 +1,4 @@
-"""Forgetting, as the table of retention says (D13): seconds after two hours, days and alarms after 28 days."""
+"""Forgetting, as the table of retention says (D13): seconds after two hours, days and alarms when scans are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 SECONDS_KEPT = timedelta(hours=2)
-DAYS_KEPT = timedelta(days=28)
 
 _SECONDS = (
     sa.text("DELETE FROM scan_second WHERE second < :before"),
@@ -24,8 +23,8 @@ def forget_seconds(tx: Connection, now: datetime) -> int:
     return sum(tx.execute(statement, {"before": now - SECONDS_KEPT}).rowcount for statement in _SECONDS)
 
 
-def forget_days(tx: Connection, now: datetime, zone: ZoneInfo) -> int:
+def forget_days(tx: Connection, now: datetime, zone: ZoneInfo, *, history: timedelta) -> int:
     """Every hour; how many rows went."""
-    before = now - DAYS_KEPT
+    before = now - history
     days = tx.execute(_DAYS, {"before": before.astimezone(zone).date()}).rowcount
     return days + tx.execute(_ALARMS, {"before": before}).rowcount

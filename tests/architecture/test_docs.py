@@ -6,7 +6,6 @@ import importlib
 import re
 import subprocess
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ import yaml
 
 from chassis.event_log import Topic
 from docs import build_problems, build_settings
+from services.checkpoints import messages as messages_of_checkpoints
 from services.checkpoints.settings import CheckpointsSettings
-from services.console import retention
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -176,7 +175,8 @@ def test_scans_are_kept_twenty_eight_days_everywhere() -> None:
     assert kept["`console`"]["scan_day"] == "28 days"
     assert kept["Every service"]["dead_letter"].startswith("28 days")
     assert CheckpointsSettings.model_fields["history_days"].default == 28
-    assert timedelta(days=28) == retention.DAYS_KEPT
+    declared = {topic.retention_s for topic in messages_of_checkpoints.declared(28)}
+    assert declared == {28 * DAY_S}
 
 
 # -- settings and problems -----------------------------------------------------------------------------------------

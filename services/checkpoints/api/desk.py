@@ -33,6 +33,7 @@ class Desk:
     publication: Publication
     city: str
     zone: ZoneInfo
+    history_days: int
     clock: Clock
 
 

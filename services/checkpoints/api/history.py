@@ -22,7 +22,7 @@ from services.checkpoints.use_cases.places import find_checkpoint
 
 router = APIRouter(tags=["history"])
 Authority = Annotated[Bearer, Depends(needs("authority"))]
-From = Annotated[AwareDatetime | None, Query(alias="from", description="default: 28 days ago")]
+From = Annotated[AwareDatetime | None, Query(alias="from", description="default: as long as scans are kept, 28 days")]
 To = Annotated[AwareDatetime | None, Query(alias="to", description="default: now")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")]
@@ -83,10 +83,11 @@ def _span(
 ) -> history.Span:
     now = desk.clock()
     end = to_at or now + timedelta(minutes=5)
-    start = from_at or now - timedelta(days=28)
+    kept_since = now - timedelta(days=desk.history_days)
+    start = from_at or kept_since
     require_span(start, end, days_max=SPAN_DAYS_MAX, now=now)
     require_area(bearer, bearer.area)
-    return history.Span(start, end, bearer.area, None if cursor is None else _place_of(cursor), limit)
+    return history.Span(max(start, kept_since), end, bearer.area, None if cursor is None else _place_of(cursor), limit)
 
 
 def require_span(start: datetime, end: datetime, *, days_max: int, now: datetime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -127,6 +127,20 @@ class TraceOut(BaseModel):
     tracing_rule: str
     requested_by: str | None
     approved_by: str | None
+
+
+class DestructionOut(BaseModel):
+    destruction_id: int
+    what: str
+    day: date
+    rows: int
+    destroyed_at: datetime
+    rule: str
+
+
+class DestructionsOut(BaseModel):
+    destructions: list[DestructionOut]
+    next_cursor: int | None
 
 
 class ListOut(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.checkpoints.domain.facts import ScanFact, TraceFact
+from services.checkpoints.domain.facts import Destruction, ScanFact, TraceFact
 from services.checkpoints.domain.life import Change
 from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.domain.tracing import Meeting
@@ -61,6 +61,13 @@ class TraceHeld:
     contacts_max: int
 
 
+@dataclass(frozen=True, slots=True)
+class ScansDestroyed:
+    """A day of scans was kept long enough."""
+
+    destruction: Destruction
+
+
 DomainEvent = (
     CheckpointRegistered
     | CheckpointChangeOrdered
@@ -69,4 +76,5 @@ DomainEvent = (
     | FeverFlagged
     | ContactsTraced
     | TraceHeld
+    | ScansDestroyed
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from services.checkpoints.domain.scans import FEVER_C
@@ -69,3 +69,17 @@ class TraceFact:
     revision: int
     requested_by: str | None = None
     approved_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destruction:
+    """What was destroyed, and by which rule (such as `HISTORY_DAYS=28`).
+
+    `what` is a table; `day` the UTC day of the rows or, where they are not kept by day, the day before which they lay.
+    """
+
+    what: str
+    day: date
+    rows: int
+    destroyed_at: datetime
+    rule: str

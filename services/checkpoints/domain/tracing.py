@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any
@@ -105,6 +105,11 @@ def watches_of(rule: TracingRule, scans: Iterable[CaseScan]) -> list[Watch]:
         at, within = scan.scanned_at, window.within
         watches.append(Watch(scan.scan_id, at, checkpoint_id, vehicle_ref, window.grade, at - within, at + within))
     return watches
+
+
+def since(moment: datetime, watches: Iterable[Watch]) -> list[Watch]:
+    """The windows, none of which begins before a moment."""
+    return [replace(watch, from_at=max(watch.from_at, moment)) for watch in watches]
 
 
 def strongest(meetings: Iterable[Meeting]) -> list[Meeting]:

@@ -61,4 +61,3 @@ def put_jwks(tx: Connection, jwks: Mapping[str, Any], now: datetime) -> None:
         "DO UPDATE SET jwks = excluded.jwks, read_at = excluded.read_at WHERE known_jwks.jwks <> excluded.jwks"
     ).bindparams(sa.bindparam("jwks", type_=JSONB))
     tx.execute(statement, {"jwks": dict(jwks), "now": now})
-

@@ -265,11 +265,3 @@ def of_cases(tx: Connection, scans: Sequence[ScanFact]) -> list[tuple[UUID, Scan
         {"ats": [scan.scanned_at for scan in scans], "persons": [scan.person_ref for scan in scans]},
     )
     return [(row.trace_id, scans[row.place - 1]) for row in rows]
-
-
-def forget(tx: Connection, before: datetime) -> None:
-    """Traces whose whole stretch lies before what is kept of scans."""
-    over = "SELECT trace_id FROM trace WHERE to_at < :before AND requested_at < :before"
-    for table in ("trace_contact", "trace_window", "trace"):
-        statement = f"DELETE FROM {table} WHERE trace_id IN ({over})"  # noqa: S608 (our own names)
-        tx.execute(sa.text(statement), {"before": before})

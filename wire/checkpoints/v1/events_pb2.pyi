@@ -196,3 +196,15 @@ class CheckpointChangeOrdered(_message.Message):
     successor_id: str
     withdraws: int
     def __init__(self, checkpoint_id: _Optional[str] = ..., number: _Optional[int] = ..., change: _Optional[str] = ..., holds_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., venue: _Optional[str] = ..., area: _Optional[str] = ..., successor_id: _Optional[str] = ..., withdraws: _Optional[int] = ...) -> None: ...
+
+class ScansDestroyed(_message.Message):
+    __slots__ = ("day", "scans", "destroyed_at", "rule")
+    DAY_FIELD_NUMBER: _ClassVar[int]
+    SCANS_FIELD_NUMBER: _ClassVar[int]
+    DESTROYED_AT_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    day: str
+    scans: int
+    destroyed_at: _timestamp_pb2.Timestamp
+    rule: str
+    def __init__(self, day: _Optional[str] = ..., scans: _Optional[int] = ..., destroyed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rule: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,70 @@
+"""Destroying what has been kept long enough, and the record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
+
+from services.checkpoints.domain.facts import Destruction
+from services.checkpoints.partitions import partition_name
+
+_FORGET = {
+    "trace_contact": "DELETE FROM trace_contact WHERE met_at < :before",
+    "trace_window": "DELETE FROM trace_window WHERE case_at < :before",
+    "trace": "DELETE FROM trace AS t WHERE to_at < :before AND requested_at < :before "
+    "AND NOT EXISTS (SELECT FROM trace_contact WHERE trace_id = t.trace_id) "
+    "AND NOT EXISTS (SELECT FROM trace_window WHERE trace_id = t.trace_id)",
+    "outbox": "DELETE FROM outbox WHERE created_at < :before",
+}
+
+
+def drop_day(tx: Connection, day: date) -> int | None:
+    """Drop a day that was taken out of the table `scan`; how many scans it held, None when it is gone already."""
+    name = partition_name(day)
+    tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('scan destruction'))"))
+    tx.execute(sa.text("SET LOCAL statement_timeout = '30min'"))
+    if tx.execute(sa.text("SELECT to_regclass(:name)"), {"name": name}).scalar_one() is None:
+        return None
+    rows: int = tx.execute(sa.text(f"SELECT count(*) FROM {name}")).scalar_one()  # noqa: S608 (made of a date)
+    tx.execute(sa.text(f"DROP TABLE {name}"))
+    return rows
+
+
+def forget(tx: Connection, before: datetime) -> Iterator[tuple[str, int]]:
+    """Delete what happened before a moment; (table, rows) where there was something."""
+    for what, statement in _FORGET.items():
+        rows = tx.execute(sa.text(statement), {"before": before}).rowcount
+        if rows:
+            yield what, rows
+
+
+def add(tx: Connection, destruction: Destruction) -> None:
+    tx.execute(
+        sa.text(
+            "INSERT INTO destruction (what, day, rows, destroyed_at, rule) "
+            "VALUES (:what, :day, :rows, :destroyed_at, :rule)"
+        ),
+        {
+            "what": destruction.what,
+            "day": destruction.day,
+            "rows": destruction.rows,
+            "destroyed_at": destruction.destroyed_at,
+            "rule": destruction.rule,
+        },
+    )
+
+
+def read(tx: Connection, *, before: int | None, limit: int) -> Sequence[RowMapping]:
+    """The newest first; `before` is the number of the last one that was read."""
+    found = tx.execute(
+        sa.text(
+            "SELECT destruction_id, what, day, rows, destroyed_at, rule FROM destruction "
+            "WHERE CAST(:before AS bigint) IS NULL OR destruction_id < :before "
+            "ORDER BY destruction_id DESC LIMIT :limit"
+        ),
+        {"before": before, "limit": limit},
+    )
+    return found.mappings().all()

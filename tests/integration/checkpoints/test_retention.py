@@ -1,0 +1,252 @@
+"""What was kept long enough is destroyed in every store, can be read back from none, and that is recorded."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from chassis.clock import utc_now
+from chassis.database import Database
+from chassis.forgetting import forget_expired
+from chassis.ids import uuid7
+from services.checkpoints import messages
+from services.checkpoints.main import tell
+from services.checkpoints.partitions import partition_name, partition_statements
+from services.checkpoints.retention import Retention
+from services.console.retention import forget_days
+from tests.integration.checkpoints.test_worker import read_events
+from tests.integration.checkpoints.town import ago, envelope, wait_for
+from wire.checkpoints.v1 import events_pb2 as wire
+
+HISTORY = timedelta(days=28)
+OLD, YOUNG, EDGE = ago(days=40), ago(days=20), ago(days=28, minutes=30)
+
+
+@pytest.fixture
+def database(settings: Any) -> Iterator[Database]:
+    opened = Database(settings.database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def retention(database: Database) -> Retention:
+    return Retention(database, history_days=28, tell=tell, clock=utc_now)
+
+
+@pytest.fixture
+def place(sql: Callable[..., Any]) -> UUID:
+    checkpoint_id = uuid4()
+    sql(
+        "INSERT INTO checkpoint (checkpoint_id, kind, name, venue, area, venue_code, registered_by) "
+        "VALUES (%s, 'mall', 'A mall', 'A mall', '440103001', 'V', 'test')",
+        checkpoint_id,
+    )
+    return checkpoint_id
+
+
+@pytest.fixture
+def record(sql: Callable[..., Any], place: UUID) -> Callable[..., UUID]:
+    """A scan as the statement would have written it then, on a day that is made when it is not there."""
+
+    def recorded(at: datetime, person_ref: UUID) -> UUID:
+        if sql("SELECT to_regclass(%s)", partition_name(at.date())) == [(None,)]:
+            for statement in partition_statements(at.date()):
+                sql(statement)
+        scan_id = uuid7(at)
+        sql(
+            "INSERT INTO scan (scan_id, checkpoint_id, scanned_at, recorded_at, person_ref, decision, colour, "
+            "policy_version, board_revision, is_self_reported, digest) "
+            "VALUES (%s, %s, %s, %s, %s, 'pass', 'green', 'p@1', 1, false, '')",
+            scan_id, place, at, at, person_ref,
+        )  # fmt: skip
+        return scan_id
+
+    return recorded
+
+
+def leave_a_trail(sql, record, event_log, place, at, person_ref):
+    """Somebody was scanned then: in the table, in a trace, in the outbox, in the log and aside."""
+    scan_id, trace_id, case = record(at, person_ref), uuid7(at), record(at, uuid4())
+    sql(
+        "INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, requested_at) "
+        "VALUES (%s, 'e', %s, %s, %s, 'answered', 'default@1', %s)",
+        trace_id, person_ref, at - timedelta(days=1), at, at,
+    )  # fmt: skip
+    sql(
+        "INSERT INTO trace_contact VALUES (%s, %s, 2, %s, 'mall', '440103001', %s, 60, %s, %s, 1)",
+        trace_id, person_ref, place, at, case, scan_id,
+    )  # fmt: skip
+    sql(
+        "INSERT INTO trace_window VALUES (%s, %s, %s, %s, NULL, 2, %s, %s)",
+        trace_id, scan_id, at, place, at, at,
+    )  # fmt: skip
+    payload = wire.ScanRecorded(scan_id=str(scan_id), person_ref=str(person_ref)).SerializeToString()
+    sql(
+        "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, created_at) "
+        "VALUES (%s, 'scan', %s, 'guanka.checkpoints.v1.ScanRecorded', %s, %s)",
+        uuid7(at), str(person_ref), payload, at,
+    )  # fmt: skip
+    sql(
+        "INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, attempts, put_aside_at) "
+        "VALUES (%s, 0, 1, %s, %s, '[]', 'e', 3, %s)",
+        messages.SCANS_TOPIC, str(person_ref), payload, at,
+    )  # fmt: skip
+    publisher = event_log.publisher()
+    kind = "guanka.checkpoints.v1.ScanRecorded"
+    told = envelope(messages.SCANS_TOPIC, str(person_ref), kind, f"scan/{scan_id}", 1, payload)
+    assert publisher.publish([told]) == [True]
+    publisher.close()
+    with psycopg.connect(event_log._dsn, autocommit=True) as log:
+        log.execute("UPDATE log_record SET appended_at = %s WHERE key = %s", (at, str(person_ref)))
+    return scan_id
+
+
+def stores_that_hold(url: str, *needles: UUID) -> set[str]:
+    """The tables of a database in which one of the ids stands, as text or in bytes."""
+    found = set()
+    with psycopg.connect(url) as connection:
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        ).fetchall()
+        for (table,) in tables:
+            rows = SQL("SELECT to_jsonb(t)::text FROM {} AS t").format(Identifier(table))
+            content = json.dumps(connection.execute(rows).fetchall())
+            if any(form in content for each in needles for form in (str(each), str(each).encode().hex())):
+                found.add(table)
+    return found
+
+
+def test_nothing_that_is_older_can_be_read_back_from_any_store(
+    settings, database, retention, event_log, sql, record, place
+):
+    old, young = uuid4(), uuid4()
+    old_scan = leave_a_trail(sql, record, event_log, place, OLD, old)
+    leave_a_trail(sql, record, event_log, place, YOUNG, young)
+    assert stores_that_hold(settings.database_url, old, old_scan) >= {
+        partition_name(OLD.date()), "trace", "trace_contact", "trace_window", "outbox", "dead_letter",
+    }  # fmt: skip
+    assert "log_record" in stores_that_hold(event_log._dsn, old, old_scan)
+    kept = stores_that_hold(settings.database_url, young)
+
+    event_log.declare(messages.declared(28))
+    retention.run_once()
+    with database.transaction() as tx:
+        forget_expired(tx, utc_now(), history=HISTORY)
+    event_log.trim()
+
+    assert stores_that_hold(settings.database_url, old, old_scan) == set()
+    assert stores_that_hold(event_log._dsn, old, old_scan) == set()
+    assert [key for _, key, *_ in read_events(event_log, messages.SCANS_TOPIC)] == [str(young)]
+    assert stores_that_hold(settings.database_url, young) == kept
+    assert "log_record" in stores_that_hold(event_log._dsn, young)
+
+
+def test_the_read_model_forgets_with_the_scans(migrated):
+    database = Database(migrated("console"))
+    with database.transaction() as tx:
+        for at in (OLD, YOUNG):
+            tx.exec_driver_sql("INSERT INTO scan_day VALUES (%s, 'pass', 1)", (at.date(),))
+            tx.exec_driver_sql("INSERT INTO scan_second VALUES (%s, 'pass', 1)", (at,))
+            tx.exec_driver_sql(
+                "INSERT INTO alarm (alarm_id, kind, owner, area, checkpoint_id, raised_at) "
+                "VALUES (%s, 'fever', '440103', '440103', '', %s)",
+                (uuid4(), at),
+            )
+        forget_days(tx, utc_now(), ZoneInfo("Asia/Shanghai"), history=HISTORY)
+        assert tx.exec_driver_sql("SELECT day FROM scan_day").scalars().all() == [YOUNG.date()]
+        assert tx.exec_driver_sql("SELECT raised_at FROM alarm").scalars().all() == [YOUNG]
+    database.close()
+
+
+def test_a_destroyed_day_is_recorded_told_and_shown(client, issuer, retention, sql, record, worker, event_log):
+    for _ in range(3):
+        record(OLD, uuid4())
+    retention.run_once()
+    retention.run_once()
+    answer = client.get("/v1/destructions", headers=issuer.headers("auditor"))
+    assert answer.status_code == 200
+    [destruction] = answer.json()["destructions"]
+    assert datetime.fromisoformat(destruction.pop("destroyed_at")) > ago(minutes=1)
+    assert destruction.pop("destruction_id") == 1
+    assert destruction == {"what": "scan", "day": OLD.date().isoformat(), "rows": 3, "rule": "HISTORY_DAYS=28"}
+    assert client.get("/v1/destructions", headers=issuer.headers("gate")).status_code == 403
+
+    stop = threading.Event()
+    relay = threading.Thread(target=worker.relay.run, args=(stop,))
+    relay.start()
+    wait_for(lambda: sql("SELECT count(*) FROM outbox") == [(0,)])
+    stop.set()
+    relay.join()
+    [(name, key, headers, payload)] = read_events(event_log, messages.EVENTS_TOPIC)
+    told = wire.ScansDestroyed.FromString(payload)
+    assert (name, key, headers["ce_subject"]) == ("ScansDestroyed", told.day, f"destruction/{told.day}")
+    assert (date.fromisoformat(told.day), told.scans, told.rule) == (OLD.date(), 3, "HISTORY_DAYS=28")
+
+
+def test_the_record_of_destructions_comes_in_pages_and_is_only_added_to(client, issuer, sql):
+    for day in range(1, 6):
+        sql(
+            "INSERT INTO destruction (what, day, rows, destroyed_at, rule) VALUES ('scan', %s, 1, now(), 'r')",
+            date(2026, 1, day),
+        )
+    seen, cursor = [], {}
+    while cursor is not None:
+        page = client.get("/v1/destructions", params={"limit": 2, **cursor}, headers=issuer.headers("operator")).json()
+        seen += [each["day"] for each in page["destructions"]]
+        cursor = page["next_cursor"] and {"cursor": page["next_cursor"]}
+    assert seen == [f"2026-01-0{day}" for day in (5, 4, 3, 2, 1)]
+    for change in ("DELETE FROM destruction", "UPDATE destruction SET rows = 0", "TRUNCATE destruction"):
+        with pytest.raises(psycopg.errors.RaiseException):
+            sql(change)
+
+
+def test_what_lies_on_a_day_that_is_not_over_yet_is_not_read_either(client, issuer, record, sql, place):
+    person_ref = uuid4()
+    record(EDGE, person_ref)
+    young = record(YOUNG, person_ref)
+    span = {"from": ago(days=60).isoformat()}
+    for path in (f"/v1/people/{person_ref}/scans", f"/v1/checkpoints/{place}/scans"):
+        answer = client.get(path, params=span, headers=issuer.headers("authority")).json()
+        assert [each["scan_id"] for each in answer["scans"]] == [str(young)]
+    met = record(EDGE + timedelta(minutes=1), uuid4())
+    near = record(YOUNG + timedelta(minutes=1), uuid4())
+    body = {"person_ref": str(person_ref), "from": ago(days=50).isoformat(), "to": ago(days=1).isoformat()}
+    assert client.post("/v1/traces", json=body, headers=issuer.headers("authority")).status_code == 202
+    assert sql("SELECT contact_scan_id FROM trace_contact") == [(near,)]
+    assert met != near
+
+
+def test_a_detached_day_that_was_not_dropped_is_finished_by_the_next_run(retention, sql, record):
+    record(OLD, uuid4())
+    sql(f"ALTER TABLE scan DETACH PARTITION {partition_name(OLD.date())} CONCURRENTLY")
+    retention.run_once()
+    assert sql("SELECT what, day, rows FROM destruction") == [("scan", OLD.date(), 1)]
+    assert sql("SELECT to_regclass(%s)", partition_name(OLD.date())) == [(None,)]
+
+
+def test_gates_go_on_while_a_long_reader_keeps_a_day_from_being_detached(settings, retention, sql, record):
+    record(OLD, uuid4())
+    with psycopg.connect(settings.database_url) as reader:
+        reader.execute("SELECT count(*) FROM scan")
+        running = threading.Thread(target=retention.run_once)
+        running.start()
+        waits = (
+            "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND query LIKE 'ALTER TABLE%%'"
+        )
+        wait_for(lambda: sql(waits))
+        sql("SET lock_timeout = '1s'")
+        record(datetime.now(UTC), uuid4())
+        assert running.is_alive()
+        reader.rollback()
+        running.join(20)
+    assert sql("SELECT what, rows FROM destruction") == [("scan", 1)]
