@@ -120,17 +120,23 @@ def _second(results: Sequence[Result]) -> list[float]:
     ]
 
 
-def use_figures(used: Mapping[str, float], written: Written, drained_after_s: float) -> dict[str, float]:
-    """CPU: cores taken by each part until the last event was told, the generator's share, and CPU time for a scan."""
+def use_figures(
+    used: Mapping[str, float], everything_s: float, written: Written, drained_after_s: float
+) -> dict[str, float]:
+    """CPU: cores taken by each part until the last event was told, the generator's share, and CPU time for a scan.
+
+    `cores_others` is what programs took that are no part of the load (and Locust's own start and end).
+    """
     seconds = max((r.due_s + r.latency_ms / 1000 for r in written.results), default=0.0) + drained_after_s
     generator_s, scans = written.figures["generator_cpu_s"], max(1, len(written.acknowledged))
-    everything = generator_s + sum(used.values())
+    ours = generator_s + sum(used.values())
     cores = {f"cores_{name}": value / seconds for name, value in used.items()}
     service_s = used["checkpoints_api"] + used["checkpoints_worker"]
     return {
         "cores_generator": generator_s / seconds,
         **cores,
-        "generator_share_of_cpu": generator_s / everything if everything else 0.0,
+        "cores_others": max(0.0, everything_s - ours) / seconds,
+        "generator_share_of_cpu": generator_s / ours if ours else 0.0,
         "cpu_us_per_scan_generator": generator_s / scans * 1e6,
         "cpu_us_per_scan_checkpoints": service_s / scans * 1e6,
         "cpu_us_per_scan_postgres": used["postgres"] / scans * 1e6,

@@ -18,6 +18,13 @@ def cpu_seconds(processes: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     return used
 
 
+def machine_seconds() -> float:
+    """CPU seconds that everything on this machine has used since it was started."""
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    return float(sum(times[:8]) - idle)
+
+
 def _part_of(name: str) -> str:
     plain = name.replace("-", "_")
     if plain in PARTS:

@@ -25,7 +25,7 @@ from guanka.stack import STATUS_LIST_URI
 from loadtests.budgets import kept
 from loadtests.figures import figures_of, use_figures, write_series
 from loadtests.journal import acknowledgements_in, read_journals
-from loadtests.machine_use import cpu_seconds
+from loadtests.machine_use import cpu_seconds, machine_seconds
 from loadtests.plan import PART_VARIABLE, PLAN_VARIABLE, Plan, place_of_address
 from loadtests.population import person_ref
 from loadtests.reckoning import Reckoning, await_drained, reckon
@@ -94,16 +94,16 @@ def main() -> int:
     console.print(f"a city of {order.people:,} people is made, and the product started for it")
     settings = dict(order.shape.settings)
     with load_stack(order.people, events=order.events, settings=settings, seed=order.seed) as stack:
-        figures, checks = run(stack, order, console)
+        figures, checks = run(stack, order, console, ROOT / "build" / "reports")
     for name in ("load", f"load-{order.shape.name}"):
         path = write_report(name, started_at, figures, checks)
     _tell(console, figures, checks, path)
     return 0 if all(checks.values()) else 1
 
 
-def run(stack: LoadStack, order: Order, console: Console) -> tuple[dict[str, float], dict[str, bool]]:
-    """Offer the load, wait for the last event, count."""
-    folder, reports = stack.home.path / "load", ROOT / "build" / "reports"
+def run(stack: LoadStack, order: Order, console: Console, reports: Path) -> tuple[dict[str, float], dict[str, bool]]:
+    """Offer the load, wait for the last event, count; CSV and HTML go to the folder `reports`."""
+    folder = stack.home.path / "load"
     folder.mkdir()
     reports.mkdir(parents=True, exist_ok=True)
     plan = plan_of(stack, order, folder)
@@ -113,15 +113,16 @@ def run(stack: LoadStack, order: Order, console: Console) -> tuple[dict[str, flo
     console.print(
         f"{order.shape.name}: {_described(order.shape)}, {order.shape.users} clients, {order.workers} workers"
     )
-    before = cpu_seconds(processes)
+    before, all_before = cpu_seconds(processes), machine_seconds()
     run_locust(order, plan, stack.product.port_base + _MASTER_PORTS_AFTER, reports / f"load-{order.shape.name}")
     parts = [folder / f"part-{part}" for part in range(order.workers)]
     drained_at = await_drained(stack, patience_s=_DRAIN_S + acknowledgements_in(parts) / _DRAINED_PER_S)
     used = {name: value - before[name] for name, value in cpu_seconds(stack.product.running["processes"]).items()}
+    everything = machine_seconds() - all_before
     written = read_journals(parts)
     figures = figures_of(order.shape, written)
     figures["drained_after_s"] = max(0.0, drained_at - written.figures["acknowledged_at"])
-    figures |= use_figures(used, written, figures["drained_after_s"])
+    figures |= use_figures(used, everything, written, figures["drained_after_s"])
     if order.shape.name == "day":
         _add_day(figures, len(written.acknowledged))
     console.print(f"reading {len(written.acknowledged):,} scans back")

@@ -100,24 +100,19 @@ def shape_names() -> list[str]:
 
 def _peak(asked: Asked) -> Shape:
     rate = float(asked.users or PEAK_PER_S)
-    segments = (Segment(LEAD_IN_S, rate, is_measured=False), Segment(asked.duration_s(600.0), rate))
-    return Shape("peak", "gates", _lines(rate), segments)
+    return Shape("peak", "gates", _lines(rate), _led_in(rate, Segment(asked.duration_s(600.0), rate)))
 
 
 def _storm(asked: Asked) -> Shape:
     """Eight o'clock sharp: from one second to the next, ten times the worst that a day without news has."""
     rate = float(asked.users or PEAK_PER_S * STORM_TIMES)
-    segments = (
-        Segment(LEAD_IN_S, rate / STORM_TIMES, is_measured=False),
-        Segment(asked.duration_s(60.0), rate),
-    )
-    return Shape("storm", "gates", _lines(rate), segments)
+    return Shape("storm", "gates", _lines(rate), _led_in(rate / STORM_TIMES, Segment(asked.duration_s(60.0), rate)))
 
 
 def _overload(asked: Asked) -> Shape:
     """Admission is limited on purpose. Who is refused does not come again, so that what is offered stays what it is."""
     rate = float(asked.users or OVERLOAD_LIMIT_PER_S * OVERLOAD_TIMES)
-    segments = (Segment(LEAD_IN_S, rate, is_measured=False), Segment(asked.duration_s(60.0), rate))
+    segments = _led_in(rate, Segment(asked.duration_s(60.0), rate))
     limit = (("SCAN_ADMISSION_PER_S", f"{OVERLOAD_LIMIT_PER_S:.0f}"),)
     return Shape("overload", "gates", _lines(rate), segments, retries=False, settings=limit)
 
@@ -125,8 +120,12 @@ def _overload(asked: Asked) -> Shape:
 def _ladder(asked: Asked) -> Shape:
     """One to ten times the peak, step by step: how latency grows with what is offered."""
     rate, step_s = float(asked.users or PEAK_PER_S), asked.duration_s(15.0)
-    steps = tuple(Segment(step_s, rate * times) for times in LADDER_STEPS)
-    return Shape("ladder", "gates", LINES_MAX, (Segment(LEAD_IN_S, rate, is_measured=False), *steps), retries=False)
+    steps = (Segment(step_s, rate * times) for times in LADDER_STEPS)
+    return Shape("ladder", "gates", LINES_MAX, _led_in(rate, *steps), retries=False)
+
+
+def _led_in(rate: float, *segments: Segment) -> tuple[Segment, ...]:
+    return Segment(min(LEAD_IN_S, segments[0].seconds), rate, is_measured=False), *segments
 
 
 def _day(asked: Asked) -> Shape:

@@ -11,13 +11,16 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import TYPE_CHECKING
 
 import gevent
 import orjson
-from locust.env import Environment
 
 from loadtests.journal import SCAN_ID_BYTES, Journal, Kind, Result
 from loadtests.line import Answer, Line, Unanswered
+
+if TYPE_CHECKING:  # importing Locust patches the whole process for gevent
+    from locust.env import Environment
 
 PATIENCE_S = 30.0
 """How long a client comes again; then the gate decides offline and uploads later, which no shape plays."""
@@ -75,6 +78,7 @@ class Turns:
         is_open: bool,
         comes_again: bool = True,
         share_repeated: float = 0.0,
+        start_s: float = START_S,
     ) -> None:
         self._fresh, self._journal = fresh, journal
         self._is_open, self._comes_again, self._share_repeated = is_open, comes_again, share_repeated
@@ -83,13 +87,12 @@ class Turns:
         self._next = next(fresh, None)
         self._under_way = 0
         self._chance = random.Random()  # noqa: S311 (jitter, no secret)
-        self._started: float | None = None
+        self._start_s, self._started = start_s, 0.0
 
     def now_s(self) -> float:
         """Seconds since the start, which is a moment after the first client asked."""
         now = time.perf_counter()
-        if self._started is None:
-            self._started = now + START_S
+        self._started = self._started or now + self._start_s
         return now - self._started
 
     def serve(self, line: Line, environment: Environment) -> None:

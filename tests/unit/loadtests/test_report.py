@@ -1,0 +1,138 @@
+"""From journals to figures, budgets and an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests import run
+from loadtests.budgets import SHAPE_BUDGETS, kept
+from loadtests.figures import figures_of, results_by_step, write_series
+from loadtests.journal import Journal, Kind, Result, Written, read_journals
+from loadtests.reckoning import Reckoning
+from loadtests.shapes import Asked, shape_names, shape_of
+
+
+def result(due_s: float, waited_ms: float, status: int = 200, **changed: Any) -> Result:
+    given = Result(due_s, waited_ms, waited_ms, 0.1, status, 1, Kind.SINGLE, is_measured=1)
+    return given._replace(**changed)
+
+
+def written(*results: Result) -> Written:
+    figures = {"offered": float(len(results)), "wrong_answers": 0.0, "given_up": 0.0, "acknowledged_at": 0.0}
+    return Written(set(), set(), list(results), figures)
+
+
+def test_percentiles_are_of_what_was_accepted_at_gates_and_is_measured() -> None:
+    peak = shape_of("peak", Asked(seconds=10))
+    figures = figures_of(
+        peak,
+        written(
+            result(1, 900, is_measured=0),
+            *[result(12, 4.0) for _ in range(98)],
+            result(12, 1500, latency_ms=4.0),
+            result(12, 30, kind=Kind.CARD),
+            result(12, 700, kind=Kind.BATCH, scans=20),
+            result(12, 1, 503),
+            result(12, 1, 500),
+        ),
+    )
+    assert (figures["p50_ms"], figures["p99_ms"], figures["max_ms"]) == (4.0, 30, 1500)
+    assert (figures["batch_p99_ms"], figures["refused"], figures["errors"]) == (700, 1, 1)
+    assert figures["accepted_per_s"] == 12.0
+
+
+def test_the_goodput_of_an_overload_is_what_was_accepted_of_the_limit() -> None:
+    overload = shape_of("overload", Asked(seconds=1))
+    accepted, refused = [result(10.5, 5) for _ in range(760)], [result(10.5, 1, 503) for _ in range(1640)]
+    figures = figures_of(overload, written(*accepted, *refused))
+    assert figures["goodput"] == 0.95
+    assert figures["offered_per_s"] == 2400
+    assert all(kept("overload", figures).values())
+
+
+def test_a_ladder_has_figures_for_each_step() -> None:
+    ladder = shape_of("ladder", Asked(seconds=10))
+    results = [result(10 + 10 * step, step + 1.0) for step in range(10)]
+    assert [len(found) for _, found in results_by_step(ladder, results)] == [1] * 10
+    figures = figures_of(ladder, written(*results))
+    assert (figures["p99_ms_at_343_per_s"], figures["p99_ms_at_3430_per_s"]) == (1.0, 10.0)
+
+
+def test_journals_of_several_processes_are_read_as_one(tmp_path: Path) -> None:
+    for part in range(2):
+        journal = Journal()
+        journal.offered = 2
+        journal.acknowledge(bytes([part]) * 16 + b"s" * 16)
+        journal.leave_unanswered(bytes([part]) * 16 + bytes([part + 7]) * 16)
+        journal.note(result(part, 3.5))
+        journal.write(tmp_path / str(part), generator_cpu_s=1.5)
+    together = read_journals([tmp_path / "0", tmp_path / "1"])
+    assert together.acknowledged == {b"\0" * 16, b"\1" * 16, b"s" * 16}
+    assert together.unanswered == {b"\7" * 16, b"\10" * 16}
+    assert (together.figures["offered"], together.figures["generator_cpu_s"]) == (4, 3.0)
+    assert [each.due_s for each in together.results] == [0, 1]
+    assert [each.waited_ms for each in together.results] == [3.5, 3.5]
+
+
+def test_a_series_has_a_line_for_every_second(tmp_path: Path) -> None:
+    write_series(tmp_path / "series.csv", [result(0.2, 3), result(2.5, 5, 503), result(2.6, 7)])
+    lines = (tmp_path / "series.csv").read_text().splitlines()
+    assert lines[1:] == ["0,1,1,0,0,3,3", "1,0,0,0,0,0.0,0.0", "2,2,1,1,0,7,7"]
+
+
+def test_every_shape_has_budgets_and_missing_one_is_seen() -> None:
+    assert set(SHAPE_BUDGETS) == set(shape_names())
+    figures = {"p50_ms": 6.0, "p99_ms": 30.1, "refused": 0, "errors": 0}
+    assert [name for name, holds in kept("peak", figures).items() if not holds] == ["p99_ms_within_budget"]
+    assert not kept("storm", {"p99_ms": 1.0, "errors": 1})["errors_within_budget"]
+    assert not kept("day", {"scans_per_s": 2592, "errors": 0})["scans_per_s_within_budget"]
+    assert not kept("overload", {"goodput": 1.2, "errors": 0})["goodput_within_budget"]
+
+
+@pytest.mark.parametrize(
+    "difference", [{"lost": 1}, {"unexplained": 1}, {"untold": 1, "told": 9}, {"told_again": 1}, {"acknowledged": 0}]
+)
+def test_a_count_that_does_not_come_out_even_is_seen(difference: dict[str, int]) -> None:
+    even = {"acknowledged": 10, "stored": 10, "told": 10, "told_again": 0, "lost": 0, "untold": 0, "unexplained": 0}
+    assert all(Reckoning(**even).checks().values())
+    assert not all(Reckoning(**even | difference).checks().values())
+
+
+@pytest.mark.parametrize(("holds", "status"), [(True, 0), (False, 1)])
+def test_a_missed_budget_ends_with_a_status_other_than_zero(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, holds: bool, status: int
+) -> None:
+    @contextmanager
+    def no_stack(*_: object, **__: object) -> Iterator[None]:
+        yield None
+
+    reports = []
+
+    def report(name: str, _started_at: object, _figures: object, checks: dict[str, bool]) -> Path:
+        reports.append((name, checks))
+        return tmp_path / f"{name}.json"
+
+    monkeypatch.setattr(run, "load_stack", no_stack)
+    monkeypatch.setattr(run, "run", lambda *_: ({"p99_ms": 31.0}, {"p99_ms_within_budget": holds}))
+    monkeypatch.setattr(run, "write_report", report)
+    monkeypatch.setenv("SHAPE", "storm")
+    assert run.main() == status
+    assert reports == [(name, {"p99_ms_within_budget": holds}) for name in ("load", "load-storm")]
+
+
+@pytest.mark.parametrize("given", [{"SHAPE": "gust"}, {"USERS": "many"}, {"SCANS": "0"}, {"PROFILE": "holiday"}])
+def test_what_cannot_be_offered_is_refused_by_its_name(given: dict[str, str]) -> None:
+    with pytest.raises(run.AskedWrongly, match=next(iter(given))):
+        run.order_of(given)
+
+
+def test_there_are_people_enough_that_nobody_is_at_two_gates_at_once() -> None:
+    assert run.order_of({"SHAPE": "storm"}).people >= 3430 * 60
+    assert run.order_of({"SHAPE": "day"}).people == 3_500_000
+    assert run.order_of({}).people >= 343 * 610
+    assert run.order_of({"PEOPLE": "500"}).people == 500
