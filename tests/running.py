@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ _READY_S = 120.0
 class Product:
     """Started by `start`, ended by `stop`; what it printed is in `output`."""
 
-    def __init__(self, home: Path, *, events: str = "local") -> None:
-        self.home, self.events = home, events
+    def __init__(self, home: Path, *, events: str = "local", extra: Mapping[str, str] | None = None) -> None:
+        self.home, self.events, self._extra = home, events, extra or {}
         self.port_base = free_port_base()
         self.output = home / "up.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,6 +43,7 @@ class Product:
             "PORT_BASE": str(self.port_base),
             "EVENTS": self.events,
             "COLUMNS": "150",
+            **self._extra,
         }
 
     def guanka(self, *arguments: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
@@ -127,13 +128,13 @@ class Product:
 
 
 @contextmanager
-def running_product(*, events: str = "local") -> Iterator[Product]:
-    """A product in a fresh home, ready; ended afterwards, with nothing left running.
+def running_product(*, events: str = "local", extra: Mapping[str, str] | None = None) -> Iterator[Product]:
+    """A product in a fresh home, ready; ended afterwards, with nothing left running. `extra` is environment.
 
     Its home is not in pytest's folder: a second run beside this one closes that folder to PostgreSQL's system user.
     """
     with tempfile.TemporaryDirectory(prefix="guanka-product-") as folder:
-        product = Product(Path(folder) / "home", events=events)
+        product = Product(Path(folder) / "home", events=events, extra=extra)
         product.start()
         try:
             yield product

@@ -1,0 +1,187 @@
+"""The faults, each as something that happens to a scene while gates scan; when it returns the fault is over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import orjson
+import psutil
+
+from chassis.ids import uuid7
+from tests.faults.gates import Rush
+from tests.faults.scene import Scene
+
+WORKER_GROWTH_MB_MAX = 64.0
+MARK_C = 30.25
+_NEIGHBOURS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`rate` is what is offered, in scans a second."""
+
+    name: str
+    inflict: Callable[[Scene, Rush], None]
+    rate: float = 200.0
+
+
+def kill_api(scene: Scene, _rush: Rush) -> None:
+    scene.kill("checkpoints-api")
+
+
+def kill_worker(scene: Scene, _rush: Rush) -> None:
+    scene.kill("checkpoints-worker")
+
+
+def kill_postgres(scene: Scene, _rush: Rush) -> None:
+    scene.kill("postgres")
+
+
+def kill_broker(scene: Scene, rush: Rush) -> None:
+    _lose_broker(scene)
+    rush.wait_for(50)
+    _bring_broker_back(scene)
+
+
+def freeze_postgres(scene: Scene, _rush: Rush) -> None:
+    _freeze(scene.postgres(), scene.extent.store_frozen_s)
+
+
+def freeze_broker(scene: Scene, _rush: Rush) -> None:
+    assert scene.broker is not None
+    _freeze([psutil.Process(scene.broker.pids[1])], scene.extent.broker_frozen_s)
+
+
+def terminate_api(scene: Scene, rush: Rush) -> None:
+    """Whoever kept a connection sees an answer or a clean close."""
+    scene.terminate("checkpoints-api")
+    assert rush.journal.outcomes["reset"] == 0
+    assert rush.journal.outcomes["timeout"] == 0
+
+
+def refuse_one_of_a_group(scene: Scene, rush: Rush) -> None:
+    """A trigger raises for one scan of a batch: that one is refused, its neighbours are recorded."""
+    with marked_scans_fail(scene):
+        line = [orjson.loads(each.body) for each in rush.journal.acknowledged()[:_NEIGHBOURS]]
+        scans = [{**body, "scan_id": str(uuid7())} for body in line]
+        scans[7]["temperature_c"] = MARK_C
+        answer = httpx.post(
+            f"{scene.product.address('checkpoints')}/v1/scans/batch",
+            json={"scans": scans},
+            headers={"Authorization": f"Bearer {scene.token}"},
+            timeout=60,
+        )
+        assert answer.status_code == 200, answer.text
+        refused = [n for n, result in enumerate(answer.json()["results"]) if "problem" in result]
+        assert refused == [7]
+        assert answer.json()["results"][7]["problem"]["status"] == 503
+        rush.wait_for(200)
+    stored = scene.sql(f"SELECT count(*) FROM scan WHERE temperature_c = {MARK_C}")  # noqa: S608
+    assert stored == [(0,)]
+    assert rush.journal.outcomes["503"] == 0
+
+
+@contextmanager
+def marked_scans_fail(scene: Scene) -> Iterator[None]:
+    scene.sql(
+        "CREATE FUNCTION refuse_marked() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'this scan cannot be written'; END $$"
+    )
+    scene.sql(
+        f"CREATE TRIGGER refuse_marked BEFORE INSERT ON scan FOR EACH ROW WHEN (NEW.temperature_c = {MARK_C}) "
+        "EXECUTE FUNCTION refuse_marked()"
+    )
+    try:
+        yield
+    finally:
+        scene.sql("DROP FUNCTION refuse_marked CASCADE")
+
+
+def broker_away(scene: Scene, rush: Rush) -> None:
+    """Scans go on, none is refused, and the worker does not take the outbox into its memory."""
+    worker = scene.product.pid_of("checkpoints-worker")
+    with watched_memory(scene) as grown_mb:
+        _lose_broker(scene)
+        rush.wait_for(scene.extent.away_scans)
+        assert set(rush.journal.outcomes) == {"200"}
+        _bring_broker_back(scene)
+        scene.wait_until(lambda: scene.sql("SELECT count(*) < 1000 FROM outbox") == [(True,)])
+    assert scene.product.pid_of("checkpoints-worker") == worker
+    scene.figures["worker grew by, MB"] = max(scene.figures.get("worker grew by, MB", 0.0), grown_mb[0])
+    assert grown_mb[0] <= WORKER_GROWTH_MB_MAX
+
+
+@contextmanager
+def watched_memory(scene: Scene) -> Iterator[list[float]]:
+    """By how many MB the worker's resident memory has grown at most, so far."""
+    before, grown, is_over = scene.worker_memory_mb(), [0.0], threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(0.2):
+            grown[0] = max(grown[0], scene.worker_memory_mb() - before)
+
+    watching = threading.Thread(target=look, daemon=True)
+    watching.start()
+    try:
+        yield grown
+    finally:
+        is_over.set()
+        watching.join(5)
+
+
+@contextmanager
+def early_acknowledgement(scene: Scene) -> Iterator[None]:
+    """Scans are acknowledged before they are durable, as with `synchronous_commit=off`: the journals must notice."""
+    scene.sql(
+        "CREATE FUNCTION commit_early() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM set_config('synchronous_commit', 'off', true); RETURN NULL; END $$"
+    )
+    scene.sql("CREATE TRIGGER commit_early BEFORE INSERT ON scan FOR EACH STATEMENT EXECUTE FUNCTION commit_early()")
+    try:
+        yield
+    finally:
+        scene.sql("DROP FUNCTION commit_early CASCADE")
+
+
+def _lose_broker(scene: Scene) -> None:
+    assert scene.broker is not None
+    os.kill(scene.broker.pids[1], signal.SIGKILL)
+
+
+def _bring_broker_back(scene: Scene) -> None:
+    broker = scene.broker
+    assert broker is not None
+    scene.wait_until(lambda: not broker.pids)
+    broker.start_broker(1)
+    broker.wait_ready(timeout_s=180)
+
+
+def _freeze(processes: list[psutil.Process], seconds: float) -> None:
+    """The first is the parent: once it is stopped there are no new ones."""
+    for process in processes:
+        process.suspend()
+    try:
+        time.sleep(seconds)
+    finally:
+        for process in processes:
+            process.resume()
+
+
+FAULTS = (
+    Fault("SIGKILL of checkpoints-api", kill_api),
+    Fault("SIGKILL of checkpoints-worker", kill_worker),
+    Fault("SIGKILL of PostgreSQL, all its processes", kill_postgres),
+    Fault("SIGKILL of the broker", kill_broker),
+    Fault("SIGSTOP of PostgreSQL", freeze_postgres),
+    Fault("SIGSTOP of the broker", freeze_broker),
+    Fault("SIGTERM to checkpoints-api", terminate_api),
+    Fault("one INSERT of a group fails", refuse_one_of_a_group),
+    Fault("the broker is away", broker_away, rate=500.0),
+)

@@ -1,0 +1,71 @@
+"""Each fault once, under load: nothing acknowledged is lost, nothing counts twice, a person's scans keep their order.
+
+`make faults` runs the same for many rounds and writes docs/faults.md.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.failing_disk import bring_fiu, disk_faults, fiu_environment
+from tests.faults.inflicting import FAULTS, Fault, early_acknowledgement, kill_postgres
+from tests.faults.scene import BRIEF, Scene, kafka_scene, local_scene
+from tests.faults.table import Table
+
+_TRIES = 5
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    with tempfile.TemporaryDirectory(prefix="guanka-faults-") as folder, kafka_scene(Path(folder), BRIEF) as scene:
+        yield scene
+
+
+@pytest.fixture
+def disk() -> Iterator[dict[str, str]]:
+    """The environment of processes whose disk can be made to fail; the folder is open to PostgreSQL's system user."""
+    if not bring_fiu():
+        pytest.skip("fiu-run is missing (on Debian: apt-get install fiu-utils)")
+    with tempfile.TemporaryDirectory(prefix="guanka-disk-") as folder:
+        Path(folder).chmod(0o755)
+        yield fiu_environment(Path(folder))
+
+
+def meet(scene: Scene, fault: Fault, table: Table) -> None:
+    verdict, journal = scene.run(fault.inflict, rate=fault.rate)
+    table.add(fault.name, verdict, journal)
+    table.note(scene.figures)
+    assert verdict.is_clean(), verdict
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_nothing_acknowledged_is_lost_or_counted_twice_or_out_of_order(
+    scene: Scene, table: Table, fault: Fault
+) -> None:
+    meet(scene, fault, table)
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(600)
+def test_the_journals_notice_scans_that_are_acknowledged_before_they_are_durable(scene: Scene) -> None:
+    """Trust in the tests above: with `synchronous_commit=off` a SIGKILL of PostgreSQL loses what was acknowledged."""
+    with early_acknowledgement(scene):
+        lost = 0
+        for _ in range(_TRIES):
+            lost += scene.run(kill_postgres, rate=300)[0].lost
+            if lost:
+                break
+    assert lost > 0
+
+
+@pytest.mark.timeout(600)
+def test_what_the_disk_refused_is_not_acknowledged(disk: dict[str, str], table: Table) -> None:
+    with local_scene(BRIEF, disk) as scene:
+        for fault in disk_faults(disk):
+            meet(scene, fault, table)
