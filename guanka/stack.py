@@ -189,6 +189,7 @@ class Stack:
             "SIGNING_KEYS_FILE": str(keys / "signing.json"),
             "POLICY_FILE": str(keys / "policy.jws"),
             "POLICY_KEYS_FILE": str(keys / "policy.jwks.json"),
+            "POSITIONS_FILE": str(REFERENCE / "metro_stations.csv"),
             "STATUS_LIST_URI": STATUS_LIST_URI,
             "SERVICE_TOKEN_FILE": str(keys / f"{service}.token"),
             "CODES_URL": f"http://{_HOST}:{self.port_base + PORT_OFFSETS['codes']}",

@@ -92,17 +92,22 @@ def morning_shares(folder: Path) -> list[float]:
 
 
 def plan_city(folder: Path, *, people: int, seed: int, run: str) -> City:
-    """Everybody and every visit, in order of time. `run` (short, letters and digits) sets this run's people apart."""
+    """Everybody and every visit, in order of time; who goes on from the station goes on in its district.
+
+    `run` (short, letters and digits) sets this run's people apart.
+    """
     chance = random.Random(seed)  # noqa: S311 (a plan, not a secret)
     communities = _communities(folder)
     metro, venues = read_gates(folder)
+    near = {gate.area[:6]: [venue for venue in venues if venue.area[:6] == gate.area[:6]] for gate in metro}
     citizens = [_citizen(chance, n, run, communities) for n in range(people)]
     moments = _moments(chance, morning_shares(folder), people)
     visits = []
     for n, moment, station in zip(range(people), moments, _choose(chance, metro, people), strict=True):
         visits.append(_visit(chance, n, station, moment))
         if chance.random() < _VENUE_SHARE:
-            visits.append(_visit(chance, n, _choose(chance, venues, 1)[0], moment + chance.uniform(*_VENUE_DELAY)))
+            nearby = near[station.area[:6]] or venues
+            visits.append(_visit(chance, n, _choose(chance, nearby, 1)[0], moment + chance.uniform(*_VENUE_DELAY)))
     latest = max(visit.moment for visit in visits)
     visits = [Visit(v.citizen, v.gate, v.moment / latest, v.temperature_c) for v in visits]
     return City(citizens, sorted(visits, key=lambda visit: visit.moment))

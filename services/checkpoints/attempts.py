@@ -32,7 +32,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _POLICY_VERSION = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _SCAN = frozenset(
-    ["scan_id", "checkpoint_id", "credential", "people", "direction", "temperature_c", "scanned_at", "offline"]
+    ["scan_id", "checkpoint_id", "credential", "people", "direction", "temperature_c", "mask", "scanned_at", "offline"]
 )
 _PERSON = frozenset(["scan_id", "credential"])
 _CREDENTIAL = frozenset(["pass", "document", "plate"])
@@ -65,12 +65,14 @@ class AttemptReader:
         token, person_ref, vehicle_ref = self._credential(given.get("credential"), at + "credential")
         direction = _direction(given.get("direction"), at + "direction")
         temperature_c = _temperature(given.get("temperature_c"), at + "temperature_c")
+        mask = _mask(given.get("mask"), at + "mask")
         offline = _offline(given.get("offline"), at + "offline")
         shared = (checkpoint_id, scanned_at, direction, offline)
         people = self._people(given.get("people"), shared, vehicle_ref, at + "people")
         if any(person.scan_id == scan_id for person in people):
             raise FieldError(at + "people", "each record needs a scan_id of its own")
         content = (scan_id, *shared, token, person_ref, vehicle_ref, temperature_c, [p.digest.hex() for p in people])
+        content += () if mask is None else (mask,)
         return Attempt(
             scan_id=scan_id,
             checkpoint_id=checkpoint_id,
@@ -81,6 +83,7 @@ class AttemptReader:
             vehicle_ref=vehicle_ref,
             direction=direction,
             temperature_c=temperature_c,
+            mask=mask,
             offline=offline,
             people=people,
         )
@@ -230,6 +233,12 @@ def _direction(value: object, field: str) -> str | None:
     if value not in ("in", "out"):
         raise FieldError(field, "must be in or out")
     return str(value)
+
+
+def _mask(value: object, field: str) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise FieldError(field, "must be true, or false for somebody who wears none")
+    return value
 
 
 def _temperature(value: object, field: str) -> float | None:

@@ -1,7 +1,7 @@
 """The scan path: what happens while a traveller stands at the gate.
 
 1. read the pass       a forged one costs only CPU, so it is settled first
-2. look on the board   memory only; board.py is kept fresh off this path
+2. look on the board   memory only; board.py is kept fresh off this path; was the pass just shown elsewhere?
 3. decide              pure: domain/admission.py
 4. append              the only I/O: scan and outbox row, one shared commit, then answer
 
@@ -46,6 +46,10 @@ class Policies(Protocol):
     def words(self, kind: str, ruling: Ruling) -> Say: ...
 
 
+class Sightings(Protocol):
+    def is_reused(self, entry: Entry, checkpoint: Checkpoint, scanned_at_s: float, now_s: float) -> bool: ...
+
+
 class ScanLog(Protocol):
     async def append(self, scan: Scan) -> Ruling: ...
 
@@ -65,10 +69,12 @@ class ScanPath:
         policies: Policies,
         scan_log: ScanLog,
         directory: Directory,
+        sightings: Sightings,
         clock: Clock,
     ) -> None:
         self._key_ring, self._board, self._policies = key_ring, board, policies
         self._scan_log, self._directory, self._clock = scan_log, directory, clock
+        self._sightings = sightings
 
     async def record_scan(self, attempt: Attempt, checkpoint: Checkpoint) -> Ruling:
         """One person's scan, durable when this returns."""
@@ -107,13 +113,18 @@ class ScanPath:
     def _settled(self, attempt: Attempt, checkpoint: Checkpoint, holders: Holders, now: datetime) -> Scan:
         """Steps 1 to 3."""
         entry, fault = self._identified(attempt, holders, now)
-        standing = NOBODY if entry is None else self._board.standing_of(entry, now.timestamp())
+        now_s, is_reused = now.timestamp(), False
+        standing = NOBODY if entry is None else self._board.standing_of(entry, now_s)
+        if entry is not None and attempt.is_use_of_a_pass():
+            is_reused = self._sightings.is_reused(entry, checkpoint, attempt.scanned_at.timestamp(), now_s)
         policy = self._policy_for(attempt, checkpoint)
         admission = decide(
             policy,
             fault=fault,
             standing=standing,
             has_fever=attempt.has_fever(),
+            has_no_mask=attempt.mask is False,
+            is_reused=is_reused,
             is_revoked=not checkpoint.is_open,
         )
         ruling = Ruling(admission.decision, admission.colour, admission.refusal, policy.version, standing.revision, now)

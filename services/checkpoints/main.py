@@ -45,9 +45,11 @@ from services.checkpoints.domain.errors import (
     PolicyIncomplete,
     PolicyNotSigned,
     PolicyPublishedOtherwise,
+    ReuseRuleIncomplete,
     TracingRuleIncomplete,
 )
 from services.checkpoints.domain.events import CheckpointRegistered, DomainEvent
+from services.checkpoints.domain.reuse import ReuseRule, read_reuse_rule
 from services.checkpoints.domain.tracing import TracingRule, read_tracing_rule
 from services.checkpoints.duty import Duty
 from services.checkpoints.fast_path import ScanPath
@@ -56,12 +58,15 @@ from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.keys_feed import KeysFeed
 from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.policy_shelf import PolicyShelf
+from services.checkpoints.positions import Positions, read_positions
 from services.checkpoints.publication import Publication
 from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
 from services.checkpoints.scan_routes import ScanRoutes
+from services.checkpoints.second_looks import OfflineDifferences, Reuses, one_after_the_other
 from services.checkpoints.settings import CheckpointsSettings
+from services.checkpoints.sightings import Sightings
 from services.checkpoints.signed import POLICY, Keys, read_key_file
 from services.checkpoints.signed_policies import read_signed_policy
 from services.checkpoints.store import lives, standings
@@ -100,7 +105,7 @@ def compose_api(
     codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
     board, key_ring = Board(settings.board_stale_s), KeyRing(settings.status_list_uri)
-    policy_jwks, policy_keys = _policy_keys(settings)
+    _, policy_keys = _policy_keys(settings)
     publication = Publication(policy_keys)
     policies, registry = _policies(settings, database, policy_keys), Registry(_changed_checkpoints(database))
     areas = read_areas(settings.area_file)
@@ -113,7 +118,13 @@ def compose_api(
         append_timeout_s=settings.scan_append_timeout_s,
     )
     scan_path = ScanPath(
-        key_ring=key_ring, board=board, policies=policies, scan_log=scan_log, directory=directory, clock=utc_now
+        key_ring=key_ring,
+        board=board,
+        policies=policies,
+        scan_log=scan_log,
+        directory=directory,
+        sightings=Sightings(*_reuse(settings)),
+        clock=utc_now,
     )
     desk = Desk(
         database=database,
@@ -278,8 +289,10 @@ def replay_dead_letter(dead_letter_id: int) -> int:
 def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[Subscription]:
     tracing = Tracing(_tracing_rule(settings), tell, kept_since=_kept_since(settings))
     findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
+    reuses = Reuses(*_reuse(settings), tell, started_at=utc_now())
+    take_scans = one_after_the_other(findings.take_scans, reuses.take_scans, OfflineDifferences(tell).take_scans)
     return messages.subscriptions(
-        on_standings=holders.take_changes, on_scans=findings.take_scans, on_trace=tracing.request_trace
+        on_standings=holders.take_changes, on_scans=take_scans, on_trace=tracing.request_trace
     )
 
 
@@ -356,6 +369,17 @@ def _tracing_rule(settings: CheckpointsSettings) -> TracingRule:
         return read_tracing_rule(_json(settings.tracing_rule_file, "TRACING_RULE_FILE"))
     except TracingRuleIncomplete as error:
         raise SettingsError(f"TRACING_RULE_FILE: {error}") from None
+
+
+def _reuse(settings: CheckpointsSettings) -> tuple[ReuseRule, Positions]:
+    try:
+        rule = read_reuse_rule(_json(settings.reuse_rule_file, "REUSE_RULE_FILE"))
+    except ReuseRuleIncomplete as error:
+        raise SettingsError(f"REUSE_RULE_FILE: {error}") from None
+    try:
+        return rule, read_positions(settings.positions_file)
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError(f"POSITIONS_FILE: {type(error).__name__}: {error}") from None
 
 
 def _city_key(settings: CheckpointsSettings) -> bytes:

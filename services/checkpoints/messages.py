@@ -20,6 +20,8 @@ from services.checkpoints.domain.events import (
     ContactsTraced,
     DomainEvent,
     FeverFlagged,
+    OfflineDecisionDiffered,
+    PassReused,
     PersonStopped,
     ScanCompleted,
     ScansDestroyed,
@@ -27,7 +29,7 @@ from services.checkpoints.domain.events import (
 )
 from services.checkpoints.domain.facts import Destruction, ScanFact, TraceFact, TraceOrder
 from services.checkpoints.domain.life import Change
-from services.checkpoints.domain.scans import Checkpoint, Scan
+from services.checkpoints.domain.scans import Checkpoint, OfflineDecision, Scan
 from services.checkpoints.domain.tracing import Grade, Meeting
 from services.checkpoints.scan_log import AGGREGATE_TYPE, EVENT_TYPE
 from wire.checkpoints.v1 import events_pb2 as wire
@@ -100,6 +102,12 @@ def event_of(event: DomainEvent, now: datetime) -> Event:
             return _finding("PersonStopped", f"stop/{scan.scan_id}", scan, _person_stopped(scan))
         case FeverFlagged(scan):
             return _finding("FeverFlagged", f"fever/{scan.scan_id}", scan, _fever_flagged(scan))
+        case PassReused(scan):
+            return _finding("PassReused", f"reuse/{scan.scan_id}/{event.other.scan_id}", scan, _pass_reused(event))
+        case OfflineDecisionDiffered(scan, taken):
+            return _finding(
+                "OfflineDecisionDiffered", f"difference/{scan.scan_id}", scan, _offline_decision_differed(scan, taken)
+            )
         case ContactsTraced(trace, contacts, part):
             return _trace_event("ContactsTraced", trace, _contacts_traced(trace, contacts, part), now)
         case TraceHeld(trace, contacts_count, contacts_max):
@@ -174,6 +182,44 @@ def _fever_flagged(scan: ScanFact) -> bytes:
         area=scan.area,
         scanned_at=timestamp(scan.scanned_at),
         temperature_c=scan.temperature_c or 0.0,
+    ).SerializeToString()
+
+
+def _pass_reused(event: PassReused) -> bytes:
+    scan, other = event.scan, event.other
+    return wire.PassReused(
+        scan_id=str(scan.scan_id),
+        person_ref=str(scan.person_ref or ""),
+        checkpoint_id=str(scan.checkpoint_id),
+        kind=scan.kind,
+        area=scan.area,
+        scanned_at=timestamp(scan.scanned_at),
+        decision=scan.decision,
+        other_scan_id=str(other.scan_id),
+        other_checkpoint_id=str(other.place.checkpoint_id),
+        other_scanned_at=timestamp(datetime.fromtimestamp(other.at_s, UTC)),
+        apart_s=event.apart_s,
+        distance_m=event.distance_m,
+    ).SerializeToString()
+
+
+def _offline_decision_differed(scan: ScanFact, taken: OfflineDecision) -> bytes:
+    return wire.OfflineDecisionDiffered(
+        scan_id=str(scan.scan_id),
+        person_ref=str(scan.person_ref or ""),
+        checkpoint_id=str(scan.checkpoint_id),
+        kind=scan.kind,
+        area=scan.area,
+        scanned_at=timestamp(scan.scanned_at),
+        taken_decision=taken.decision,
+        taken_refusal=taken.refusal or "",
+        taken_policy_version=taken.policy_version,
+        taken_list_revision=taken.list_revision,
+        decision=scan.decision,
+        colour=scan.colour,
+        refusal=scan.refusal,
+        policy_version=scan.policy_version,
+        board_revision=scan.board_revision,
     ).SerializeToString()
 
 

@@ -21,6 +21,10 @@ class CheckpointsSettings(ServiceSettings):
     board_stale_s: float = Field(default=30.0, gt=0, le=3600, description="older than this the board is stale")
     policy_file: Path = Field(description="a signed policy (a compact JWS), on the shelf from the first start on")
     policy_keys_file: Path = Field(description="the public keys that policies are signed with (JWKS, `policy+jwt`)")
+    reuse_rule_file: Path = Field(default=HERE / "reuse" / "default.json", description="the rule of reused passes")
+    positions_file: Path | None = Field(
+        default=None, description="CSV of station_id, lng, lat: where the venues of metro checkpoints lie"
+    )
     tracing_rule_file: Path = Field(default=HERE / "tracing" / "default.json", description="the tracing rule")
     scan_group_max: int = Field(default=500, ge=1, le=5000, description="scans in one commit group")
     scan_queue_max: int = Field(default=5000, ge=1000, le=200_000, description="scans that may wait for a commit")

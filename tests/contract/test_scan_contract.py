@@ -32,6 +32,7 @@ FULL: dict[str, Any] = {
     "people": [PERSON],
     "direction": "in",
     "temperature_c": 36.6,
+    "mask": False,
     "scanned_at": NOW.isoformat(),
     "offline": {"decision": "stop", "refusal": "fever", "policy_version": "default@1", "list_revision": 17},
 }

@@ -22,6 +22,7 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.PolicyPublishedOtherwise: 409,
     errors.PolicyNotFound: 404,
     errors.BundleNotReady: 503,
+    errors.ReuseRuleIncomplete: 500,
     errors.TracingRuleIncomplete: 500,
     errors.TraceNotFound: 404,
     errors.TraceAskedOtherwise: 409,

@@ -80,6 +80,7 @@ class ScanIn(_In):
     people: list[PersonIn] | None = Field(default=None, min_length=1, max_length=PEOPLE_MAX)
     direction: Literal["in", "out"] | None = None
     temperature_c: float | None = Field(default=None, ge=TEMPERATURE_C_MIN, le=TEMPERATURE_C_MAX)
+    mask: bool | None = Field(default=None, description="false: seen without one; absent where nobody looked")
     scanned_at: AwareDatetime = Field(description="between 7 days ago and 5 minutes ahead")
     offline: OfflineIn | None = None
 

@@ -73,6 +73,10 @@ class BundleNotReady(Exception):
     """What a gate needs offline is not together yet; ask again."""
 
 
+class ReuseRuleIncomplete(Exception):
+    """The rule of reused passes lacks a figure."""
+
+
 class TracingRuleIncomplete(Exception):
     """The tracing rule leaves a kind of checkpoint without an answer."""
 

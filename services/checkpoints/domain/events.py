@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from services.checkpoints.domain.facts import Destruction, ScanFact, TraceFact
 from services.checkpoints.domain.life import Change
-from services.checkpoints.domain.scans import Checkpoint
+from services.checkpoints.domain.reuse import Sighting
+from services.checkpoints.domain.scans import Checkpoint, OfflineDecision
 from services.checkpoints.domain.tracing import Meeting
 
 
@@ -44,6 +45,27 @@ class FeverFlagged:
 
 
 @dataclass(frozen=True, slots=True)
+class PassReused:
+    """A pass was shown at two gates that no one can reach in the time between; `other` was recorded before `scan`.
+
+    `apart_s` in seconds; `distance_m` is None where a position is not known.
+    """
+
+    scan: ScanFact
+    other: Sighting
+    apart_s: float
+    distance_m: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineDecisionDiffered:
+    """A gate without a network had decided `taken`; the server decides otherwise."""
+
+    scan: ScanFact
+    taken: OfflineDecision
+
+
+@dataclass(frozen=True, slots=True)
 class ContactsTraced:
     """One part of a trace's answer; `trace` as it stands after it."""
 
@@ -74,6 +96,8 @@ DomainEvent = (
     | ScanCompleted
     | PersonStopped
     | FeverFlagged
+    | PassReused
+    | OfflineDecisionDiffered
     | ContactsTraced
     | TraceHeld
     | ScansDestroyed

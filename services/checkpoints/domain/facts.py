@@ -38,6 +38,14 @@ class ScanFact:
         """A gate stopped a person who is known; what a citizen's own phone says stops nobody."""
         return self.decision == "stop" and self.person_ref is not None and not self.is_self_reported
 
+    def is_use_of_a_pass(self) -> bool:
+        return bool(self.list) and not self.is_self_reported
+
+    def is_decided_otherwise_offline(self) -> bool:
+        """A gate without a network decided something else. A vehicle's people have no decision of their own there."""
+        is_of_people = self.vehicle_ref is not None and (self.person_ref is not None or bool(self.list))
+        return self.offline_decision not in ("", self.decision) and not is_of_people
+
     def is_new_fever(self) -> bool:
         return self.revision == 1 and self.temperature_c is not None and self.temperature_c >= FEVER_C
 

@@ -114,7 +114,7 @@ class Attempt:
     """One person, or one vehicle, at a checkpoint, as the gate sent it.
 
     `person_ref` is the one of the document that was shown, `vehicle_ref` the plate's; `digest` is SHA-256 over the
-    content, by which a repeat is told from another scan under the same id.
+    content, by which a repeat is told from another scan under the same id; `mask` is None where nobody looked.
     """
 
     scan_id: UUID
@@ -126,12 +126,17 @@ class Attempt:
     vehicle_ref: UUID | None = None
     direction: str | None = None
     temperature_c: float | None = None
+    mask: bool | None = None
     offline: OfflineDecision | None = None
     people: tuple[Attempt, ...] = ()
     is_self_reported: bool = False
 
     def has_fever(self) -> bool:
         return self.temperature_c is not None and self.temperature_c >= FEVER_C
+
+    def is_use_of_a_pass(self) -> bool:
+        """A pass was shown to a gate; what a citizen's own phone says is no use of it."""
+        return self.token is not None and not self.is_self_reported
 
 
 @dataclass(frozen=True, slots=True)

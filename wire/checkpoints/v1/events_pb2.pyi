@@ -99,6 +99,68 @@ class FeverFlagged(_message.Message):
     temperature_c: float
     def __init__(self, scan_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., temperature_c: _Optional[float] = ...) -> None: ...
 
+class PassReused(_message.Message):
+    __slots__ = ("scan_id", "person_ref", "checkpoint_id", "kind", "area", "scanned_at", "decision", "other_scan_id", "other_checkpoint_id", "other_scanned_at", "apart_s", "distance_m")
+    SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SCANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    OTHER_SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    OTHER_CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    OTHER_SCANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    APART_S_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_M_FIELD_NUMBER: _ClassVar[int]
+    scan_id: str
+    person_ref: str
+    checkpoint_id: str
+    kind: str
+    area: str
+    scanned_at: _timestamp_pb2.Timestamp
+    decision: str
+    other_scan_id: str
+    other_checkpoint_id: str
+    other_scanned_at: _timestamp_pb2.Timestamp
+    apart_s: float
+    distance_m: float
+    def __init__(self, scan_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[str] = ..., other_scan_id: _Optional[str] = ..., other_checkpoint_id: _Optional[str] = ..., other_scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., apart_s: _Optional[float] = ..., distance_m: _Optional[float] = ...) -> None: ...
+
+class OfflineDecisionDiffered(_message.Message):
+    __slots__ = ("scan_id", "person_ref", "checkpoint_id", "kind", "area", "scanned_at", "taken_decision", "taken_refusal", "taken_policy_version", "taken_list_revision", "decision", "colour", "refusal", "policy_version", "board_revision")
+    SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SCANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_DECISION_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_LIST_REVISION_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    COLOUR_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    BOARD_REVISION_FIELD_NUMBER: _ClassVar[int]
+    scan_id: str
+    person_ref: str
+    checkpoint_id: str
+    kind: str
+    area: str
+    scanned_at: _timestamp_pb2.Timestamp
+    taken_decision: str
+    taken_refusal: str
+    taken_policy_version: str
+    taken_list_revision: int
+    decision: str
+    colour: str
+    refusal: str
+    policy_version: str
+    board_revision: int
+    def __init__(self, scan_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., taken_decision: _Optional[str] = ..., taken_refusal: _Optional[str] = ..., taken_policy_version: _Optional[str] = ..., taken_list_revision: _Optional[int] = ..., decision: _Optional[str] = ..., colour: _Optional[str] = ..., refusal: _Optional[str] = ..., policy_version: _Optional[str] = ..., board_revision: _Optional[int] = ...) -> None: ...
+
 class Contact(_message.Message):
     __slots__ = ("person_ref", "grade", "checkpoint_id", "kind", "area", "met_at", "apart_s", "case_scan_id", "contact_scan_id")
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +214,28 @@ class TraceHeld(_message.Message):
     contacts: int
     contacts_max: int
     def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[int] = ..., contacts_max: _Optional[int] = ...) -> None: ...
+
+class ArrivalRegistered(_message.Message):
+    __slots__ = ("registration_id", "person_ref", "from_area", "to_area", "checkpoint_id", "kind", "area", "registered_at", "has_fever")
+    REGISTRATION_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    FROM_AREA_FIELD_NUMBER: _ClassVar[int]
+    TO_AREA_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    REGISTERED_AT_FIELD_NUMBER: _ClassVar[int]
+    HAS_FEVER_FIELD_NUMBER: _ClassVar[int]
+    registration_id: str
+    person_ref: str
+    from_area: str
+    to_area: str
+    checkpoint_id: str
+    kind: str
+    area: str
+    registered_at: _timestamp_pb2.Timestamp
+    has_fever: bool
+    def __init__(self, registration_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., from_area: _Optional[str] = ..., to_area: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., has_fever: _Optional[bool] = ...) -> None: ...
 
 class CheckpointRegistered(_message.Message):
     __slots__ = ("checkpoint_id", "kind", "name", "venue", "area", "stage", "successor_id", "holds_from")

@@ -1,0 +1,71 @@
+"""What the worker reads again of recorded scans: a pass's other uses, and what a gate had decided by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from chassis.ids import uuid7_floor
+from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.domain.scans import OfflineDecision
+
+_ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
+_OTHER_USES = """
+SELECT g.scan_id AS of_scan, s.scan_id, s.checkpoint_id, s.scanned_at
+FROM unnest(CAST(:scan_ids AS uuid[]), CAST(:person_refs AS uuid[]), CAST(:lists AS integer[]),
+            CAST(:idx AS integer[]), CAST(:ats AS timestamptz[]), CAST(:recorded AS timestamptz[]))
+     AS g (scan_id, person_ref, list, idx, at, recorded_at)
+JOIN scan AS s ON s.person_ref = g.person_ref AND s.scanned_at BETWEEN g.at - :within AND g.at + :within
+WHERE s.scan_id >= :from_id AND s.scan_id < :to_id AND s.scan_id <> g.scan_id
+  AND s.list = g.list AND s.idx = g.idx AND NOT s.is_self_reported
+  AND (s.recorded_at, s.scan_id) < (g.recorded_at, g.scan_id)
+ORDER BY g.scan_id, s.scan_id
+"""
+_TAKEN = """
+SELECT scan_id, offline_decision, offline_refusal, offline_policy_version, offline_list_revision
+FROM scan WHERE scan_id = ANY(:scan_ids) AND offline_decision IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherUse:
+    """A scan of the same pass, recorded before `of_scan`."""
+
+    of_scan: UUID
+    scan_id: UUID
+    checkpoint_id: UUID
+    scanned_at: datetime
+
+
+def other_uses(tx: Connection, scans: Sequence[ScanFact], within: timedelta) -> list[OtherUse]:
+    """Where the passes of these scans were shown within a time before or after; of a pair only the later recorded."""
+    known = [scan for scan in scans if scan.person_ref is not None]
+    if not known:
+        return []
+    ats = [scan.scanned_at for scan in known]
+    rows = tx.execute(
+        sa.text(_OTHER_USES),
+        {
+            "scan_ids": [scan.scan_id for scan in known],
+            "person_refs": [scan.person_ref for scan in known],
+            "lists": [scan.list for scan in known],
+            "idx": [scan.idx for scan in known],
+            "ats": ats,
+            "recorded": [scan.recorded_at for scan in known],
+            "within": within,
+            "from_id": uuid7_floor(min(ats) - within - _ID_APART_MAX),
+            "to_id": uuid7_floor(max(ats) + within + _ID_APART_MAX),
+        },
+    )
+    return [OtherUse(*row) for row in rows]
+
+
+def taken_offline(tx: Connection, scan_ids: Iterable[UUID]) -> dict[UUID, OfflineDecision]:
+    """What gates had decided by themselves."""
+    rows = tx.execute(sa.text(_TAKEN), {"scan_ids": list(scan_ids)})
+    return {row[0]: OfflineDecision(*row[1:]) for row in rows}

@@ -1,0 +1,156 @@
+"""What gates and the worker make of a pass at two places at once, and of decisions taken without a network."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.checkpoints import messages
+from tests.integration.checkpoints.test_worker import read_events
+from tests.integration.checkpoints.town import GREEN, RED, YELLOW, ago, scan, wait_for
+from wire.checkpoints.v1 import events_pb2 as wire
+
+
+@pytest.fixture
+def running(worker):
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=worker.loops[name], args=(stop,), daemon=True)
+        for name in ("topics", "relay", "consumer", "persons")
+    ]
+    for thread in threads:
+        thread.start()
+    yield worker
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=10)
+
+
+@pytest.fixture
+def gates(client, issuer):
+    """Two malls in districts that do not touch: (near, far)."""
+
+    def registered(area, venue):
+        body = {"kind": "mall", "name": "A gate", "venue": venue, "area": area}
+        return client.post("/v1/checkpoints", json=body, headers=issuer.headers("operator")).json()["checkpoint_id"]
+
+    return registered("440103001", "示例商场"), registered("440117001", "示例广场")
+
+
+@pytest.fixture
+def send(client, gate):
+    def sent(place, token, *, at=None, **more):
+        body = scan(place, at=at, credential={"pass": token}, **more)
+        answer = client.post("/v1/scans", json=body, headers=gate(place))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return sent
+
+
+def told(event_log, name):
+    kind = getattr(wire, name)
+    events = [each for each in read_events(event_log, messages.EVENTS_TOPIC) if each[0] == name]
+    return [(each[2], kind.FromString(each[3])) for each in events]
+
+
+def test_a_pass_at_two_gates_out_of_reach_is_refused_by_policy_and_told(
+    gates, send, codes, person, running, event_log, sql
+):
+    near, far = gates
+    person_ref, idx = person(GREEN)
+    wait_for(lambda: sql("SELECT count(*) FROM holder") == [(1,)])
+    first = send(near, codes.mint(idx))
+    second = send(far, codes.mint(idx))
+    assert (first["decision"], first["refusal"]) == ("pass", None)
+    assert (second["decision"], second["refusal"], second["colour"]) == ("check", "pass_reused", "green")
+    [(headers, event)] = wait_for(lambda: told(event_log, "PassReused"))
+    assert headers["ce_subject"] == f"reuse/{second['scan_id']}/{first['scan_id']}"
+    assert (event.scan_id, event.other_scan_id) == (second["scan_id"], first["scan_id"])
+    assert (event.checkpoint_id, event.other_checkpoint_id, event.person_ref) == (far, near, str(person_ref))
+    assert event.apart_s < 30
+    assert not event.HasField("distance_m")
+    assert sql("SELECT refusal FROM scan WHERE scan_id = %s", second["scan_id"]) == [("pass_reused",)]
+
+
+def test_a_stricter_colour_goes_before_the_reuse(gates, send, codes, person):
+    _, idx = person(RED)
+    near, far = gates
+    send(near, codes.mint(idx))
+    again = send(far, codes.mint(idx))
+    assert (again["decision"], again["colour"], again["refusal"]) == ("stop", "red", None)
+
+
+def test_one_place_and_a_journey_that_can_be_made_never_count(gates, send, codes, person, register, client, issuer):
+    near, far = gates
+    _, idx = person(GREEN)
+    other_entrance = client.post(
+        "/v1/checkpoints",
+        json={"kind": "mall", "name": "South", "venue": "示例商场", "area": "440103001"},
+        headers=issuer.headers("operator"),
+    ).json()["checkpoint_id"]
+    at = ago(minutes=4)
+    assert send(far, codes.mint(idx, at=at), at=at)["refusal"] is None
+    for place in (near, near, other_entrance):
+        assert send(place, codes.mint(idx))["refusal"] is None
+
+
+def test_an_upload_that_comes_late_is_found_by_the_worker(gates, send, codes, person, running, event_log, sql):
+    near, far = gates
+    _, idx = person(GREEN)
+    wait_for(lambda: sql("SELECT count(*) FROM holder") == [(1,)])
+    at = ago(hours=5)
+    offline = {"decision": "pass", "refusal": None, "policy_version": "default@1", "list_revision": 1}
+    first = send(near, codes.mint(idx, at=at), at=at)
+    for _ in range(3):
+        send(near, codes.mint(idx))
+    late_at = at + timedelta(seconds=20)
+    late = send(far, codes.mint(idx, at=late_at), at=late_at, offline=offline)
+    events = wait_for(lambda: told(event_log, "PassReused"))
+    assert [(event.scan_id, event.other_scan_id) for _, event in events] == [(late["scan_id"], first["scan_id"])]
+
+
+def test_what_was_taken_offline_stands_beside_the_servers_own_decision_and_a_difference_is_told(
+    gates, send, codes, person, running, event_log, sql
+):
+    near, _ = gates
+    _, idx = person(YELLOW)
+    at = ago(minutes=30)
+    taken = {"decision": "pass", "refusal": None, "policy_version": "default@1", "list_revision": 3}
+    differing = send(near, codes.mint(idx, at=at), at=at, offline=taken)
+    agreeing = send(near, codes.mint(idx, at=at), at=at, offline=taken | {"decision": "stop"})
+    assert {differing["decision"], agreeing["decision"]} == {"stop"}
+    [(headers, event)] = wait_for(lambda: told(event_log, "OfflineDecisionDiffered"))
+    assert headers["ce_subject"] == f"difference/{differing['scan_id']}"
+    assert headers["ce_district"] == "440103"
+    assert (event.taken_decision, event.decision, event.colour) == ("pass", "stop", "yellow")
+    assert (event.taken_policy_version, event.taken_list_revision) == ("default@1", 3)
+    kept = sql("SELECT decision, offline_decision FROM scan WHERE scan_id = %s", differing["scan_id"])
+    assert kept == [("stop", "pass")]
+
+
+def test_who_wears_no_mask_is_refused_by_policy(gates, send, codes, person, client, gate):
+    near, _ = gates
+    _, idx = person(GREEN)
+    answers = [send(near, codes.mint(idx), mask=mask) for mask in (None, True, False)]
+    assert [(each["decision"], each["refusal"]) for each in answers] == [
+        ("pass", None),
+        ("pass", None),
+        ("stop", "no_mask"),
+    ]
+    body = scan(near, credential={"pass": codes.mint(idx)}, mask="none")
+    answer = client.post("/v1/scans", json=body, headers=gate(near))
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "mask")
+
+
+def test_a_repeat_is_not_a_second_use(gates, codes, person, client, gate):
+    near, far = gates
+    _, idx = person(GREEN)
+    body = scan(near, credential={"pass": codes.mint(idx)})
+    first = client.post("/v1/scans", json=body, headers=gate(near)).json()
+    client.post(
+        "/v1/scans", json=scan(far, credential={"pass": codes.mint(idx)}, at=datetime.now(UTC)), headers=gate(far)
+    )
+    assert client.post("/v1/scans", json=body, headers=gate(near)).json() == first
