@@ -16,6 +16,7 @@ metro_stations.csv  One row per station number of the operator. A coordinate is 
                     coordinate: nothing is interpolated. Districts are hand labels.
 checkpoints.csv     271 stations, 614 points, laid as below.
 venues.csv          Sample checkpoints of the nine other kinds, spread over the districts in turn.
+fever_clinics.csv   One sample fever clinic a district, for the whole of it.
 entry_profiles_15min.json  Copied as it is.
 
 The layout of checkpoints.csv:
@@ -383,6 +384,19 @@ def venue_areas(kind: str, count: int, areas: list[Area]) -> Iterator[Area]:
             yield street
 
 
+def clinic_rows(areas: list[Area]) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"FC{area.code}01",
+            f"{area.name}示例发热门诊 01",
+            f"Sample fever clinic 01, {DISTRICT_NAMES_EN[area.code]}",
+            area.code,
+        )
+        for area in areas
+        if area.level == "district"
+    ]
+
+
 def build(source: Path, out: Path) -> None:
     raw = source / "guangzhou"
     out.mkdir(parents=True, exist_ok=True)
@@ -394,6 +408,7 @@ def build(source: Path, out: Path) -> None:
     write_csv(out / "metro_stations.csv", station_columns, station_rows(stations))
     write_csv(out / "checkpoints.csv", CHECKPOINT_COLUMNS, checkpoint_rows(stations, Streets(areas)))
     write_csv(out / "venues.csv", CHECKPOINT_COLUMNS, venue_rows(areas))
+    write_csv(out / "fever_clinics.csv", ("clinic_id", "name_zh", "name_en", "area"), clinic_rows(areas))
     shutil.copyfile(source / "entry_profiles_15min.json", out / "entry_profiles_15min.json")
 
 

@@ -6,6 +6,7 @@ The schema in api/scan_schemas.py documents the same; tests/contract/test_scan_c
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
 import re
 import unicodedata
@@ -17,7 +18,7 @@ import orjson
 
 from chassis.ids import uuid7_time
 from chassis.pseudonym import keyed_uuid
-from services.checkpoints.domain.documents import normalised
+from services.checkpoints.domain.documents import Document, normalised
 from services.checkpoints.domain.errors import DocumentMalformed
 from services.checkpoints.domain.scans import Attempt, Decision, OfflineDecision, Refusal
 
@@ -157,24 +158,34 @@ class AttemptReader:
         if token is not None:
             read_pass(token, at + ".pass")
         person_ref = None if document is None else self._person_ref(document, at + ".document")
-        vehicle_ref = None if plate is None else self._vehicle_ref(plate, at + ".plate")
+        vehicle_ref = None if plate is None else self.vehicle_ref(plate, at + ".plate")
         return token, person_ref, vehicle_ref
 
     def _person_ref(self, body: object, at: str) -> UUID:
-        given = _members(body, _DOCUMENT, at + ".")
-        try:
-            document = normalised(given.get("type"), given.get("country"), given.get("number"))
-        except DocumentMalformed as error:
-            raise FieldError(f"{at}.{error.field}", str(error)) from None
+        return self.person_ref(read_document(body, at))
+
+    def person_ref(self, document: Document) -> UUID:
         return keyed_uuid(self._city_key, *document.parts())
 
-    def _vehicle_ref(self, plate: object, at: str) -> UUID:
+    def digest(self, content: tuple[object, ...]) -> bytes:
+        """As of a scan, but under the city's key, for content that somebody could guess."""
+        return hmac.digest(self._city_key, _digest(content), hashlib.sha256)
+
+    def vehicle_ref(self, plate: object, at: str) -> UUID:
         if not isinstance(plate, str) or len(plate) > 32:
             raise FieldError(at, "must be a number plate of at most 32 characters")
         plain = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", plate).upper()))
         if not 4 <= len(plain) <= 12:
             raise FieldError(at, "must have 4 to 12 letters and digits")
         return keyed_uuid(self._city_key, "plate", plain)
+
+
+def read_document(body: object, at: str) -> Document:
+    given = _members(body, _DOCUMENT, at + ".")
+    try:
+        return normalised(given.get("type"), given.get("country"), given.get("number"))
+    except DocumentMalformed as error:
+        raise FieldError(f"{at}.{error.field}", str(error)) from None
 
 
 def read_uuid(value: object, field: str) -> UUID:
@@ -197,14 +208,14 @@ def read_time(value: object, field: str, now: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-def read_scan_id(value: object, field: str, scanned_at: datetime) -> UUID:
+def read_scan_id(value: object, field: str, scanned_at: datetime, *, beside: str = "scanned_at") -> UUID:
     scan_id = read_uuid(value, field)
     try:
         apart = abs(uuid7_time(scan_id) - scanned_at)
     except (ValueError, OverflowError, OSError):
         raise FieldError(field, "must be a UUID of version 7") from None
     if apart > ID_APART_MAX:
-        raise FieldError(field, "its time must lie within five minutes of scanned_at")
+        raise FieldError(field, f"its time must lie within five minutes of {beside}")
     return scan_id
 
 

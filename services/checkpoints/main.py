@@ -40,9 +40,11 @@ from services.checkpoints.board import Board
 from services.checkpoints.board_feed import BoardFeed
 from services.checkpoints.board_watch import board_check, measure_board
 from services.checkpoints.codes_client import CodesClient
+from services.checkpoints.clinics import read_clinics
 from services.checkpoints.directory import Directory
 from services.checkpoints.domain.errors import (
     PolicyIncomplete,
+from services.checkpoints.domain.clinics import FeverClinics
     PolicyNotSigned,
     PolicyPublishedOtherwise,
     ReuseRuleIncomplete,
@@ -67,6 +69,7 @@ from services.checkpoints.scan_routes import ScanRoutes
 from services.checkpoints.second_looks import OfflineDifferences, Reuses, one_after_the_other
 from services.checkpoints.settings import CheckpointsSettings
 from services.checkpoints.sightings import Sightings
+from services.checkpoints.sealing import Sealer, read_sealer
 from services.checkpoints.signed import POLICY, Keys, read_key_file
 from services.checkpoints.signed_policies import read_signed_policy
 from services.checkpoints.store import lives, standings
@@ -77,6 +80,7 @@ from services.checkpoints.use_cases.places import Places
 
 log = structlog.get_logger("checkpoints")
 
+from services.checkpoints.use_cases.registering import Registering, tell_arrivals_again
 POLICY_REFRESH_S = 0.5
 REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0, 5.0, 3600.0
 LIFE_S = 0.25
@@ -108,7 +112,7 @@ def compose_api(
     _, policy_keys = _policy_keys(settings)
     publication = Publication(policy_keys)
     policies, registry = _policies(settings, database, policy_keys), Registry(_changed_checkpoints(database))
-    areas = read_areas(settings.area_file)
+    areas, sealer = read_areas(settings.area_file), _sealer(settings)
     directory = Directory(settings.database_url, timeout_s=settings.scan_append_timeout_s)
     scan_log = ScanLog(
         settings.database_url,
@@ -157,6 +161,10 @@ def compose_api(
     }
 
     @asynccontextmanager
+        areas=areas,
+        sealer=sealer,
+        clinics=_clinics(settings),
+        registering=Registering(sealer, tell),
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
         make_first_partitions(settings.database_url, utc_now)
@@ -267,13 +275,13 @@ def worker() -> int:
 
 
 def republish() -> int:
-    """Tell every registered checkpoint once more."""
+    """Tell every registered checkpoint once more, and every registration of a person that is kept."""
     database = Database(_settings("checkpoints-republish").database_url)
     with database.transaction() as tx:
         registered = lives.all_holding_at(tx, utc_now())
         tell(tx, [CheckpointRegistered(checkpoint) for checkpoint in registered])
     database.close()
-    print(json.dumps({"events": len(registered)}))
+    print(json.dumps({"events": told}))
     return 0
 
 
@@ -291,6 +299,7 @@ def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[
     findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
     reuses = Reuses(*_reuse(settings), tell, started_at=utc_now())
     take_scans = one_after_the_other(findings.take_scans, reuses.take_scans, OfflineDifferences(tell).take_scans)
+        told = len(registered) + tell_arrivals_again(tx, tell)
     return messages.subscriptions(
         on_standings=holders.take_changes, on_scans=take_scans, on_trace=tracing.request_trace
     )
@@ -408,6 +417,20 @@ def _changed_checkpoints(database: Database) -> Callable[..., Any]:
 
 
 def _snapshot(database: Database) -> Callable[[], list[tuple[int, int, bytes]]]:
+def _sealer(settings: CheckpointsSettings) -> Sealer:
+    try:
+        return read_sealer(settings.data_keys_file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"DATA_KEYS_FILE: {error}") from None
+
+
+def _clinics(settings: CheckpointsSettings) -> FeverClinics:
+    try:
+        return read_clinics(settings.fever_clinic_file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"FEVER_CLINIC_FILE: {error}") from None
+
+
     def read() -> list[tuple[int, int, bytes]]:
         with database.transaction() as tx:
             return standings.read_lists(tx)

@@ -15,6 +15,7 @@ from chassis.event_log import Received, Topic
 from chassis.outbox import Event, append
 from services.checkpoints.board import Heartbeat, StandingsChange
 from services.checkpoints.domain.events import (
+    ArrivalRegistered,
     CheckpointChangeOrdered,
     CheckpointRegistered,
     ContactsTraced,
@@ -29,6 +30,7 @@ from services.checkpoints.domain.events import (
 )
 from services.checkpoints.domain.facts import Destruction, ScanFact, TraceFact, TraceOrder
 from services.checkpoints.domain.life import Change
+from services.checkpoints.domain.registrations import Registration
 from services.checkpoints.domain.scans import Checkpoint, OfflineDecision, Scan
 from services.checkpoints.domain.tracing import Grade, Meeting
 from services.checkpoints.scan_log import AGGREGATE_TYPE, EVENT_TYPE
@@ -46,6 +48,7 @@ TOPICS = {
     "finding": EVENTS_TOPIC,
     "trace": EVENTS_TOPIC,
     "checkpoint": EVENTS_TOPIC,
+    "registration": EVENTS_TOPIC,
     "destruction": EVENTS_TOPIC,
 }
 DECLARED = (Topic(SCANS_TOPIC, 12, RETENTION_S), Topic(EVENTS_TOPIC, 12, RETENTION_S))
@@ -112,6 +115,8 @@ def event_of(event: DomainEvent, now: datetime) -> Event:
             return _trace_event("ContactsTraced", trace, _contacts_traced(trace, contacts, part), now)
         case TraceHeld(trace, contacts_count, contacts_max):
             return _trace_event("TraceHeld", trace, _trace_held(trace, contacts_count, contacts_max), now)
+        case ArrivalRegistered(registration, checkpoint):
+            return _arrival_registered(registration, checkpoint)
         case CheckpointRegistered(checkpoint):
             return _checkpoint_event("CheckpointRegistered", checkpoint, _checkpoint_registered(checkpoint), now)
         case CheckpointChangeOrdered(checkpoint, change):
@@ -281,6 +286,30 @@ def _contact(meeting: Meeting) -> wire.Contact:
         apart_s=meeting.apart_s,
         case_scan_id=str(meeting.case_scan_id),
         contact_scan_id=str(meeting.contact_scan_id),
+    )
+
+
+def _arrival_registered(registration: Registration, checkpoint: Checkpoint) -> Event:
+    message = wire.ArrivalRegistered(
+        registration_id=str(registration.registration_id),
+        person_ref=str(registration.person_ref),
+        from_area=registration.from_area,
+        to_area=registration.to_area,
+        checkpoint_id=str(checkpoint.checkpoint_id),
+        kind=checkpoint.kind,
+        area=checkpoint.area,
+        registered_at=timestamp(registration.registered_at),
+        has_fever=registration.has_fever(),
+    )
+    return Event(
+        type=_OURS + "ArrivalRegistered",
+        aggregatetype="registration",
+        aggregateid=str(registration.person_ref),
+        subject=f"registration/{registration.registration_id}",
+        revision=1,
+        time=registration.registered_at,
+        payload=message.SerializeToString(),
+        district=district(registration.to_area),
     )
 
 

@@ -15,6 +15,11 @@ class CheckpointsSettings(ServiceSettings):
     codes_url: str = Field(pattern=r"^https?://", description="the http base of the codes api")
     service_token_file: Path = Field(description="the bearer token (role service) for codes")
     city_key_file: Path = Field(description="64 hex characters: the key of person_ref")
+    data_keys_file: Path = Field(description='keys of names and phones: JSON {"current": id, "keys": {id: 64 hex}}')
+    fever_clinic_file: Path = Field(
+        default=HERE.parents[1] / "data" / "guangzhou" / "fever_clinics.csv",
+        description="where the guard sends a person with a fever: CSV with clinic_id, name_zh, name_en, area",
+    )
     status_list_uri: str = Field(
         min_length=1, max_length=50, description="what a pass's status list address begins with; /<list> follows"
     )

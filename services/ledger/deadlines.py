@@ -13,6 +13,7 @@ from services.ledger.domain.city import City
 from services.ledger.use_cases.alarms import escalate_overdue
 from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.keeping import Actor
+from services.ledger.use_cases.tasks import escalate_overdue_tasks
 
 TIMER = Actor("timer:deadlines")
 _ENTRIES_AT_ONCE = 200
@@ -34,4 +35,6 @@ def deadline_check(
 
 def _escalate_some(database: Database, city: City, open_book: Callable[[Connection], Book], now: datetime) -> int:
     with database.transaction() as tx:
-        return escalate_overdue(open_book(tx), city, TIMER, now, _ENTRIES_AT_ONCE)
+        book = open_book(tx)
+        entries = escalate_overdue(book, city, TIMER, now, _ENTRIES_AT_ONCE)
+        return entries + escalate_overdue_tasks(book, city, TIMER, now, _ENTRIES_AT_ONCE)

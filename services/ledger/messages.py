@@ -26,12 +26,16 @@ from services.ledger.domain.happenings import (
     EntryOpened,
     EvidenceFound,
     Happening,
+    TaskCompleted,
+    TaskOpened,
     TraceRequested,
 )
+from services.ledger.domain.tasks import Arrival, Task
 from services.ledger.use_cases.alarms import alarm_for_stops
 from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.colours import follow_colours
 from services.ledger.use_cases.keeping import Actor
+from services.ledger.use_cases.tasks import take_arrivals
 from services.ledger.use_cases.tracing import take_contacts
 from wire.checkpoints.v1 import events_pb2 as checkpoints
 from wire.codes.v1 import events_pb2 as codes
@@ -41,7 +45,7 @@ SOURCE = "/ledger"
 EVENTS = "ledger.events.v1"
 _RETENTION_S = 28 * 86400
 TOPIC_LIST = [Topic(EVENTS, 12, _RETENTION_S)]
-TOPICS = {"entry": EVENTS, "evidence": EVENTS, "trace": EVENTS, "alarm": EVENTS}
+TOPICS = {"entry": EVENTS, "evidence": EVENTS, "trace": EVENTS, "alarm": EVENTS, "task": EVENTS}
 
 _COLOURS = {
     codes.COLOUR_GREEN: "green",
@@ -74,6 +78,11 @@ def event_of(happening: Happening) -> outbox.Event:
             return _trace_event(happening)
         case AlarmRaised():
             return _alarm_event(happening)
+        case TaskOpened(task):
+            return _event("TaskOpened", "task", task.task_id, 1, task.opened_at, _task_opened(task), task.area)
+        case TaskCompleted(task):
+            at = task.completed_at or task.opened_at
+            return _event("TaskCompleted", "task", task.task_id, task.version, at, _task_completed(task), task.area)
 
 
 def _entry_event(name: str, entry: Entry, at: datetime, payload: bytes) -> outbox.Event:
@@ -178,9 +187,35 @@ def _alarm_event(happening: AlarmRaised) -> outbox.Event:
         area=alarm.area,
         checkpoint_id=alarm.checkpoint_id,
         scan_id=alarm.scan_id,
+        about=alarm.about,
         raised_at=_stamp(alarm.raised_at),
     ).SerializeToString()
     return _event("AlarmRaised", "alarm", alarm.alarm_id, 1, alarm.raised_at, payload, alarm.area)
+
+
+def _task_opened(task: Task) -> bytes:
+    return words.TaskOpened(
+        task_id=str(task.task_id),
+        kind=task.kind,
+        person_ref=str(task.person_ref),
+        owner=task.owner,
+        area=task.area,
+        opened_at=_stamp(task.opened_at),
+        due_at=_stamp(task.due_at),
+        caused_by=str(task.cause_id),
+    ).SerializeToString()
+
+
+def _task_completed(task: Task) -> bytes:
+    return words.TaskCompleted(
+        task_id=str(task.task_id),
+        kind=task.kind,
+        person_ref=str(task.person_ref),
+        owner=task.owner,
+        area=task.area,
+        outcome=task.outcome or "",
+        completed_at=_stamp(task.completed_at),
+    ).SerializeToString()
 
 
 def _stamp(at: datetime | None) -> Timestamp | None:
@@ -215,10 +250,15 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
         changes = [colour_change_of(message) for message in messages]
         follow_colours(open_book(tx), city, changes, _actor(messages[0]), clock())
 
+    def arrivals_registered(tx: Connection, messages: Sequence[Message]) -> None:
+        arrivals = [arrival_of(message) for message in messages]
+        take_arrivals(open_book(tx), city, arrivals, _actor(messages[0]), clock())
+
     return [
         Subscription(
             "checkpoints.events.v1",
             {
+                "guanka.checkpoints.v1.ArrivalRegistered": arrivals_registered,
                 "guanka.checkpoints.v1.ContactsTraced": each(contacts_traced),
                 "guanka.checkpoints.v1.PersonStopped": stops(stop_of),
                 "guanka.checkpoints.v1.FeverFlagged": stops(fever_of),
@@ -264,6 +304,20 @@ def fever_of(message: Message) -> Stop:
     told = checkpoints.FeverFlagged.FromString(message.payload)
     person = UUID(told.person_ref) if told.person_ref else None
     return Stop(AlarmKind.FEVER, told.scan_id, person, told.checkpoint_id, told.area)
+
+
+def arrival_of(message: Message) -> Arrival:
+    told = checkpoints.ArrivalRegistered.FromString(message.payload)
+    return Arrival(
+        registration_id=UUID(told.registration_id),
+        person_ref=UUID(told.person_ref),
+        from_area=told.from_area,
+        to_area=told.to_area,
+        checkpoint_id=told.checkpoint_id,
+        area=told.area,
+        registered_at=_time(told.registered_at),
+        has_fever=told.has_fever,
+    )
 
 
 def colour_change_of(message: Message) -> ColourChange:

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 
 from chassis.app import Lifespan, ReadinessCheck, create_app
-from services.checkpoints.api import changes, destructions, history, live, places, policies, tracing, visits
+from services.checkpoints.api import (
+    changes,
+    destructions,
+    history,
+    live,
+    places,
+    policies,
+    registrations,
+    tracing,
+    visits,
+)
 from services.checkpoints.api.desk import Desk
 from services.checkpoints.api.problems import PROBLEMS
 from services.checkpoints.api.scan_schemas import document_scan_routes
@@ -19,7 +29,7 @@ def build(
 ) -> FastAPI:
     app = create_app("checkpoints", settings, checks=checks, problems=PROBLEMS, lifespan=lifespan)
     app.state.desk = desk
-    for module in (places, changes, history, tracing, live, destructions, visits, policies):
+    for module in (places, changes, history, tracing, live, destructions, visits, policies, registrations):
         app.include_router(module.router)
     document_scan_routes(app)
     return app

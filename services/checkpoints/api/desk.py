@@ -10,15 +10,19 @@ from fastapi import Depends, Request
 
 from chassis.clock import Clock
 from chassis.database import Database
+from services.checkpoints.areas import Areas
 from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.board import Board
+from services.checkpoints.domain.clinics import FeverClinics
 from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.publication import Publication
 from services.checkpoints.registry import Registry
 from services.checkpoints.trace import Tracing
+from services.checkpoints.sealing import Sealer
 from services.checkpoints.use_cases.places import Places
 
+from services.checkpoints.use_cases.registering import Registering
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -39,6 +43,10 @@ class Desk:
 
 def desk_of(request: Request) -> Desk:
     return cast(Desk, request.app.state.desk)
+    areas: Areas
+    sealer: Sealer
+    clinics: FeverClinics
+    registering: Registering
 
 
 AtDesk = Annotated[Desk, Depends(desk_of)]

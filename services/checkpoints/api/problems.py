@@ -30,6 +30,9 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.SecondPersonNeeded: 403,
     errors.CursorMalformed: 422,
     errors.ChangeRefused: 409,
+    errors.RegistrationNotDoneHere: 409,
+    errors.RegistrationIdReused: 409,
+    errors.RegistrationNotFound: 404,
     errors.RevisionStale: 412,
 }
 _RETRIED = {503: {"Retry-After": "1"}}

@@ -114,3 +114,15 @@ class RevisionStale(Exception):
 
     def __init__(self, expected: int, actual: int) -> None:
         super().__init__(f"You expected revision {expected}, it is at revision {actual}; read it again.")
+
+
+class RegistrationNotDoneHere(Exception):
+    """The policy does not let people be registered in place at this kind of checkpoint."""
+
+
+class RegistrationIdReused(Exception):
+    """This registration_id was recorded with other content; a new registration needs a new one."""
+
+
+class RegistrationNotFound(Exception):
+    """No registration has this id."""

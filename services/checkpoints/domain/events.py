@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.checkpoints.domain.facts import Destruction, ScanFact, TraceFact
 from services.checkpoints.domain.life import Change
+from services.checkpoints.domain.registrations import Registration
 from services.checkpoints.domain.reuse import Sighting
 from services.checkpoints.domain.scans import Checkpoint, OfflineDecision
 from services.checkpoints.domain.tracing import Meeting
@@ -90,8 +91,17 @@ class ScansDestroyed:
     destruction: Destruction
 
 
+@dataclass(frozen=True, slots=True)
+class ArrivalRegistered:
+    """A person without a code was registered in place; where they go must hear of it."""
+
+    registration: Registration
+    checkpoint: Checkpoint
+
+
 DomainEvent = (
-    CheckpointRegistered
+    ArrivalRegistered
+    | CheckpointRegistered
     | CheckpointChangeOrdered
     | ScanCompleted
     | PersonStopped

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from chassis.app import Readiness, create_app
 from chassis.problems import Problem
 from chassis.settings import ServiceSettings
-from services.ledger.api import alarms, entries, journal, ledgers, people
+from services.ledger.api import alarms, entries, journal, ledgers, people, tasks
 from services.ledger.api.parts import Parts
 from services.ledger.domain.errors import (
     EntryAlreadyOpen,
@@ -19,6 +19,8 @@ from services.ledger.domain.errors import (
     MoveRefused,
     PersonNotFound,
     RoleRefused,
+    TaskCompletedAlready,
+    TaskNotFound,
     VersionStale,
 )
 
@@ -26,9 +28,11 @@ PROBLEMS: dict[type[Exception], int] = {
     LedgerNotFound: 404,
     EntryNotFound: 404,
     PersonNotFound: 404,
+    TaskNotFound: 404,
     EntryAlreadyOpen: 409,
     EntryIdTaken: 409,
     MoveRefused: 409,
+    TaskCompletedAlready: 409,
     VersionStale: 412,
     RoleRefused: 403,
     InvalidRequest: 422,
@@ -39,7 +43,7 @@ def ledger_app(settings: ServiceSettings, parts: Parts) -> FastAPI:
     checks = {"database": lambda: Readiness(parts.database.is_ready())}
     app = create_app("Guanka ledger", settings, checks=checks, problems=PROBLEMS)
     app.add_exception_handler(InvalidRequest, _invalid_request)
-    for routes in (ledgers, entries, people, alarms, journal):
+    for routes in (ledgers, entries, people, alarms, tasks, journal):
         app.include_router(routes.routes(parts))
     return app
 

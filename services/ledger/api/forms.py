@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -106,6 +106,20 @@ class AlarmsQuery(_Form):
     area: AreaCode | None = None
     cursor: UUID | None = None
     limit: int = Field(default=100, ge=1, le=200)
+
+
+class TasksQuery(_Form):
+    area: AreaCode | None = None
+    owner: AreaCode | None = None
+    overdue: bool = False
+    completed: bool = False
+    cursor: UUID | None = None
+    limit: int = Field(default=100, ge=1, le=200)
+
+
+class CompletionForm(_Form):
+    outcome: Literal["received", "not_found", "gone_elsewhere"]
+    expected_version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 
 
 class ProofQuery(_Form):

@@ -12,6 +12,7 @@ class AlarmKind(StrEnum):
     PERSON_STOPPED = "person_stopped"
     FEVER = "fever"
     DEADLINE_PASSED = "deadline_passed"
+    PERSON_NOT_FOUND = "person_not_found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """`owner` must turn up; `area` is where it happened."""
+    """`owner` must turn up; `area` is where it happened; `about` names what else it is about (`task/<id>`)."""
 
     alarm_id: UUID
     kind: AlarmKind
@@ -38,3 +39,4 @@ class Alarm:
     raised_at: datetime
     checkpoint_id: str = ""
     scan_id: str = ""
+    about: str = ""

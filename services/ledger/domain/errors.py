@@ -30,6 +30,14 @@ class EntryIdTaken(Exception):
     """The entry_id was used before for another opening; send a new one."""
 
 
+class TaskNotFound(Exception):
+    """There is no task with that identifier."""
+
+
+class TaskCompletedAlready(Exception):
+    """The task was completed before, with another outcome or by another version."""
+
+
 class MoveRefused(Exception):
     """The entry's stage does not allow the move."""
 
@@ -39,10 +47,10 @@ class MoveRefused(Exception):
 
 
 class VersionStale(Exception):
-    """The entry has changed since the version you expected; read it again."""
+    """This has changed since the version you expected; read it again."""
 
     def __init__(self, expected: int, actual: int) -> None:
-        super().__init__(f"You expected version {expected}, the entry is at version {actual}; read it again.")
+        super().__init__(f"You expected version {expected}, it is at version {actual}; read it again.")
 
 
 class RoleRefused(Exception):

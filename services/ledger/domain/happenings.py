@@ -9,6 +9,7 @@ from services.ledger.domain.alarms import Alarm
 from services.ledger.domain.contacts import Trace
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.evidence import Evidence
+from services.ledger.domain.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +47,16 @@ class AlarmRaised:
     alarm: Alarm
 
 
-Happening = EntryOpened | EntryMoved | EntryClosed | EvidenceFound | TraceRequested | AlarmRaised
+@dataclass(frozen=True, slots=True)
+class TaskOpened:
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCompleted:
+    task: Task
+
+
+Happening = (
+    EntryOpened | EntryMoved | EntryClosed | EvidenceFound | TraceRequested | AlarmRaised | TaskOpened | TaskCompleted
+)

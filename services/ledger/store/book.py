@@ -17,6 +17,7 @@ from services.ledger.domain.entries import Entry
 from services.ledger.domain.evidence import Evidence
 from services.ledger.domain.happenings import Happening
 from services.ledger.domain.records import Record
+from services.ledger.domain.tasks import Task
 from services.ledger.store.bulk import insert_rows
 from services.ledger.store.tables import (
     columns,
@@ -28,6 +29,9 @@ from services.ledger.store.tables import (
     meeting,
     person_area,
     step,
+    task,
+    task_of,
+    task_row,
     trace,
 )
 from services.ledger.use_cases.book import Answer, Step
@@ -228,11 +232,40 @@ class PostgresBook:
                 "area": each.area,
                 "checkpoint_id": each.checkpoint_id,
                 "scan_id": each.scan_id,
+                "about": each.about,
                 "raised_at": each.raised_at,
             }
             for each in alarms
         ]
         return set(insert_rows(self._tx, "alarm", rows, unless_there=True, returning="alarm_id"))
+
+    # -- tasks -------------------------------------------------------------------------------------------------------
+
+    def add_tasks(self, tasks: Sequence[Task]) -> set[UUID]:
+        rows = [task_row(each) for each in tasks]
+        return set(insert_rows(self._tx, "task", rows, unless_there=True, returning="task_id"))
+
+    def lock_task(self, task_id: UUID) -> Task | None:
+        row = self._tx.execute(sa.select(task).where(task.c.task_id == task_id).with_for_update()).one_or_none()
+        return task_of(row) if row else None
+
+    def update_task(self, changed: Task, completed_by: str) -> None:
+        values = {"version": changed.version, "completed_at": changed.completed_at, "outcome": changed.outcome}
+        changing = sa.update(task).where(task.c.task_id == changed.task_id)
+        self._tx.execute(changing.values(**values, completed_by=completed_by))
+
+    def lock_overdue_tasks(self, now: datetime, tasks_max: int) -> list[Task]:
+        overdue = (
+            sa.select(task)
+            .where(task.c.completed_at.is_(None), task.c.escalated_at.is_(None), task.c.due_at < now)
+            .order_by(task.c.due_at)
+            .limit(tasks_max)
+            .with_for_update(skip_locked=True)
+        )
+        found = [task_of(row) for row in self._tx.execute(overdue)]
+        marked = sa.update(task).where(task.c.task_id == _any([each.task_id for each in found]))
+        self._tx.execute(marked.values(escalated_at=now))
+        return found
 
     # -- areas, journal, outbox --------------------------------------------------------------------------------------
 

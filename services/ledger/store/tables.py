@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from services.ledger.domain.entries import Cause, Entry
 from services.ledger.domain.evidence import Evidence
+from services.ledger.domain.tasks import Task, TaskKind, TaskOutcome
 
 _METADATA = sa.MetaData()
 _TIME = sa.DateTime(timezone=True)
@@ -107,7 +108,25 @@ alarm = _table(
     area=sa.Text,
     checkpoint_id=sa.Text,
     scan_id=sa.Text,
+    about=sa.Text,
     raised_at=_TIME,
+)
+task = _table(
+    "task",
+    task_id=sa.Uuid,
+    kind=sa.Text,
+    person_ref=sa.Uuid,
+    owner=sa.Text,
+    area=sa.Text,
+    due_at=_TIME,
+    opened_at=_TIME,
+    cause_id=sa.Uuid,
+    facts=JSONB,
+    version=sa.Integer,
+    completed_at=_TIME,
+    completed_by=sa.Text,
+    outcome=sa.Text,
+    escalated_at=_TIME,
 )
 person = _table("person", person_ref=sa.Uuid, name=sa.LargeBinary, phone=sa.LargeBinary, updated_at=_TIME)
 person_area = _table("person_area", person_ref=sa.Uuid, area=sa.Text)
@@ -165,3 +184,35 @@ def evidence_of_row(row: Any) -> Evidence:
         ended_at=row.ended_at,
         outcome=row.outcome,
     )
+
+
+def task_of(row: Any) -> Task:
+    return Task(
+        task_id=row.task_id,
+        kind=TaskKind(row.kind),
+        person_ref=row.person_ref,
+        owner=row.owner,
+        area=row.area,
+        due_at=row.due_at,
+        opened_at=row.opened_at,
+        cause_id=row.cause_id,
+        facts=row.facts,
+        version=row.version,
+        completed_at=row.completed_at,
+        outcome=None if row.outcome is None else TaskOutcome(row.outcome),
+    )
+
+
+def task_row(of: Task) -> dict[str, Any]:
+    return {
+        "task_id": of.task_id,
+        "kind": of.kind,
+        "person_ref": of.person_ref,
+        "owner": of.owner,
+        "area": of.area,
+        "due_at": of.due_at,
+        "opened_at": of.opened_at,
+        "cause_id": of.cause_id,
+        "facts": dict(of.facts),
+        "version": of.version,
+    }

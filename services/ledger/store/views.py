@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.ledger.domain.entries import Entry
+from services.ledger.domain.tasks import Task
 from services.ledger.store.tables import (
     access_log,
     alarm,
@@ -24,6 +25,8 @@ from services.ledger.store.tables import (
     person,
     person_area,
     step,
+    task,
+    task_of,
     trace,
 )
 
@@ -67,6 +70,32 @@ def alarms(tx: Connection, area: str, before: UUID | None, alarms_max: int) -> l
         found = found.where(alarm.c.alarm_id < before)
     rows = tx.execute(found.order_by(alarm.c.alarm_id.desc()).limit(alarms_max))
     return [dict(row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """As `EntryFilter`; `is_completed` chooses between those that are done and those that are not."""
+
+    area: str
+    owner: str | None = None
+    is_completed: bool = False
+    overdue_at: datetime | None = None
+    before: UUID | None = None
+
+
+def tasks(tx: Connection, asked: TaskFilter, tasks_max: int) -> list[Task]:
+    """The newest identifiers first."""
+    is_open = task.c.completed_at.is_(None)
+    found = sa.select(task).where(
+        in_subtree(task.c.area, asked.area), sa.not_(is_open) if asked.is_completed else is_open
+    )
+    if asked.owner is not None:
+        found = found.where(task.c.owner == asked.owner)
+    if asked.overdue_at is not None:
+        found = found.where(is_open, task.c.due_at < asked.overdue_at)
+    if asked.before is not None:
+        found = found.where(task.c.task_id < asked.before)
+    return [task_of(row) for row in tx.execute(found.order_by(task.c.task_id.desc()).limit(tasks_max))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +179,18 @@ def _timeline_queries(person_ref: UUID) -> list[Select[Any]]:
         sa.select(
             alarm.c.raised_at.label("at"),
             sa.literal("alarm").label("what"),
-            *columns(alarm, "alarm_id", "kind", "entry_id", "owner", "area", "checkpoint_id", "scan_id"),
+            *columns(alarm, "alarm_id", "kind", "entry_id", "owner", "area", "checkpoint_id", "scan_id", "about"),
         ).where(alarm.c.person_ref == person_ref),
+        sa.select(
+            task.c.opened_at.label("at"),
+            sa.literal("task_opened").label("what"),
+            *columns(task, "task_id", "kind", "owner", "area", "due_at", "facts"),
+        ).where(task.c.person_ref == person_ref),
+        sa.select(
+            task.c.completed_at.label("at"),
+            sa.literal("task_completed").label("what"),
+            *columns(task, "task_id", "kind", "owner", "area", "outcome", "completed_by"),
+        ).where(task.c.person_ref == person_ref, task.c.completed_at.is_not(None)),
     ]
 
 

@@ -19,14 +19,14 @@ from services.ledger.use_cases.keeping import Actor
 def alarm_for_stops(book: Book, city: City, stops: Sequence[Stop], by: Actor, now: datetime) -> list[Alarm]:
     """One alarm a stop: to the owner of the person's strongest entry, else to the gate's district."""
     held = book.open_entries_of({stop.person_ref for stop in stops if stop.person_ref is not None})
-    return _raise(book, [_alarm_of(city, stop, held, now) for stop in stops], by)
+    return raise_alarms(book, [_alarm_of(city, stop, held, now) for stop in stops], by)
 
 
 def escalate_overdue(book: Book, city: City, by: Actor, now: datetime, entries_max: int = 200) -> int:
     """Alarm the area above each owner whose deadline has passed, once a deadline; how many there were."""
     overdue = book.lock_overdue(now, entries_max)
     book.mark_escalated(overdue)
-    _raise(
+    raise_alarms(
         book,
         [
             Alarm(
@@ -61,7 +61,8 @@ def _alarm_of(city: City, stop: Stop, held: Mapping[UUID, Sequence[Entry]], now:
     )
 
 
-def _raise(book: Book, alarms: Sequence[Alarm], by: Actor) -> list[Alarm]:
+def raise_alarms(book: Book, alarms: Sequence[Alarm], by: Actor) -> list[Alarm]:
+    """Keep and tell the alarms that were not raised before; which."""
     new = book.add_alarms(alarms)
     raised = [alarm for alarm in alarms if alarm.alarm_id in new]
     book.tell([AlarmRaised(alarm) for alarm in raised])
@@ -77,5 +78,6 @@ def _record(alarm: Alarm, by: Actor) -> Record:
         "area": alarm.area,
         "checkpoint_id": alarm.checkpoint_id,
         "scan_id": alarm.scan_id,
+        "about": alarm.about,
     }
     return Record("alarm_raised", alarm.raised_at, by.name, told, alarm.entry_id, alarm.person_ref)

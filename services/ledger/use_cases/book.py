@@ -15,6 +15,7 @@ from services.ledger.domain.evidence import Evidence
 from services.ledger.domain.facts import Fact
 from services.ledger.domain.happenings import Happening
 from services.ledger.domain.records import Record
+from services.ledger.domain.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,17 @@ class Book(Protocol):
 
     def add_alarms(self, alarms: Sequence[Alarm]) -> set[UUID]:
         """Record alarms, of one stop one of each kind; which were new."""
+
+    def add_tasks(self, tasks: Sequence[Task]) -> set[UUID]:
+        """Record tasks, of one cause one of each kind; which were new."""
+
+    def lock_task(self, task_id: UUID) -> Task | None:
+        """The task, kept from changing until the transaction ends."""
+
+    def update_task(self, task: Task, completed_by: str) -> None: ...
+
+    def lock_overdue_tasks(self, now: datetime, tasks_max: int) -> list[Task]:
+        """Open tasks whose time has passed, marked as escalated, passing over those locked by others."""
 
     def remember_areas(self, areas: Mapping[UUID, str]) -> None: ...
 

@@ -62,6 +62,7 @@ def settings(
 ) -> CheckpointsSettings:
     (tmp_path / "issuer.json").write_text(json.dumps(issuer.jwks()))
     (tmp_path / "city.key").write_text(CITY_KEY)
+    (tmp_path / "data.json").write_text(json.dumps({"current": "k1", "keys": {"k1": "2d" * 32}}))
     (tmp_path / "service.token").write_text("unused")
     (tmp_path / "policy.jwks.json").write_text(json.dumps(POLICY_OFFICE.jwks()))
     (tmp_path / "policy.jws").write_text(POLICY_OFFICE.sign(SHIPPED_POLICY))
@@ -74,6 +75,7 @@ def settings(
         area_file=ROOT / "data" / "guangzhou" / "areas.csv",
         city_key_file=tmp_path / "city.key",
         service_token_file=tmp_path / "service.token",
+        data_keys_file=tmp_path / "data.json",
         policy_file=tmp_path / "policy.jws",
         policy_keys_file=tmp_path / "policy.jwks.json",
         codes_url="http://codes.test",

@@ -20,6 +20,7 @@ BUILT = (
     "metro_stations.csv",
     "checkpoints.csv",
     "venues.csv",
+    "fever_clinics.csv",
     "entry_profiles_15min.json",
 )
 LEVEL_BY_LENGTH = {4: "city", 6: "district", 9: "street", 12: "community"}

@@ -110,7 +110,7 @@ class TraceRequested(_message.Message):
     def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., **kwargs) -> None: ...
 
 class AlarmRaised(_message.Message):
-    __slots__ = ("alarm_id", "kind", "person_ref", "entry_id", "owner", "area", "checkpoint_id", "scan_id", "raised_at")
+    __slots__ = ("alarm_id", "kind", "person_ref", "entry_id", "owner", "area", "checkpoint_id", "scan_id", "raised_at", "about")
     ALARM_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +120,7 @@ class AlarmRaised(_message.Message):
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     SCAN_ID_FIELD_NUMBER: _ClassVar[int]
     RAISED_AT_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
     alarm_id: str
     kind: str
     person_ref: str
@@ -129,4 +130,43 @@ class AlarmRaised(_message.Message):
     checkpoint_id: str
     scan_id: str
     raised_at: _timestamp_pb2.Timestamp
-    def __init__(self, alarm_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., entry_id: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., scan_id: _Optional[str] = ..., raised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    about: str
+    def __init__(self, alarm_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., entry_id: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., scan_id: _Optional[str] = ..., raised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., about: _Optional[str] = ...) -> None: ...
+
+class TaskOpened(_message.Message):
+    __slots__ = ("task_id", "kind", "person_ref", "owner", "area", "opened_at", "due_at", "caused_by")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    OPENED_AT_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    CAUSED_BY_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    kind: str
+    person_ref: str
+    owner: str
+    area: str
+    opened_at: _timestamp_pb2.Timestamp
+    due_at: _timestamp_pb2.Timestamp
+    caused_by: str
+    def __init__(self, task_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caused_by: _Optional[str] = ...) -> None: ...
+
+class TaskCompleted(_message.Message):
+    __slots__ = ("task_id", "kind", "person_ref", "owner", "area", "outcome", "completed_at")
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    kind: str
+    person_ref: str
+    owner: str
+    area: str
+    outcome: str
+    completed_at: _timestamp_pb2.Timestamp
+    def __init__(self, task_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., outcome: _Optional[str] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

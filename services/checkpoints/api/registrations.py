@@ -1,0 +1,274 @@
+"""Registration in place over HTTP: a person without a code at a road, a compound or a port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from sqlalchemy import Connection
+
+from chassis.auth import Bearer, area_refused, needs
+from chassis.problems import Problem, field_errors
+from services.checkpoints.api.bound import bound_checkpoint
+from services.checkpoints.api.desk import AtDesk, Desk
+from services.checkpoints.api.models import In, Text
+from services.checkpoints.api.problems import problem_of
+from services.checkpoints.api.scan_schemas import DocumentIn, ProblemDocument, Words
+from services.checkpoints.attempts import (
+    TEMPERATURE_C_MAX,
+    TEMPERATURE_C_MIN,
+    read_document,
+    read_scan_id,
+    read_time,
+)
+from services.checkpoints.domain.documents import Document
+from services.checkpoints.domain.errors import AreaUnknown, RegistrationNotFound
+from services.checkpoints.domain.registrations import Admittance, Registration, words_of
+from services.checkpoints.domain.scans import Checkpoint
+from services.checkpoints.store import places, registrations
+from services.checkpoints.use_cases.places import find_checkpoint
+
+router = APIRouter(tags=["registrations"])
+Guard = Annotated[Bearer, Depends(needs("gate", "community"))]
+Reader = Annotated[Bearer, Depends(needs("community", "operator", "authority"))]
+
+BATCH_MAX = 500
+
+Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 \-]{3,20}$")]
+Origin = Annotated[str, StringConstraints(pattern=r"^([0-9]{2,18}|[A-Z]{2})$")]
+Destination = Annotated[str, StringConstraints(pattern=r"^[0-9]{4,18}$")]
+
+
+class OfflineRegistrationIn(In):
+    """What the guard had done without a network, and by which policy."""
+
+    decision: Literal["pass", "check", "stop"]
+    policy_version: str = Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$")
+
+
+class RegistrationIn(In):
+    registration_id: str = Field(max_length=36, description="a UUID of version 7, made when the person was registered")
+    checkpoint_id: UUID
+    document: DocumentIn
+    name: Text | None = None
+    phone: Phone
+    from_area: Origin = Field(description="a division code, or the country (ISO 3166-1 alpha-2) from abroad")
+    to_area: Destination = Field(description="a node of the area tree; its community gets a task")
+    temperature_c: float | None = Field(default=None, strict=True, ge=TEMPERATURE_C_MIN, le=TEMPERATURE_C_MAX)
+    plate: str | None = Field(default=None, max_length=32)
+    registered_at: str = Field(
+        max_length=40, description="RFC 3339 with offset, between 7 days ago and 5 minutes ahead"
+    )
+    offline: OfflineRegistrationIn | None = None
+
+
+class RegistrationsIn(In):
+    registrations: list[Any] = Field(min_length=1, max_length=BATCH_MAX)
+
+
+class ClinicOut(BaseModel):
+    clinic_id: str
+    name: Words
+    area: str
+
+
+class RegisteredOut(BaseModel):
+    registration_id: UUID
+    decision: Literal["pass", "check", "stop"]
+    outcome: Literal["registered", "fever", "checkpoint_revoked"]
+    say: Words
+    fever_clinic: ClinicOut | None
+    policy_version: str
+    recorded_at: datetime
+
+
+class RefusedRegistrationOut(BaseModel):
+    registration_id: str | None
+    problem: ProblemDocument
+
+
+class RegistrationsOut(BaseModel):
+    """In the order of the registrations."""
+
+    results: list[RegisteredOut | RefusedRegistrationOut]
+
+
+class RegistrationOut(BaseModel):
+    registration_id: UUID
+    checkpoint_id: UUID
+    person_ref: UUID
+    document: DocumentIn
+    name: str | None
+    phone: str
+    from_area: str
+    to_area: str
+    temperature_c: float | None
+    registered_at: datetime
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Filed:
+    """A registration as read, with what is only kept sealed."""
+
+    registration: Registration
+    document: Document
+    name: str | None
+    phone: str
+    checkpoint: Checkpoint
+
+
+@router.post("/v1/registrations", response_model=RegisteredOut)
+def register(body: RegistrationIn, bearer: Guard, desk: AtDesk) -> RegisteredOut:
+    """Register a person in place; the answer says what the guard does next. The same again gets the first answer."""
+    now = desk.clock()
+    try:
+        with desk.database.transaction() as tx:
+            filed = _filed(tx, body, bearer, desk, now)
+            admittance = _registered(tx, filed, bearer, desk, now)
+        return _answer(filed, admittance, desk)
+    except Exception as error:
+        raise problem_of(error) or error from None
+
+
+@router.post("/v1/registrations/batch", response_model=RegistrationsOut)
+def register_many(body: RegistrationsIn, bearer: Guard, desk: AtDesk) -> RegistrationsOut:
+    """What was written down without a network, up to 500; an invalid one has its own problem, the rest are recorded."""
+    now = desk.clock()
+    results: dict[int, RegisteredOut | RefusedRegistrationOut] = {}
+    with desk.database.transaction() as tx:
+        filed: list[tuple[int, _Filed]] = []
+        for number, item in enumerate(body.registrations):
+            try:
+                filed.append((number, _filed(tx, _read_item(item, number), bearer, desk, now)))
+            except Exception as error:
+                results[number] = _refused(item, error)
+        for number, each in sorted(filed, key=lambda pair: pair[1].registration.registration_id):
+            try:
+                results[number] = _answer(each, _registered(tx, each, bearer, desk, now), desk)
+            except Exception as error:
+                results[number] = _refused(body.registrations[number], error)
+    return RegistrationsOut(results=[results[number] for number in range(len(body.registrations))])
+
+
+@router.get("/v1/registrations/{registration_id}", response_model=RegistrationOut)
+def read(registration_id: UUID, bearer: Reader, desk: AtDesk) -> RegistrationOut:
+    """Who is coming: for the destination, and for the checkpoint's own area; logged."""
+    with desk.database.transaction() as tx:
+        row = registrations.find(tx, registration_id)
+        if row is None:
+            raise RegistrationNotFound()
+        registered_in = find_checkpoint(tx, row["checkpoint_id"], row["registered_at"]).area
+        if not (bearer.can_see_area(row["to_area"]) or bearer.can_see_area(registered_in)):
+            raise area_refused(row["to_area"])
+        places.log_access(
+            tx,
+            subject=bearer.subject,
+            what="registration",
+            route="/v1/registrations/{registration_id}",
+            person_ref=row["person_ref"],
+            checkpoint_id=row["checkpoint_id"],
+        )
+
+    def opened(column: str) -> str | None:
+        sealed = row[f"{column}_sealed"]
+        return None if sealed is None else desk.sealer.open(bytes(sealed), owner=row["person_ref"], column=column)
+
+    return RegistrationOut(
+        **{name: row[name] for name in RegistrationOut.model_fields if name in row},
+        document=DocumentIn(type=row["document_type"], country=row["country"], number=opened("number") or ""),
+        name=opened("name"),
+        phone=opened("phone") or "",
+    )
+
+
+def _read_item(item: object, number: int) -> RegistrationIn:
+    try:
+        return RegistrationIn.model_validate(item)
+    except ValidationError as error:
+        errors = [
+            {"field": f"registrations.{number}.{each['field']}", "message": each["message"]}
+            for each in field_errors(error.errors(include_input=False, include_url=False))
+        ]
+        named = ", ".join(each["field"] for each in errors[:5])
+        raise Problem(422, "invalid_request", f"The request is not valid: {named}.", errors=errors[:50]) from None
+
+
+def _filed(tx: Connection, body: RegistrationIn, bearer: Bearer, desk: Desk, now: datetime) -> _Filed:
+    """Raises `FieldError`, `AreaUnknown`, and what `bound_checkpoint` raises."""
+    registered_at = read_time(body.registered_at, "registered_at", now)
+    registration_id = read_scan_id(body.registration_id, "registration_id", registered_at, beside="registered_at")
+    document = read_document(body.document.model_dump(), "document")
+    vehicle_ref = None if body.plate is None else desk.attempts.vehicle_ref(body.plate, "plate")
+    if not desk.areas.has(body.to_area):
+        raise AreaUnknown()
+    checkpoint = bound_checkpoint(tx, desk, bearer, body.checkpoint_id, registered_at)
+    offline = (body.offline.decision, body.offline.policy_version) if body.offline else (None, None)
+    person_ref = desk.attempts.person_ref(document)
+    content = (body.checkpoint_id, person_ref, body.name, body.phone, body.from_area, body.to_area)
+    registration = Registration(
+        registration_id=registration_id,
+        checkpoint_id=checkpoint.checkpoint_id,
+        person_ref=person_ref,
+        from_area=body.from_area,
+        to_area=body.to_area,
+        temperature_c=body.temperature_c,
+        vehicle_ref=vehicle_ref,
+        registered_at=registered_at,
+        offline_decision=offline[0],
+        offline_policy_version=offline[1],
+        digest=desk.attempts.digest((*content, body.temperature_c, vehicle_ref, registered_at, *offline)),
+    )
+    return _Filed(registration, document, body.name, body.phone, checkpoint)
+
+
+def _registered(tx: Connection, filed: _Filed, bearer: Bearer, desk: Desk, now: datetime) -> Admittance:
+    return desk.registering.register(
+        tx,
+        filed.registration,
+        document=filed.document,
+        name=filed.name,
+        phone=filed.phone,
+        policy=desk.policies.of(filed.checkpoint.kind),
+        checkpoint=filed.checkpoint,
+        by=bearer.subject,
+        now=now,
+    )
+
+
+def _answer(filed: _Filed, admittance: Admittance, desk: Desk) -> RegisteredOut:
+    """A repeat is answered in the words of the policy that was in force when it was recorded."""
+    say = words_of(desk.policies.of_moment(filed.checkpoint.kind, admittance.recorded_at), admittance.outcome)
+    has_fever = filed.registration.has_fever()
+    return RegisteredOut(
+        registration_id=filed.registration.registration_id,
+        decision=admittance.decision.value,
+        outcome=admittance.outcome,  # type: ignore[arg-type]
+        say=Words(zh=say.zh, en=say.en),
+        fever_clinic=clinic_out(desk, filed.checkpoint.area) if has_fever else None,
+        policy_version=admittance.policy_version,
+        recorded_at=admittance.recorded_at,
+    )
+
+
+def clinic_out(desk: Desk, area: str) -> ClinicOut | None:
+    clinic = desk.clinics.nearest(area)
+    if clinic is None:
+        return None
+    return ClinicOut(clinic_id=clinic.clinic_id, name=Words(zh=clinic.name_zh, en=clinic.name_en), area=clinic.area)
+
+
+def _refused(item: object, error: Exception) -> RefusedRegistrationOut:
+    """Raises what is no refusal but trouble: then nothing of the batch is recorded."""
+    problem = problem_of(error)
+    if problem is None:
+        raise error
+    given = item.get("registration_id") if isinstance(item, dict) else None
+    return RefusedRegistrationOut(
+        registration_id=given[:36] if isinstance(given, str) else None,
+        problem=ProblemDocument(**problem.document()),
+    )
