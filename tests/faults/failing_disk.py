@@ -50,33 +50,36 @@ subprocess.Popen = Popen
 """Only PostgreSQL gets the library: in one that is forked by a process that has it, the pipes of control fail."""
 
 
-def fiu_environment(folder: Path) -> dict[str, str]:
-    """The environment of a supervisor whose PostgreSQL runs as `fiu-run -x -f` would run it.
+class Disk:
+    """Of the PostgreSQL of a supervisor with this environment, which runs it as `fiu-run -x -f` would.
 
     PostgreSQL and the library both have a function `hash_create`, and the library would call PostgreSQL's. So it is
-    copied and marked to prefer its own (DF_SYMBOLIC in the flags of its dynamic section). `folder` must be open to the
-    system user that PostgreSQL runs as.
+    copied and marked to prefer its own (DF_SYMBOLIC in the flags of its dynamic section).
     """
-    pipes = folder / "pipes"
-    pipes.mkdir()
-    pipes.chmod(0o777)
-    flags = struct.pack("<QQ", _FLAGS, _BIND_NOW)
-    library = (_LIBRARIES / "fiu_posix_preload.so").read_bytes()
-    assert library.count(flags) == 1, "another build of libfiu than this was written for"
-    copy = folder / "fiu_posix_preload.so"
-    copy.write_bytes(library.replace(flags, struct.pack("<QQ", _FLAGS, _BIND_NOW | _SYMBOLIC)))
-    copy.chmod(0o644)
-    preload = {"FIU_CTRL_FIFO": str(pipes / "fiu"), "LD_PRELOAD": f"{_LIBRARIES / 'fiu_run_preload.so'} {copy}"}
-    (folder / "sitecustomize.py").write_text(_IN_THE_SUPERVISOR.format(preload=preload))
-    return {"PYTHONPATH": str(folder)}
 
+    def __init__(self, folder: Path) -> None:
+        """Opens the folder to the system user that PostgreSQL runs as."""
+        folder.chmod(0o755)
+        pipes, copy = folder / "pipes", folder / "fiu_posix_preload.so"
+        pipes.mkdir()
+        pipes.chmod(0o777)
+        flags = struct.pack("<QQ", _FLAGS, _BIND_NOW)
+        library = (_LIBRARIES / "fiu_posix_preload.so").read_bytes()
+        assert library.count(flags) == 1, "another build of libfiu than this was written for"
+        copy.write_bytes(library.replace(flags, struct.pack("<QQ", _FLAGS, _BIND_NOW | _SYMBOLIC)))
+        copy.chmod(0o644)
+        self._folder, self._control = folder, pipes / "fiu"
+        preload = {"FIU_CTRL_FIFO": str(self._control), "LD_PRELOAD": f"{_LIBRARIES / 'fiu_run_preload.so'} {copy}"}
+        (folder / "sitecustomize.py").write_text(_IN_THE_SUPERVISOR.format(preload=preload))
 
-def disk_faults(environment: dict[str, str]) -> tuple[Fault, ...]:
-    control = Path(environment["PYTHONPATH"]) / "pipes" / "fiu"
-    return (
-        Fault("fsync fails", _failing("posix/io/sync/fdatasync", errno.EIO, control)),
-        Fault("the disk is full", _failing("posix/io/rw/pwrite", errno.ENOSPC, control)),
-    )
+    def environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(self._folder)}
+
+    def faults(self) -> tuple[Fault, ...]:
+        return (
+            Fault("fsync fails", _failing("posix/io/sync/fdatasync", errno.EIO, self._control)),
+            Fault("the disk is full", _failing("posix/io/rw/pwrite", errno.ENOSPC, self._control)),
+        )
 
 
 def _failing(point: str, number: int, control: Path) -> Callable[[Scene, Rush], None]:

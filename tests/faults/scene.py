@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -53,11 +54,11 @@ BRIEF = Extent(append_timeout_s=2, request_timeout_s=4, publication_timeout_s=4,
 
 @dataclass
 class Scene:
-    """`broker` is None where the event log is the local one."""
+    """`figures` are what the faults measured besides."""
 
     extent: Extent
     product: Product
-    broker: Cluster | None
+    broker: Cluster
     passes: list[str]
     checkpoint_id: str
     token: str
@@ -118,25 +119,19 @@ class Scene:
 
 
 @contextmanager
-def kafka_scene(folder: Path, extent: Extent) -> Iterator[Scene]:
-    """The broker is not the supervisor's, so that it can be away."""
+def scene_of(folder: Path, extent: Extent, extra: Mapping[str, str] = MappingProxyType({})) -> Iterator[Scene]:
+    """The broker is not the supervisor's, so that it can be away; `extra` is environment of the product."""
     broker = Cluster(folder / "broker")
     broker.start()
-    extra = {"SCAN_APPEND_TIMEOUT_S": str(extent.append_timeout_s), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
+    ours = {"SCAN_APPEND_TIMEOUT_S": str(extent.append_timeout_s), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
     try:
-        with running_product(events="kafka", extra=extra) as product:
+        with running_product(events="kafka", extra={**ours, **extra}) as product:
             yield _scene(extent, product, broker)
     finally:
         broker.stop()
 
 
-@contextmanager
-def local_scene(extent: Extent, extra: Mapping[str, str]) -> Iterator[Scene]:
-    with running_product(extra={"SCAN_APPEND_TIMEOUT_S": str(extent.append_timeout_s), **extra}) as product:
-        yield _scene(extent, product, None)
-
-
-def _scene(extent: Extent, product: Product, broker: Cluster | None) -> Scene:
+def _scene(extent: Extent, product: Product, broker: Cluster) -> Scene:
     home = Home(product.home)
     gate = read_gates(REFERENCE)[0][0]
     passes = asyncio.run(_enrol(home))

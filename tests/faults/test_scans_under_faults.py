@@ -11,28 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.failing_disk import bring_fiu, disk_faults, fiu_environment
+from tests.faults.failing_disk import Disk, bring_fiu
 from tests.faults.inflicting import FAULTS, Fault, early_acknowledgement, kill_postgres
-from tests.faults.scene import BRIEF, Scene, kafka_scene, local_scene
+from tests.faults.scene import BRIEF, Scene, scene_of
 from tests.faults.table import Table
 
 _TRIES = 5
 
 
 @pytest.fixture(scope="module")
-def scene() -> Iterator[Scene]:
-    with tempfile.TemporaryDirectory(prefix="guanka-faults-") as folder, kafka_scene(Path(folder), BRIEF) as scene:
-        yield scene
-
-
-@pytest.fixture
-def disk() -> Iterator[dict[str, str]]:
-    """The environment of processes whose disk can be made to fail; the folder is open to PostgreSQL's system user."""
-    if not bring_fiu():
-        pytest.skip("fiu-run is missing (on Debian: apt-get install fiu-utils)")
+def disk() -> Iterator[Disk | None]:
+    """None where fiu-utils is not there and cannot be brought."""
     with tempfile.TemporaryDirectory(prefix="guanka-disk-") as folder:
-        Path(folder).chmod(0o755)
-        yield fiu_environment(Path(folder))
+        yield Disk(Path(folder)) if bring_fiu() else None
+
+
+@pytest.fixture(scope="module")
+def scene(disk: Disk | None) -> Iterator[Scene]:
+    extra = disk.environment() if disk else {}
+    with tempfile.TemporaryDirectory(prefix="guanka-faults-") as folder, scene_of(Path(folder), BRIEF, extra) as scene:
+        yield scene
 
 
 def meet(scene: Scene, fault: Fault, table: Table) -> None:
@@ -64,8 +62,10 @@ def test_the_journals_notice_scans_that_are_acknowledged_before_they_are_durable
     assert lost > 0
 
 
+@pytest.mark.kafka
 @pytest.mark.timeout(600)
-def test_what_the_disk_refused_is_not_acknowledged(disk: dict[str, str], table: Table) -> None:
-    with local_scene(BRIEF, disk) as scene:
-        for fault in disk_faults(disk):
-            meet(scene, fault, table)
+def test_what_the_disk_refused_is_not_acknowledged(disk: Disk | None, scene: Scene, table: Table) -> None:
+    if disk is None:
+        pytest.skip("fiu-ctrl is missing (on Debian: apt-get install fiu-utils)")
+    for fault in disk.faults():
+        meet(scene, fault, table)
