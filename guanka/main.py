@@ -136,6 +136,38 @@ def republish(service: Service) -> None:
     raise typer.Exit(again(_home(), service))
 
 
+@app.command()
+def gate(
+    checkpoint: Annotated[str, typer.Option(help="the checkpoint that this gate is bound to")],
+    file: Annotated[Path | None, typer.Argument(help="passes, one a line; standard input without")] = None,
+    server: Annotated[str | None, typer.Option(help="where checkpoints listens; the product that runs here")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="the gate's token; a development one without")] = None,
+    state: Annotated[Path | None, typer.Option(help="where the gate keeps what it must not lose")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="decide alone, ask nobody")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+) -> None:
+    """A gate: reads passes (or JSON lines: pass, document, plate, people, temperature_c, mask, direction) and decides.
+
+    It asks the server when it can; without it, it decides by the last bundle, keeps every scan and uploads it later.
+    """
+    from guanka.gate.starting import start
+
+    try:
+        status = start(
+            _home(),
+            checkpoint=checkpoint,
+            file=file,
+            server=server,
+            token_file=token_file,
+            state=state,
+            is_offline=offline,
+            is_json=as_json,
+        )
+    except (NotRunning, OSError, ValueError) as error:
+        raise _refuse(error) from error
+    raise typer.Exit(status)
+
+
 @dead_letters.command("list")
 def list_dead_letters(service: Annotated[str | None, typer.Option(help="one service only")] = None) -> None:
     """What was put aside: where it came from, and why."""

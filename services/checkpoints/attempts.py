@@ -72,8 +72,8 @@ class AttemptReader:
         people = self._people(given.get("people"), shared, vehicle_ref, at + "people")
         if any(person.scan_id == scan_id for person in people):
             raise FieldError(at + "people", "each record needs a scan_id of its own")
-        content = (scan_id, *shared, token, person_ref, vehicle_ref, temperature_c, [p.digest.hex() for p in people])
-        content += () if mask is None else (mask,)
+        told = (token, person_ref, vehicle_ref, temperature_c, [p.digest.hex() for p in people])
+        content = (scan_id, *shared, *told, *(() if mask is None else (mask,)))
         return Attempt(
             scan_id=scan_id,
             checkpoint_id=checkpoint_id,

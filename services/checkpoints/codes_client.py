@@ -29,6 +29,15 @@ class StandingList:
     person_refs: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class StatusList:
+    """A signed status list at a revision, with the ETag under which codes knows it."""
+
+    etag: str
+    revision: int
+    token: str
+
+
 class CodesClient:
     def __init__(self, url: str, token_file: Path, *, transport: httpx.BaseTransport | None = None) -> None:
         self._token_file = token_file
@@ -57,6 +66,19 @@ class CodesClient:
                 raise ValueError("person_refs")
             return StandingList(number, int(answer["revision"]), packed, idx, person_refs)
         except (KeyError, TypeError, ValueError, zlib.error) as error:
+            raise CodesUnavailable(type(error).__name__) from None
+
+    def status_list(self, number: int, etag: str | None) -> StatusList | None:
+        """The signed list as codes gives it to everybody; None while it is still what the ETag names."""
+        headers = {} if etag is None else {"If-None-Match": etag}
+        try:
+            answer = self._http.get(f"/v1/status-lists/{number}", headers=headers)
+            if answer.status_code == 304:
+                return None
+            answer.raise_for_status()
+            given = answer.headers["etag"]
+            return StatusList(given, int(given.strip('"')), answer.text)
+        except (httpx.HTTPError, KeyError, ValueError) as error:
             raise CodesUnavailable(type(error).__name__) from None
 
     def jwks(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class ScanPath:
         now = self._clock()
         people = [self._settled(person, checkpoint, holders, now) for person in attempt.people]
         own = self._settled(attempt, checkpoint, holders, now)
-        if attempt.token is None and attempt.person_ref is None and not attempt.has_fever():
+        if attempt.names_nobody():
             own = Scan(attempt, checkpoint, None, worst(person.ruling for person in people))
         first = await self._scan_log.append(own)
         rulings = []

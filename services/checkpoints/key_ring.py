@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from services.checkpoints.domain.passes import PRINTED, SHOWN, PassClaims, fault_of
+from services.checkpoints.domain.policy import Shown
 from services.checkpoints.domain.scans import Entry, Refusal
 
 log = structlog.get_logger("key_ring")
@@ -40,6 +41,7 @@ _HEADER_MEMBERS = {"alg", "kid", "typ"}
 _HEADERS_MAX = 1000
 _IDX_MAX = 2**31 - 1
 _ES256 = ECDSA(SHA256())
+_SHOWN = {SHOWN: Shown.SHOWN_PASS, PRINTED: Shown.PRINTED_PASS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,11 @@ class KeyRing:
         if key is None or not _is_signed(key.public, signed, signature):
             return Refusal.PASS_FORGED
         return self._entry(key.type, payload, scanned_at.timestamp())
+
+    def shown_by(self, token: str) -> Shown | None:
+        """What kind of pass it claims to be, under a key that is known; the signature is not looked at."""
+        key = self._key_of(token.partition(".")[0])
+        return None if key is None else _SHOWN[key.type]
 
     def _key_of(self, header: str) -> PassKey | None:
         """The key that a header names; all passes of one key have the same header, so the answer is remembered."""

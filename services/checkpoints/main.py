@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 import structlog
 from fastapi import FastAPI
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -39,12 +40,13 @@ from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.board import Board
 from services.checkpoints.board_feed import BoardFeed
 from services.checkpoints.board_watch import board_check, measure_board
-from services.checkpoints.codes_client import CodesClient
+from services.checkpoints.bundles import SignedLists
 from services.checkpoints.clinics import read_clinics
+from services.checkpoints.codes_client import CodesClient
 from services.checkpoints.directory import Directory
+from services.checkpoints.domain.clinics import FeverClinics
 from services.checkpoints.domain.errors import (
     PolicyIncomplete,
-from services.checkpoints.domain.clinics import FeverClinics
     PolicyNotSigned,
     PolicyPublishedOtherwise,
     ReuseRuleIncomplete,
@@ -58,6 +60,7 @@ from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.holders import Holders
 from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.keys_feed import KeysFeed
+from services.checkpoints.masks import Masks
 from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.positions import Positions, read_positions
@@ -66,10 +69,10 @@ from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
 from services.checkpoints.scan_routes import ScanRoutes
+from services.checkpoints.sealing import Sealer, read_sealer
 from services.checkpoints.second_looks import OfflineDifferences, Reuses, one_after_the_other
 from services.checkpoints.settings import CheckpointsSettings
 from services.checkpoints.sightings import Sightings
-from services.checkpoints.sealing import Sealer, read_sealer
 from services.checkpoints.signed import POLICY, Keys, read_key_file
 from services.checkpoints.signed_policies import read_signed_policy
 from services.checkpoints.store import lives, standings
@@ -77,10 +80,10 @@ from services.checkpoints.store import policies as published_policies
 from services.checkpoints.trace import Tracing
 from services.checkpoints.use_cases.findings import Findings
 from services.checkpoints.use_cases.places import Places
+from services.checkpoints.use_cases.registering import Registering, tell_arrivals_again
 
 log = structlog.get_logger("checkpoints")
 
-from services.checkpoints.use_cases.registering import Registering, tell_arrivals_again
 POLICY_REFRESH_S = 0.5
 REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0, 5.0, 3600.0
 LIFE_S = 0.25
@@ -101,7 +104,11 @@ class Api:
 
 
 def compose_api(
-    settings: CheckpointsSettings, *, codes: CodesClient | None = None, event_log: EventLog | None = None
+    settings: CheckpointsSettings,
+    *,
+    codes: CodesClient | None = None,
+    event_log: EventLog | None = None,
+    codes_transport: httpx.AsyncBaseTransport | None = None,
 ) -> Api:
     """Raises `SettingsError` when a file that the settings name cannot be used."""
     city_key, rule = _city_key(settings), _tracing_rule(settings)
@@ -109,11 +116,18 @@ def compose_api(
     codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
     board, key_ring = Board(settings.board_stale_s), KeyRing(settings.status_list_uri)
-    _, policy_keys = _policy_keys(settings)
+    policy_jwks, policy_keys = _policy_keys(settings)
     publication = Publication(policy_keys)
     policies, registry = _policies(settings, database, policy_keys), Registry(_changed_checkpoints(database))
     areas, sealer = read_areas(settings.area_file), _sealer(settings)
     directory = Directory(settings.database_url, timeout_s=settings.scan_append_timeout_s)
+    masks = Masks(
+        settings.codes_url,
+        settings.service_token_file,
+        key_ring=key_ring,
+        policies=policies,
+        transport=codes_transport,
+    )
     scan_log = ScanLog(
         settings.database_url,
         encode=messages.scan_recorded_payload,
@@ -140,10 +154,17 @@ def compose_api(
         scan_path=scan_path,
         policies=policies,
         publication=publication,
+        policy_jwks=policy_jwks,
+        signed_lists=SignedLists(codes, board, utc_now),
+        status_list_uri=settings.status_list_uri,
         city=areas.root,
         zone=ZoneInfo(settings.city_timezone),
         history_days=settings.history_days,
         clock=utc_now,
+        areas=areas,
+        sealer=sealer,
+        clinics=_clinics(settings),
+        registering=Registering(sealer, tell),
     )
     beside: dict[str, Loop] = {
         "board": BoardFeed(
@@ -161,10 +182,6 @@ def compose_api(
     }
 
     @asynccontextmanager
-        areas=areas,
-        sealer=sealer,
-        clinics=_clinics(settings),
-        registering=Registering(sealer, tell),
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
         make_first_partitions(settings.database_url, utc_now)
@@ -180,6 +197,7 @@ def compose_api(
         stop.set()
         await scan_log.close()
         await directory.close()
+        await masks.close()
         for thread in threads:
             thread.join(timeout=2)
         codes.close()
@@ -202,6 +220,7 @@ def compose_api(
         directory=directory,
         policies=policies,
         token_reader=app.state.token_reader,
+        masks=masks,
         clock=utc_now,
         body_bytes_max=settings.body_bytes_max,
     )
@@ -280,6 +299,7 @@ def republish() -> int:
     with database.transaction() as tx:
         registered = lives.all_holding_at(tx, utc_now())
         tell(tx, [CheckpointRegistered(checkpoint) for checkpoint in registered])
+        told = len(registered) + tell_arrivals_again(tx, tell)
     database.close()
     print(json.dumps({"events": told}))
     return 0
@@ -299,7 +319,6 @@ def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[
     findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
     reuses = Reuses(*_reuse(settings), tell, started_at=utc_now())
     take_scans = one_after_the_other(findings.take_scans, reuses.take_scans, OfflineDifferences(tell).take_scans)
-        told = len(registered) + tell_arrivals_again(tx, tell)
     return messages.subscriptions(
         on_standings=holders.take_changes, on_scans=take_scans, on_trace=tracing.request_trace
     )
@@ -398,6 +417,20 @@ def _city_key(settings: CheckpointsSettings) -> bytes:
         raise SettingsError(f"CITY_KEY_FILE: {error}") from None
 
 
+def _sealer(settings: CheckpointsSettings) -> Sealer:
+    try:
+        return read_sealer(settings.data_keys_file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"DATA_KEYS_FILE: {error}") from None
+
+
+def _clinics(settings: CheckpointsSettings) -> FeverClinics:
+    try:
+        return read_clinics(settings.fever_clinic_file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"FEVER_CLINIC_FILE: {error}") from None
+
+
 def _json(file: Path, variable: str) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
@@ -417,20 +450,6 @@ def _changed_checkpoints(database: Database) -> Callable[..., Any]:
 
 
 def _snapshot(database: Database) -> Callable[[], list[tuple[int, int, bytes]]]:
-def _sealer(settings: CheckpointsSettings) -> Sealer:
-    try:
-        return read_sealer(settings.data_keys_file)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"DATA_KEYS_FILE: {error}") from None
-
-
-def _clinics(settings: CheckpointsSettings) -> FeverClinics:
-    try:
-        return read_clinics(settings.fever_clinic_file)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"FEVER_CLINIC_FILE: {error}") from None
-
-
     def read() -> list[tuple[int, int, bytes]]:
         with database.transaction() as tx:
             return standings.read_lists(tx)

@@ -14,7 +14,7 @@ import structlog
 
 from chassis.clock import Clock
 from services.checkpoints.domain.errors import PolicyIncomplete, PolicyNotSigned
-from services.checkpoints.domain.policy import KindPolicy, Say, SignedPolicy
+from services.checkpoints.domain.policy import KindPolicy, Outcome, Say, Shown, SignedPolicy
 from services.checkpoints.domain.scans import Ruling
 from services.checkpoints.signed import Keys
 from services.checkpoints.signed_policies import read_signed_policy
@@ -49,6 +49,10 @@ class PolicyShelf:
     def words(self, kind: str, ruling: Ruling) -> Say:
         signed = self._by_version.get(ruling.policy_version, self._current)
         return signed.policy.words(kind, ruling.colour, ruling.refusal)
+
+    def compares(self, kind: str, version: str) -> frozenset[tuple[Shown, Outcome]]:
+        """What the guard compares at a kind of checkpoint under a version."""
+        return self._by_version.get(version, self._current).policy.kinds[kind].compares
 
     # -- beside it ---------------------------------------------------------------------------------------------------
 

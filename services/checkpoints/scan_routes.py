@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -27,6 +27,7 @@ from services.checkpoints.domain.errors import CheckpointNotFound, CheckpointRef
 from services.checkpoints.domain.life import holding
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Ruling
 from services.checkpoints.fast_path import Policies, ScanPath
+from services.checkpoints.masks import Answered, Masks
 from services.checkpoints.registry import Registry
 
 log = structlog.get_logger("scan_routes")
@@ -61,12 +62,14 @@ class ScanRoutes:
         directory: Directory,
         policies: Policies,
         token_reader: TokenReader,
+        masks: Masks,
         clock: Clock,
         body_bytes_max: int,
     ) -> None:
         self._app, self._scan_path, self._attempts = app, scan_path, attempts
         self._registry, self._directory, self._policies = registry, directory, policies
         self._token_reader, self._clock, self._body_bytes_max = token_reader, clock, body_bytes_max
+        self._masks = masks
         self._taken = 0
         self._bearers: dict[bytes, tuple[float, Bearer]] = {}
         self._routes = {"/v1/scans": self._record_one, "/v1/scans/batch": self._record_batch}
@@ -162,7 +165,9 @@ class ScanRoutes:
     async def _record_one(self, bearer: Bearer, document: object) -> Answer:
         attempt = self._attempts.read(document, self._clock())
         checkpoint = await self.checkpoint_for(bearer, attempt)
-        return await self._recorded(attempt, checkpoint)
+        recorded = await self._recorded(attempt, checkpoint)
+        await self._masks.add_persons(_each_of(attempt, checkpoint, recorded), bearer.subject)
+        return recorded
 
     async def _recorded(self, attempt: Attempt, checkpoint: Checkpoint) -> Answer:
         if not attempt.people:
@@ -185,6 +190,7 @@ class ScanRoutes:
         failed = [each for each in results if isinstance(each, StoreUnavailable | Overloaded)]
         if len(failed) == len(results):
             raise failed[0]
+        await self._masks.add_persons(_all_of(read, results), bearer.subject)
         return {
             "results": [
                 _refused_item(body, each) if isinstance(each, BaseException) else each
@@ -230,6 +236,24 @@ def answer(attempt: Attempt, checkpoint: Checkpoint, ruling: Ruling, policies: P
         "board_revision": ruling.board_revision,
         "recorded_at": ruling.recorded_at,
     }
+
+
+def _each_of(attempt: Attempt, checkpoint: Checkpoint, recorded: Answer) -> list[Answered]:
+    """A scan with its answer, and those of a vehicle's people."""
+    people = zip(attempt.people, recorded.get("people", ()), strict=True)
+    return [(attempt, checkpoint, recorded), *((person, checkpoint, each) for person, each in people)]
+
+
+def _all_of(
+    read: Sequence[tuple[Attempt, Checkpoint] | Exception], results: Sequence[Answer | BaseException]
+) -> list[Answered]:
+    """The scans of a batch that were recorded."""
+    found: list[Answered] = []
+    for item, result in zip(read, results, strict=True):
+        if isinstance(item, tuple) and isinstance(result, dict):
+            attempt, checkpoint = item
+            found += _each_of(attempt, checkpoint, result)
+    return found
 
 
 def _refused_item(body: object, error: BaseException) -> Answer:

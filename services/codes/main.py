@@ -29,6 +29,7 @@ from services.codes.settings import CodesSettings, read_city_key, read_rule_set_
 from services.codes.signing import PassPress, read_signing_keys
 from services.codes.store.access_log import AccessLogTable
 from services.codes.store.dossiers import DossiersTable
+from services.codes.store.identities import IdentitiesTable
 from services.codes.store.lists import ListsTable
 from services.codes.store.people import PeopleTable
 from services.codes.use_cases.ports import Office
@@ -62,6 +63,8 @@ def desk_of(settings: CodesSettings, database: Database) -> Desk:
         database=database,
         office=office_of(settings),
         access_log=AccessLogTable(),
+        identities=IdentitiesTable(),
+        sealer=read_data_keys(settings.data_keys_file),
         published=PublishedLists(database, ListsTable(), keys, settings.status_list_uri),
         press=press,
         keys=keys,

@@ -18,6 +18,7 @@ from services.checkpoints.api import (
     tracing,
     visits,
 )
+from services.checkpoints.api.bundle import router as bundle_router
 from services.checkpoints.api.desk import Desk
 from services.checkpoints.api.problems import PROBLEMS
 from services.checkpoints.api.scan_schemas import document_scan_routes
@@ -31,5 +32,6 @@ def build(
     app.state.desk = desk
     for module in (places, changes, history, tracing, live, destructions, visits, policies, registrations):
         app.include_router(module.router)
+    app.include_router(bundle_router)
     document_scan_routes(app)
     return app

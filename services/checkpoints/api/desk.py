@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
@@ -13,16 +13,17 @@ from chassis.database import Database
 from services.checkpoints.areas import Areas
 from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.board import Board
+from services.checkpoints.bundles import SignedLists
 from services.checkpoints.domain.clinics import FeverClinics
 from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.publication import Publication
 from services.checkpoints.registry import Registry
-from services.checkpoints.trace import Tracing
 from services.checkpoints.sealing import Sealer
+from services.checkpoints.trace import Tracing
 from services.checkpoints.use_cases.places import Places
-
 from services.checkpoints.use_cases.registering import Registering
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -35,18 +36,21 @@ class Desk:
     scan_path: ScanPath
     policies: PolicyShelf
     publication: Publication
+    policy_jwks: dict[str, Any]
+    signed_lists: SignedLists
+    status_list_uri: str
     city: str
     zone: ZoneInfo
     history_days: int
     clock: Clock
-
-
-def desk_of(request: Request) -> Desk:
-    return cast(Desk, request.app.state.desk)
     areas: Areas
     sealer: Sealer
     clinics: FeverClinics
     registering: Registering
+
+
+def desk_of(request: Request) -> Desk:
+    return cast(Desk, request.app.state.desk)
 
 
 AtDesk = Annotated[Desk, Depends(desk_of)]

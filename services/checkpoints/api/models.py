@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -54,6 +54,45 @@ class SignedPolicyOut(PolicyOut):
 
 class PoliciesOut(BaseModel):
     policies: list[PolicyOut]
+
+
+class CheckpointVersionOut(BaseModel):
+    kind: Kind
+    name: str
+    venue: str
+    area: str
+    stage: str
+    successor: UUID | None
+    holds_from: datetime
+
+
+class BundleCheckpointOut(BaseModel):
+    checkpoint_id: UUID
+    versions: list[CheckpointVersionOut] = Field(description="what holds from when; the last may lie ahead")
+
+
+class BundleListOut(BaseModel):
+    list: int
+    uri: str
+    etag: str
+    token: str | None = Field(description="the signed list; null where If-None-Match named its etag")
+
+
+class BundleBoardOut(BaseModel):
+    stale_s: int = Field(description="colours older than this count as stale")
+    as_of: datetime = Field(description="the lists hold everything that had changed by then")
+
+
+class BundleOut(BaseModel):
+    checkpoint: BundleCheckpointOut
+    jwks: dict[str, Any]
+    policy_jwks: dict[str, Any]
+    policy: str = Field(description="the policy in force, signed")
+    upcoming_policies: list[str]
+    status_lists: list[BundleListOut]
+    board: BundleBoardOut
+    issued_at: datetime
+    expires_at: datetime
 
 
 class CheckpointRegisteredOut(BaseModel):

@@ -94,6 +94,13 @@ class Words(BaseModel):
     en: str
 
 
+class Compared(BaseModel):
+    """What the guard compares with the card and the person."""
+
+    name_masked: str
+    document_tail: str
+
+
 class PersonAnswer(BaseModel):
     scan_id: UUID
     decision: DecisionWord
@@ -103,6 +110,9 @@ class PersonAnswer(BaseModel):
     policy_version: str
     board_revision: int
     recorded_at: datetime
+    person: Compared | None = Field(
+        default=None, exclude_if=lambda value: value is None, description="only where the policy says compare"
+    )
 
 
 class ScanAnswer(PersonAnswer):

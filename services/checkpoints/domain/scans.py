@@ -134,6 +134,11 @@ class Attempt:
     def has_fever(self) -> bool:
         return self.temperature_c is not None and self.temperature_c >= FEVER_C
 
+    def names_nobody(self) -> bool:
+        """A vehicle about which nothing is known itself: only its people count."""
+        is_seen = self.has_fever() or self.mask is False
+        return self.token is None and self.person_ref is None and not is_seen
+
     def is_use_of_a_pass(self) -> bool:
         """A pass was shown to a gate; what a citizen's own phone says is no use of it."""
         return self.token is not None and not self.is_self_reported

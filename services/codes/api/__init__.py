@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from chassis.app import Readiness, create_app
-from services.codes.api import evidence, lists, people
+from services.codes.api import evidence, lists, masks, people
 from services.codes.api.desk import Desk
 from services.codes.api.problems import PROBLEMS
 from services.codes.settings import CodesSettings
@@ -17,6 +17,6 @@ def build(settings: CodesSettings, desk: Desk) -> FastAPI:
 
     app = create_app("codes", settings, checks={"database": database}, problems=PROBLEMS)
     app.state.desk = desk
-    for router in (people.router, evidence.router, lists.router):
+    for router in (people.router, evidence.router, lists.router, masks.router):
         app.include_router(router)
     return app

@@ -15,7 +15,7 @@ from chassis.database import Database
 from chassis.problems import Problem
 from services.codes.areas import AreaTree
 from services.codes.domain.people import Person
-from services.codes.use_cases.ports import AccessLog, Office, Press, PublicKeys, Published
+from services.codes.use_cases.ports import AccessLog, Identities, Office, Press, PublicKeys, Published, Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Desk:
     database: Database
     office: Office
     access_log: AccessLog
+    identities: Identities
+    sealer: Seal
     published: Published
     press: Press
     keys: PublicKeys

@@ -27,7 +27,7 @@ from pydantic import (
 from services.codes.domain.documents import normalised_country, normalised_number
 from services.codes.domain.dossier import Stay
 from services.codes.domain.passes import PassKind
-from services.codes.domain.people import Code
+from services.codes.domain.people import Code, Entry
 
 FACTS_BYTES_MAX = 4_096
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
@@ -154,6 +154,42 @@ class PassAnswer(BaseModel):
     token: str
     expires_at: datetime
     colour: Literal["green", "yellow", "red", "lapsed"]
+
+
+class MaskBody(Body):
+    """A person by reference, or by the entry that their pass names."""
+
+    person_ref: UUID | None = None
+    list: Annotated[int, Field(ge=1, le=999_999)] | None = None
+    idx: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> MaskBody:
+        given = (self.person_ref is not None, self.list is not None, self.idx is not None)
+        if given not in ((True, False, False), (False, True, True)):
+            raise ValueError("give person_ref, or list and idx")
+        return self
+
+    def wanted(self) -> UUID | Entry:
+        if self.person_ref is not None:
+            return self.person_ref
+        assert self.list is not None
+        assert self.idx is not None
+        return Entry(self.list, self.idx)
+
+
+class MasksBody(Body):
+    people: Annotated[list[MaskBody], Field(min_length=1, max_length=1000)]
+    asked_by: Annotated[Line, Field(min_length=1, max_length=200)]
+
+
+class MaskAnswer(BaseModel):
+    name_masked: str
+    document_tail: str
+
+
+class MasksAnswer(BaseModel):
+    masks: list[MaskAnswer | None]
 
 
 class EvidenceBody(Body):

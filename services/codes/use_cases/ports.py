@@ -141,6 +141,23 @@ class Published(Protocol):
 class Seal(Protocol):
     def seal(self, text: str, person_ref: UUID, column: str) -> bytes: ...
 
+    def open(self, sealed: bytes, person_ref: UUID, column: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SealedIdentity:
+    """What a guard's comparison needs of an identity, sealed."""
+
+    person_ref: UUID
+    entry: Entry
+    name: bytes
+    number: bytes
+
+
+class Identities(Protocol):
+    def sealed_of(self, tx: Connection, wanted: Sequence[UUID | Entry]) -> list[SealedIdentity]:
+        """Those who are enrolled, in any order."""
+
 
 Tell = Callable[[Connection, Sequence[DomainEvent]], None]
 """Writes events beside the rows, in the same transaction."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
+import zlib
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from jwt.algorithms import ECAlgorithm
 
 from chassis.event_log import EventLog, Record
 from chassis.ids import uuid7
-from services.checkpoints.codes_client import CodesUnavailable, StandingList
+from services.checkpoints.codes_client import CodesUnavailable, StandingList, StatusList
 from wire.codes.v1 import events_pb2 as codes_wire
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -102,6 +104,7 @@ class FakeCodes:
     def __init__(self, size: int = 4096) -> None:
         self.size = size
         self.shown, self.printed = Key("shown-1", "pass+jwt"), Key("printed-1", "printed-pass+jwt")
+        self.list_key = Key("list-1", "statuslist+jwt")
         self.colours: dict[int, bytearray] = {1: bytearray([LAPSED] * size)}
         self.revision = {1: 0}
         self.persons: dict[int, dict[int, UUID]] = {1: {}}
@@ -131,7 +134,21 @@ class FakeCodes:
 
     def jwks(self) -> dict[str, Any]:
         self._answer("jwks")
-        return {"keys": [self.shown.jwk(), self.printed.jwk(), Key("list-1", "statuslist+jwt").jwk()]}
+        return {"keys": [self.shown.jwk(), self.printed.jwk(), self.list_key.jwk()]}
+
+    def status_list(self, number: int, etag: str | None) -> StatusList | None:
+        self._answer(f"signed list {number}")
+        current = f'"{self.revision[number]}"'
+        return None if etag == current else StatusList(current, self.revision[number], self.signed_list(number))
+
+    def signed_list(self, number: int, **claims: Any) -> str:
+        packed = self.standing_list(number, has_persons=False).packed
+        lst = base64.urlsafe_b64encode(zlib.compress(packed, 1)).rstrip(b"=").decode()
+        now = int(time.time())
+        body = {"sub": f"{STATUS_LIST_URI}/{number}", "iat": now, "exp": now + 7 * 86_400, "ttl": 60}
+        body |= {"status_list": {"bits": 2, "lst": lst}, **claims}
+        headers = {"kid": self.list_key.kid, "typ": "statuslist+jwt"}
+        return jwt.encode(body, self.list_key.private, algorithm="ES256", headers=headers)
 
     def close(self) -> None: ...
 

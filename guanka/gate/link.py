@@ -1,0 +1,84 @@
+"""The gate's line to its server; either there is an answer, or the server is away, or it refuses for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import httpx
+
+_AWAY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SCAN_S, _UPLOAD_S = 2.0, 30.0
+
+
+class Away(Exception):
+    """The server did not answer, or not now."""
+
+
+class Refused(Exception):
+    """The server answers that it will not take this."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.status, self.code, self.detail = status, code, detail
+
+
+class Link:
+    """`is_open` False keeps the gate offline on purpose. After a failure the server is left alone for `pause_s`."""
+
+    def __init__(
+        self,
+        server: str,
+        token: str,
+        *,
+        is_open: bool = True,
+        pause_s: float = 3.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=server, headers={"Authorization": f"Bearer {token}"}, timeout=_SCAN_S, transport=transport
+        )
+        self._is_open, self._pause_s = is_open, pause_s
+        self._ask_after = 0.0
+
+    def is_up(self) -> bool:
+        """Whether it is worth asking now."""
+        return self._is_open and time.monotonic() >= self._ask_after
+
+    def scan(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Raises `Away`, `Refused`."""
+        return self._ask("POST", "/v1/scans", json=body)
+
+    def batch(self, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Raises `Away`, `Refused`."""
+        answer = self._ask("POST", "/v1/scans/batch", json={"scans": list(bodies)}, timeout=_UPLOAD_S)
+        results: list[dict[str, Any]] = answer["results"]
+        return results
+
+    def bundle(self, checkpoint: str, etags: Iterable[str]) -> dict[str, Any]:
+        """Raises `Away`, `Refused`."""
+        headers = {"If-None-Match": ", ".join(etags)}
+        return self._ask("GET", "/v1/bundle", params={"checkpoint": checkpoint}, headers=headers, timeout=_UPLOAD_S)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _ask(self, method: str, path: str, **how: Any) -> dict[str, Any]:
+        if not self._is_open:
+            raise Away("offline on purpose")
+        try:
+            answer = self._http.request(method, path, **how)
+            content = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise self._away(type(error).__name__) from None
+        if answer.status_code in _AWAY:
+            raise self._away(str(answer.status_code))
+        if answer.status_code != 200:
+            raise Refused(answer.status_code, str(content.get("code")), str(content.get("detail")))
+        self._ask_after = 0.0
+        return dict(content)
+
+    def _away(self, why: str) -> Away:
+        self._ask_after = time.monotonic() + self._pause_s
+        return Away(why)

@@ -1,0 +1,79 @@
+"""What the gate shows: for people a line a scan, in colour; for programs a JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+from rich.console import Console
+
+_STYLES = {"pass": "bold green", "check": "bold yellow", "stop": "bold red"}
+_WORDS = {"pass": "放行 pass ", "check": "核验 check", "stop": "拦截 stop "}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A decision as it is shown; `by` is `server` or `gate`."""
+
+    scan_id: str
+    decision: str
+    colour: str
+    refusal: str | None
+    say_zh: str
+    say_en: str
+    by: str
+    policy_version: str
+    person: str = ""
+
+
+class Show:
+    """`is_json`: JSON lines on standard output, remarks on standard error; else everything for people."""
+
+    def __init__(self, *, is_json: bool) -> None:
+        self._is_json = is_json
+        self._console = Console(highlight=False, soft_wrap=True, stderr=is_json)
+        self._showing = threading.Lock()
+
+    def decision(self, shown: Shown) -> None:
+        if self._is_json:
+            self._line(
+                {
+                    "scan_id": shown.scan_id,
+                    "decision": shown.decision,
+                    "colour": shown.colour,
+                    "refusal": shown.refusal,
+                    "say": {"zh": shown.say_zh, "en": shown.say_en},
+                    "by": shown.by,
+                    "policy_version": shown.policy_version,
+                }
+            )
+            return
+        why = shown.refusal or shown.colour
+        with self._showing:
+            self._console.print(
+                f"[{_STYLES[shown.decision]}]{_WORDS[shown.decision]}[/] {why:<18} {shown.say_zh} {shown.say_en}"
+                f"{shown.person and f' [bold]{shown.person}[/]'}"
+                f" [dim]{'server' if shown.by == 'server' else 'gate, offline'}[/]"
+            )
+
+    def refused_line(self, number: int, why: str) -> None:
+        if self._is_json:
+            self._line({"line": number, "error": why})
+        else:
+            self.remark(f"line {number} is no scan: {why}", style="red")
+
+    def difference(self, scan_id: str, taken: str, decided: str) -> None:
+        self.remark(f"difference: {scan_id} was taken as {taken}, the server decides {decided}", style="magenta")
+
+    def remark(self, text: str, *, style: str = "dim") -> None:
+        """What the gate does besides: bundles, uploads, the line up or down."""
+        with self._showing:
+            self._console.print(f"{time.strftime('%H:%M:%S')} {text}", style=style, markup=False)
+
+    def _line(self, content: dict[str, object]) -> None:
+        with self._showing:
+            sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+            sys.stdout.flush()

@@ -1,0 +1,55 @@
+"""Where a gate finds its server, its token and its memory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from uuid import UUID
+
+from guanka.gate import run
+from guanka.home import Home, NotRunning, write_whole
+from guanka.keys import TokenIssuer
+
+
+def start(
+    home: Home,
+    *,
+    checkpoint: str,
+    file: Path | None,
+    server: str | None,
+    token_file: Path | None,
+    state: Path | None,
+    is_offline: bool,
+    is_json: bool,
+) -> int:
+    """The exit status. Raises `NotRunning`, OSError, ValueError with what is missing."""
+    identifier = str(UUID(checkpoint))
+    folder = state or home.path / "gates" / identifier
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    address = _address(home, folder, server)
+    token = token_file.read_text().strip() if token_file else TokenIssuer(home).token("gate", checkpoints=[identifier])
+    source = None if file is None else str(file.resolve())
+    with sys.stdin if file is None else file.open(encoding="utf-8") as lines:
+        return run(
+            checkpoint=identifier,
+            server=address,
+            token=token,
+            state=folder,
+            lines=lines,
+            source=source,
+            is_offline=is_offline,
+            is_json=is_json,
+        )
+
+
+def _address(home: Home, folder: Path, server: str | None) -> str:
+    """The server that is named, or that runs here, or that this gate had last time."""
+    known = folder / "server"
+    try:
+        address = server or home.address("checkpoints")
+    except NotRunning:
+        if not known.exists():
+            raise
+        return known.read_text()
+    write_whole(known, address)
+    return address

@@ -1,0 +1,153 @@
+"""What the gate does beside its scans: fetch bundles, upload what waits, notice that the line is up or down."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from guanka.gate.knowledge import BundleRefused, Knowledge, read_bundle
+from guanka.gate.link import Away, Link, Refused
+from guanka.gate.showing import Show
+from guanka.gate.waiting import GateMemory, Waiting
+
+BATCH_MAX, BATCH_BYTES_MAX = 500, 800_000
+REFRESH_S, LOOK_S = 30.0, 1.0
+_CLOCKS_APART_MAX = timedelta(seconds=30)
+_RECORDED_OTHERWISE = "scan_id_reused"
+_PASSING = frozenset({"store_unavailable", "overloaded", "unexpected_error"})
+"""Problems of an item that may be gone the next time."""
+
+
+class Errands:
+    """`deciding` is the scan that the gate is busy with: it is nobody else's business."""
+
+    def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show) -> None:
+        self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
+        self._is_away = False
+        self._refresh_at = datetime.min.replace(tzinfo=UTC)
+        self._working = threading.Lock()
+        self.knowledge: Knowledge | None = None
+        self.deciding: str | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.wait(LOOK_S):
+            self.turn()
+
+    def turn(self) -> None:
+        """One round; a failure ends it, the next one tries again."""
+        if not self._link.is_up():
+            return
+        try:
+            with self._working:
+                if datetime.now(UTC) >= self._refresh_at:
+                    self.fetch_bundle()
+                self.upload()
+            self._note(is_away=False)
+        except Away as error:
+            self._note(is_away=True, why=str(error))
+        except Refused as error:
+            self._refresh_at = datetime.now(UTC) + timedelta(seconds=REFRESH_S)
+            self._show.remark(f"the server refuses this gate: {error}", style="red")
+
+    def note_away(self, why: str) -> None:
+        """The gate itself has found the server away."""
+        self._note(is_away=True, why=why)
+
+    # -- bundles -----------------------------------------------------------------------------------------------------
+
+    def load_bundle(self) -> None:
+        """Know again what was known before the gate was switched off."""
+        kept = self._memory.bundle()
+        if kept is None:
+            return self._show.remark("no bundle yet: without the network everything is checked by hand")
+        bundle, lists = kept
+        tokens = {number: token for number, (_, token) in lists.items()}
+        try:
+            self.knowledge = read_bundle(bundle, tokens, datetime.now(UTC))
+        except BundleRefused as error:
+            return self._show.remark(f"the bundle that was kept cannot be used: {error}", style="red")
+        return self._tell_bundle("kept")
+
+    def fetch_bundle(self) -> None:
+        """Raises `Away`, `Refused`; a bundle that is not good leaves the one before."""
+        kept = self._memory.bundle()
+        known = {} if kept is None else kept[1]
+        bundle = self._link.bundle(self._checkpoint, [etag for etag, _ in known.values()])
+        lists = {each["list"]: _signed_list(each, known) for each in bundle["status_lists"]}
+        now = datetime.now(UTC)
+        self._refresh_at = now + timedelta(seconds=REFRESH_S)
+        try:
+            knowledge = read_bundle(bundle, {number: token for number, (_, token) in lists.items()}, now)
+        except BundleRefused as error:
+            return self._show.remark(f"the server's bundle is refused: {error}", style="red")
+        slim = bundle | {"status_lists": [each | {"token": None} for each in bundle["status_lists"]]}
+        self._memory.keep_bundle(slim, lists, now)
+        is_first, self.knowledge = self.knowledge is None, knowledge
+        if abs(now - knowledge.issued_at) > _CLOCKS_APART_MAX:
+            self._show.remark("this gate's clock is not the server's: late uploads may be refused", style="red")
+        return self._tell_bundle("fetched") if is_first else None
+
+    def _tell_bundle(self, how: str) -> None:
+        assert self.knowledge is not None
+        known = self.knowledge
+        policy = known.policy_at(datetime.now(UTC)).policy
+        self._show.remark(
+            f"bundle {how}: {policy.version}, {len(known.lists)} lists as of {known.as_of.astimezone():%H:%M:%S}, "
+            f"colours stale after {policy.offline.stale_after}, over at {known.expires_at.astimezone():%F %H:%M}"
+        )
+
+    # -- uploads -----------------------------------------------------------------------------------------------------
+
+    def upload(self) -> None:
+        """Send what waits, oldest first, until nothing does. Raises `Away`, `Refused`."""
+        while waiting := _fitting(self._memory.waiting(BATCH_MAX, but=self.deciding)):
+            results = self._link.batch([each.for_upload() for each in waiting])
+            done = self._take_results(waiting, results)
+            self._memory.settle(done)
+            if done:
+                self._show.remark(f"uploaded {len(done)} scans that had waited")
+            if len(done) < len(waiting) and self._memory.waiting(1, but=self.deciding):
+                return
+
+    def _take_results(self, waiting: Sequence[Waiting], results: Sequence[dict[str, Any]]) -> list[str]:
+        """The scans that are settled: recorded now, or recorded before."""
+        done = []
+        for each, result in zip(waiting, results, strict=True):
+            code = result.get("problem", {}).get("code")
+            if code is None or code == _RECORDED_OTHERWISE:
+                done.append(each.scan_id)
+            elif code not in _PASSING:
+                self._memory.put_aside(each, code)
+                self._show.remark(f"the server will not take {each.scan_id}: {code}; it is put aside", style="red")
+            if code is None and each.offline is not None and result["decision"] != each.offline["decision"]:
+                self._show.difference(each.scan_id, each.offline["decision"], result["decision"])
+        return done
+
+    def _note(self, *, is_away: bool, why: str = "") -> None:
+        if is_away != self._is_away:
+            self._is_away = is_away
+            said = f"the server is away ({why}): the gate decides by itself" if is_away else "the server is back"
+            self._show.remark(said, style="yellow" if is_away else "green")
+
+
+def _fitting(waiting: Sequence[Waiting]) -> Sequence[Waiting]:
+    """As many as one request may carry, and one at least."""
+    size = 0
+    for number, each in enumerate(waiting):
+        size += len(json.dumps(each.for_upload()))
+        if size > BATCH_BYTES_MAX:
+            return waiting[: max(1, number)]
+    return waiting
+
+
+def _signed_list(each: dict[str, Any], known: dict[int, tuple[str, str]]) -> tuple[str, str]:
+    """(etag, token) of a list of the bundle, from the bundle or from before. Raises `Away` when neither has it."""
+    if each["token"] is not None:
+        return each["etag"], each["token"]
+    etag, token = known.get(each["list"], ("", ""))
+    if etag != each["etag"]:
+        raise Away("a list is missing in the bundle")
+    return etag, token

@@ -1,0 +1,36 @@
+"""For the gates' server: what a guard compares with the card, asked for one scan or a batch; every look is logged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from chassis.auth import Bearer, needs
+from services.codes.api.desk import AtDesk
+from services.codes.api.models import MasksAnswer, MasksBody
+from services.codes.use_cases.masks import masks_of
+
+router = APIRouter(tags=["masks"])
+ROUTE = "/v1/masks"
+
+
+@router.post(ROUTE, response_model=MasksAnswer)
+def read_masks(body: MasksBody, desk: AtDesk, bearer: Annotated[Bearer, Depends(needs("service"))]) -> dict[str, Any]:
+    """The masked name and the end of the document of each person, in the order asked; null for a stranger."""
+    with desk.database.transaction() as tx:
+        found = masks_of(tx, desk.identities, desk.sealer, [each.wanted() for each in body.people])
+        for person_ref in {known[0] for known in found if known is not None}:
+            desk.access_log.write(
+                tx,
+                subject=f"{bearer.subject} for {body.asked_by}",
+                person_ref=person_ref,
+                what="mask",
+                route=ROUTE,
+                at=desk.clock(),
+            )
+    return {
+        "masks": [
+            known and {"name_masked": known[1].name_masked, "document_tail": known[1].document_tail} for known in found
+        ]
+    }
