@@ -10,7 +10,7 @@ SEED ?= 1
 export EVENTS PORT_BASE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka setup-browser run demo test lint fix proto bench load stop clean lock
+.PHONY: help setup setup-kafka setup-browser setup-faults run demo test lint fix proto bench load faults fuzz stop clean lock
 
 help: ## show what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}'
@@ -40,13 +40,16 @@ setup-kafka: $(BIN)/.ready
 setup-browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; } || { echo "chromium is missing (on Debian: apt-get install chromium fonts-noto-cjk)"; exit 1; }
 
+setup-faults:
+	@command -v fiu-ctrl >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq fiu-utils >/dev/null; } || echo "fiu-utils is missing, the tests of a failing disk are skipped (on Debian: apt-get install fiu-utils)"
+
 run: setup ## start the whole product (EVENTS=kafka for a real Apache Kafka); Ctrl-C stops it
 	@exec $(BIN)/guanka up
 
 demo: setup ## play a city's morning against the running product
 	@$(BIN)/guanka demo --people $(PEOPLE) --seed $(SEED)
 
-test: setup setup-kafka setup-browser lint ## everything: lint, unit, contract, integration, faults, browser, end to end
+test: setup setup-kafka setup-browser setup-faults lint ## everything: lint, unit, contract, integration, faults, browser, end to end
 	@$(BIN)/python -m pytest tests
 
 lint: setup ## ruff, mypy --strict on the domains, import-linter, buf
@@ -72,6 +75,14 @@ bench: setup ## measure the promise of two seconds, on the embedded default and 
 load: setup ## offer a real shape (SHAPE=peak|storm|overload|ladder|day|showings) to a product of its own, and count; see docs/load.md
 	@$(BIN)/python -m loadtests.run
 
+faults: setup setup-kafka setup-faults ## break everything under load and count: ROUNDS=20, MINUTES=15 without a broker
+	@$(BIN)/python -m loadtests.faults
+
+fuzz: setup ## a million mutated passes, then atheris on the pass parser for a minute
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@$(BIN)/python -m tests.fuzz.passes --count 1000000
+	@$(BIN)/python -W ignore -m tests.fuzz.parser -max_total_time=60
+
 stop: $(BIN)/.ready ## stop the running product
 	@$(BIN)/guanka stop
 
@@ -82,3 +93,4 @@ clean: ## remove what was built; the state in .guanka stays
 lock: ## lock the Python packages again, with hashes and without index addresses
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/runtime.txt requirements/runtime.in
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/dev.txt requirements/dev.in
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/fuzz.txt requirements/fuzz.in

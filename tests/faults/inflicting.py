@@ -145,9 +145,13 @@ def early_acknowledgement(scene: Scene) -> Iterator[None]:
         "$$ BEGIN PERFORM set_config('synchronous_commit', 'off', true); RETURN NULL; END $$"
     )
     scene.sql("CREATE TRIGGER commit_early BEFORE INSERT ON scan FOR EACH STATEMENT EXECUTE FUNCTION commit_early()")
+    scene.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    scene.sql("SELECT pg_reload_conf()")
     try:
         yield
     finally:
+        scene.sql("ALTER SYSTEM RESET wal_writer_delay")
+        scene.sql("SELECT pg_reload_conf()")
         scene.sql("DROP FUNCTION commit_early CASCADE")
 
 
@@ -172,6 +176,7 @@ def _freeze(processes: list[psutil.Process], seconds: float) -> None:
             process.resume()
 
 
+AWAY = Fault("the broker is away", broker_away, rate=500.0)
 FAULTS = (
     Fault("SIGKILL of checkpoints-api", kill_api),
     Fault("SIGKILL of checkpoints-worker", kill_worker),
@@ -181,5 +186,5 @@ FAULTS = (
     Fault("SIGSTOP of the broker", freeze_broker),
     Fault("SIGTERM to checkpoints-api", terminate_api),
     Fault("one INSERT of a group fails", refuse_one_of_a_group),
-    Fault("the broker is away", broker_away, rate=500.0),
+    AWAY,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -27,6 +28,6 @@ def test_no_mutated_pass_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
-def test_every_family_makes_passes_that_differ(family) -> None:
+def test_every_family_makes_passes_that_differ(family: Callable[[Mint], str]) -> None:
     mint = Mint(random.Random(2))
     assert len({family(mint) for _ in range(200)}) > 20
