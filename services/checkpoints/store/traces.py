@@ -24,6 +24,7 @@ INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, traci
 VALUES (:trace_id, :entry_id, :person_ref, :from_at, :to_at, 'answered', :tracing_rule, :requested_by)
 ON CONFLICT DO NOTHING RETURNING {_TRACE}
 """  # noqa: S608 (our own names)
+# `OFFSET 0` keeps the windows first: joined the other way round, all that a checkpoint ever saw would be read.
 _FOUND = """
 SELECT s.person_ref, w.grade, s.checkpoint_id, c.kind, c.area, s.scanned_at AS met_at,
        abs(extract(epoch FROM s.scanned_at - w.case_at))::float8 AS apart_s,
@@ -35,11 +36,50 @@ FROM unnest(CAST(:case_scan_ids AS uuid[]), CAST(:case_ats AS timestamptz[]), CA
 CROSS JOIN LATERAL (
     SELECT * FROM scan WHERE scan.{place} = w.place AND scan.scanned_at BETWEEN w.from_at AND w.to_at
     AND scan.scan_id >= w.from_id AND scan.scan_id < w.to_id
+    AND scan.scan_id >= :first_id AND scan.scan_id < :last_id
     AND scan.person_ref IS NOT NULL AND scan.person_ref <> :person_ref AND NOT scan.is_self_reported
+    OFFSET 0
 ) AS s
 JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id
     AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
 """
+
+_WATCH_COLUMNS = {
+    "case_scan_id": "uuid",
+    "case_at": "timestamptz",
+    "checkpoint_id": "uuid",
+    "vehicle_ref": "uuid",
+    "grade": "smallint",
+    "from_at": "timestamptz",
+    "to_at": "timestamptz",
+}
+_CONTACT_COLUMNS = {
+    "person_ref": "uuid",
+    "grade": "smallint",
+    "checkpoint_id": "uuid",
+    "kind": "text",
+    "area": "text",
+    "met_at": "timestamptz",
+    "apart_s": "float8",
+    "case_scan_id": "uuid",
+    "contact_scan_id": "uuid",
+}
+
+
+def _arrays(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
+
+
+_ADD_WATCHES = f"""
+INSERT INTO trace_window (trace_id, {", ".join(_WATCH_COLUMNS)})
+SELECT :trace_id, w.* FROM unnest({_arrays(_WATCH_COLUMNS)}) AS w ON CONFLICT DO NOTHING
+"""  # noqa: S608 (our own names)
+_PUT_CONTACTS = f"""
+INSERT INTO trace_contact (trace_id, {", ".join(_CONTACT_COLUMNS)})
+SELECT :trace_id, c.* FROM unnest({_arrays(_CONTACT_COLUMNS)}) AS c
+ON CONFLICT (trace_id, person_ref) DO UPDATE SET part = NULL,
+    {", ".join(f"{name} = excluded.{name}" for name in _CONTACT_COLUMNS if name != "person_ref")}
+"""  # noqa: S608 (our own names)
 
 
 def lock(tx: Connection) -> None:
@@ -123,6 +163,8 @@ def _meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch], place:
         sa.text(_FOUND.format(place=place)),
         {
             "person_ref": person_ref,
+            "first_id": uuid7_floor(min(watch.from_at for watch in watches) - ID_APART_MAX),
+            "last_id": uuid7_floor(max(watch.to_at for watch in watches) + ID_APART_MAX),
             "case_scan_ids": [watch.case_scan_id for watch in watches],
             "case_ats": [watch.case_at for watch in watches],
             "places": [getattr(watch, place) for watch in watches],
@@ -138,25 +180,7 @@ def _meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch], place:
 
 def add_watches(tx: Connection, trace_id: UUID, watches: Sequence[Watch]) -> None:
     if watches:
-        tx.execute(
-            sa.text(
-                "INSERT INTO trace_window VALUES (:trace_id, :case_scan_id, :case_at, :checkpoint_id, :vehicle_ref, "
-                ":grade, :from_at, :to_at) ON CONFLICT DO NOTHING"
-            ),
-            [
-                {
-                    "trace_id": trace_id,
-                    "case_scan_id": watch.case_scan_id,
-                    "case_at": watch.case_at,
-                    "checkpoint_id": watch.checkpoint_id,
-                    "vehicle_ref": watch.vehicle_ref,
-                    "grade": int(watch.grade),
-                    "from_at": watch.from_at,
-                    "to_at": watch.to_at,
-                }
-                for watch in watches
-            ],
-        )
+        _insert_columns(tx, _ADD_WATCHES, trace_id, watches, _WATCH_COLUMNS)
 
 
 def known_grades(tx: Connection, trace_id: UUID) -> dict[UUID, Grade]:
@@ -167,30 +191,15 @@ def known_grades(tx: Connection, trace_id: UUID) -> dict[UUID, Grade]:
 def put_contacts(tx: Connection, trace_id: UUID, meetings: Sequence[Meeting]) -> None:
     """Keep new and upgraded contacts, as not told yet."""
     if meetings:
-        tx.execute(
-            sa.text(
-                "INSERT INTO trace_contact VALUES (:trace_id, :person_ref, :grade, :checkpoint_id, :kind, :area, "
-                ":met_at, :apart_s, :case_scan_id, :contact_scan_id, NULL) ON CONFLICT (trace_id, person_ref) "
-                "DO UPDATE SET grade = excluded.grade, checkpoint_id = excluded.checkpoint_id, kind = excluded.kind, "
-                "area = excluded.area, met_at = excluded.met_at, apart_s = excluded.apart_s, "
-                "case_scan_id = excluded.case_scan_id, contact_scan_id = excluded.contact_scan_id, part = NULL"
-            ),
-            [
-                {
-                    "trace_id": trace_id,
-                    "person_ref": meeting.person_ref,
-                    "grade": int(meeting.grade),
-                    "checkpoint_id": meeting.checkpoint_id,
-                    "kind": meeting.kind,
-                    "area": meeting.area,
-                    "met_at": meeting.met_at,
-                    "apart_s": meeting.apart_s,
-                    "case_scan_id": meeting.case_scan_id,
-                    "contact_scan_id": meeting.contact_scan_id,
-                }
-                for meeting in meetings
-            ],
-        )
+        _insert_columns(tx, _PUT_CONTACTS, trace_id, meetings, _CONTACT_COLUMNS)
+
+
+def _insert_columns(
+    tx: Connection, statement: str, trace_id: UUID, rows: Sequence[object], columns: Mapping[str, str]
+) -> None:
+    """One statement for all rows, in columns: a trace of a thousand contacts is one round trip."""
+    values = {name: [getattr(row, name) for row in rows] for name in columns}
+    tx.execute(sa.text(statement), {"trace_id": trace_id, **values})
 
 
 def untold_contacts(tx: Connection, trace_id: UUID) -> list[Meeting]:
