@@ -52,3 +52,11 @@ def kept(shape: str, figures: Mapping[str, float]) -> dict[str, bool]:
         name = f"{budget.figure}_within_budget"
         checks[name] = checks.get(name, True) and budget.is_kept(figures)
     return checks
+
+
+TRACE_S_MAX = {1_000_000: 0.3, 20_000_000: 0.5}
+"""The worst trace of one case, by scans stored."""
+BOARD_MEMORY_MB_MAX, BOARD_READY_S_MAX = 200.0, 10.0
+"""An api process of checkpoints with 20 million people: resident memory, and its start after a SIGKILL."""
+RELAY_ROWS_PER_S_MIN = 8_000
+"""Rows from the outbox to Kafka by one process."""
