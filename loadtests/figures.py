@@ -29,6 +29,7 @@ def figures_of(shape: Shape, written: Written) -> dict[str, float]:
         "given_up": written.figures["given_up"],
     }
     figures |= _latencies("", [r.waited_ms for r in _accepted(measured) if r.kind in _AT_A_GATE])
+    figures |= _latencies("card_", [r.waited_ms for r in _accepted(measured) if r.kind == Kind.CARD])
     figures |= _latencies("batch_", [r.waited_ms for r in _accepted(measured) if r.kind == Kind.BATCH])
     figures["sent_late_p99_ms"] = percentile([r.late_ms for r in measured], 0.99)
     figures |= _rates(shape, measured)

@@ -160,7 +160,7 @@ def run_locust(order: Order, plan: Plan, port: int, report: Path) -> None:
     """One process, or a master and its workers, all on this machine. Raises CalledProcessError."""
     shape = order.shape
     seconds = shape.duration_s + _TIME_OVER_S if shape.duration_s else _CLOSED_S_MAX
-    users = max(shape.users, order.workers)
+    users = max(shape.users, 2 * order.workers)
     report_options = ["--csv", str(report), "--csv-full-history", "--html", f"{report}.html", "--only-summary"]
     load = ["--headless", "--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds:.0f}s"]
     load += [*report_options, "--exit-code-on-error", "0"]

@@ -85,8 +85,9 @@ class Asked:
 
 LEAD_IN_S = 10.0
 """Before what is measured: every gate signs on, and its token is verified for the first time."""
-LINES_MAX = 614
-"""A gate has one connection, so no more clients than gates."""
+GATES_MAX = 614
+READERS_A_GATE = 0.5
+"""A gate has one line; every second gate has a card reader beside it, with a line of its own."""
 
 
 def shape_of(name: str, asked: Asked) -> Shape:
@@ -121,7 +122,7 @@ def _ladder(asked: Asked) -> Shape:
     """One to ten times the peak, step by step: how latency grows with what is offered."""
     rate, step_s = float(asked.users or PEAK_PER_S), asked.duration_s(15.0)
     steps = (Segment(step_s, rate * times) for times in LADDER_STEPS)
-    return Shape("ladder", "gates", LINES_MAX, _led_in(rate, *steps), retries=False)
+    return Shape("ladder", "gates", _lines(GATES_MAX), _led_in(rate, *steps), retries=False)
 
 
 def _led_in(rate: float, *segments: Segment) -> tuple[Segment, ...]:
@@ -140,21 +141,23 @@ _SHAPES = {"peak": _peak, "storm": _storm, "overload": _overload, "ladder": _lad
 
 
 def _lines(rate: float) -> int:
-    return max(1, min(LINES_MAX, round(rate)))
+    return max(2, round(min(GATES_MAX, rate) * (1 + READERS_A_GATE)))
 
 
 # -- moments of open shapes ----------------------------------------------------------------------------------------
 
 
-def moments(segments: Sequence[Segment], *, part: int, parts: int, seed: int) -> Iterator[tuple[float, bool]]:
-    """(seconds from the start, is it measured) of every scan that one of `parts` processes offers.
+def moments(
+    segments: Sequence[Segment], *, part: int, parts: int, seed: int, share: float = 1.0
+) -> Iterator[tuple[float, bool]]:
+    """(seconds from the start, is it measured) of every scan that one of `parts` processes offers, or a share of them.
 
-    People come independently of each other (a Poisson process), so the parts together are the whole.
+    People come independently of each other (a Poisson process), so parts and shares together are the whole.
     """
-    chance = random.Random(f"{seed}/{part}")  # noqa: S311 (a load, no secret)
+    chance = random.Random(f"{seed}/{part}/{share}")  # noqa: S311 (a load, no secret)
     start = 0.0
     for segment in segments:
-        end, rate = start + segment.seconds, segment.scans_per_s / parts
+        end, rate = start + segment.seconds, segment.scans_per_s * share / parts
         moment = start + chance.expovariate(rate)
         while moment < end:
             yield moment, segment.is_measured

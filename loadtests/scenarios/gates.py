@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, count
 
 from locust import User, task
 from locust.exception import StopUser
@@ -19,7 +19,7 @@ from loadtests.journal import Journal, Kind
 from loadtests.line import Line, head_of
 from loadtests.plan import Plan, part_of_this_process
 from loadtests.scenarios.scans import Crowd, batch_of
-from loadtests.scenarios.turns import Content, Turn, Turns
+from loadtests.scenarios.turns import Content, Start, Turn, Turns
 from loadtests.shapes import moments, read_points, stations_of
 
 CARD_SHARE, BATCH_SHARE, SHARE_REPEATED = 0.1, 0.1, 0.01
@@ -27,26 +27,36 @@ BATCH_SCANS, BATCH_SPAN_S = 20, 1.0
 
 
 class Gate(User):
-    """A gate's line; what it sends next is whatever is due next anywhere in the city."""
+    """A line; what it sends next is whatever is due next anywhere in the city. Every third is a card reader's.
+
+    Cards have lines of their own, as they have at a gate: if cards were slow, nobody with a pass would wait for one.
+    """
 
     abstract = True
     plan: Plan
-    turns: Turns
+    passes: Turns
+    cards: Turns
     ended: Callable[[], None]
+    numbers = count()
 
     @classmethod
     def prepare(cls, plan: Plan, journal: Journal) -> None:
-        fresh = City(plan).turns()
-        repeated = SHARE_REPEATED if plan.shape.retries else 0.0
+        city, start, again = City(plan), Start(), plan.shape.retries
+        repeated = SHARE_REPEATED if again else 0.0
         cls.plan = plan
-        cls.turns = Turns(fresh, journal, is_open=True, comes_again=plan.shape.retries, share_repeated=repeated)
+        cls.cards = Turns(city.cards(), journal, is_open=True, comes_again=again, start=start)
+        cls.passes = Turns(
+            city.passes(), journal, is_open=True, comes_again=again, share_repeated=repeated, start=start
+        )
 
     @task
     def stand(self) -> None:
         line = Line(*self.plan.checkpoints)
-        self.turns.serve(line, self.environment)
+        own = self.cards if next(self.numbers) % 3 == 1 else self.passes
+        own.serve(line, self.environment)
         line.close()
-        type(self).ended()
+        if self.cards.is_over() and self.passes.is_over():
+            type(self).ended()
         raise StopUser
 
 
@@ -67,18 +77,25 @@ class City:
         }
         self._chance = random.Random(f"{plan.seed}/{part_of_this_process()}")  # noqa: S311 (a load, no secret)
 
-    def turns(self) -> Iterator[Turn]:
-        part, parts = part_of_this_process()
+    def cards(self) -> Iterator[Turn]:
+        for moment, is_measured in self._moments(CARD_SHARE):
+            yield self._single(moment, is_measured, has_card=True)
+
+    def passes(self) -> Iterator[Turn]:
+        """Single ones, and concentrators' batches."""
         collected, moment, is_measured = 0, 0.0, True
-        for moment, is_measured in moments(self._plan.shape.segments, part=part, parts=parts, seed=self._plan.seed):
-            draw = self._chance.random()
-            if draw >= BATCH_SHARE:
-                yield self._single(moment, is_measured, has_card=draw < BATCH_SHARE + CARD_SHARE)
+        for moment, is_measured in self._moments(1 - CARD_SHARE):
+            if self._chance.random() >= BATCH_SHARE / (1 - CARD_SHARE):
+                yield self._single(moment, is_measured, has_card=False)
             elif (collected := collected + 1) == BATCH_SCANS:
                 collected = 0
                 yield self._batch(moment, is_measured, BATCH_SCANS)
         if collected:
             yield self._batch(moment, is_measured, collected)
+
+    def _moments(self, share: float) -> Iterator[tuple[float, bool]]:
+        part, parts = part_of_this_process()
+        return moments(self._plan.shape.segments, part=part, parts=parts, seed=self._plan.seed, share=share)
 
     def _single(self, moment: float, is_measured: bool, *, has_card: bool) -> Turn:
         gate = self._somewhere()

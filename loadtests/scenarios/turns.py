@@ -1,7 +1,7 @@
 """What clients do in turn: requests with the moment when each is meant to go, and those that have to come again.
 
-All clients of a process share one queue, so whoever is free takes what is due next; what finds nobody free is late, and
-its latency counts from the moment it was meant for (no coordinated omission).
+Clients share a queue, so whoever is free takes what is due next; what finds nobody free is late, and its latency counts
+from the moment it was meant for (no coordinated omission).
 """
 
 from __future__ import annotations
@@ -63,8 +63,21 @@ class Turn:
         return turn
 
 
+class Start:
+    """The moment from which a process counts: a little after its first client asked for it."""
+
+    def __init__(self, after_s: float = START_S) -> None:
+        self._after_s, self._at = after_s, 0.0
+
+    def now_s(self) -> float:
+        """Seconds since then."""
+        now = time.perf_counter()
+        self._at = self._at or now + self._after_s
+        return now - self._at
+
+
 class Turns:
-    """The queue. `fresh` yields turns in order of `due_s`; with `is_open` False each is due when it is taken.
+    """A queue. `fresh` yields turns in order of `due_s`; with `is_open` False each is due when it is taken.
 
     `comes_again` says whether whoever is refused politely tries once more. `share_repeated` of the single scans are
     sent once more although they were answered, as a gate does whose line broke in the middle of an answer.
@@ -78,26 +91,23 @@ class Turns:
         is_open: bool,
         comes_again: bool = True,
         share_repeated: float = 0.0,
-        start_s: float = START_S,
+        start: Start | None = None,
     ) -> None:
-        self._fresh, self._journal = fresh, journal
+        self._fresh, self._journal, self._now_s = fresh, journal, (start or Start()).now_s
         self._is_open, self._comes_again, self._share_repeated = is_open, comes_again, share_repeated
         self._waiting: list[tuple[float, int, Turn]] = []
         self._numbers = count()
         self._next = next(fresh, None)
         self._under_way = 0
         self._chance = random.Random()  # noqa: S311 (jitter, no secret)
-        self._start_s, self._started = start_s, 0.0
 
-    def now_s(self) -> float:
-        """Seconds since the start, which is a moment after the first client asked."""
-        now = time.perf_counter()
-        self._started = self._started or now + self._start_s
-        return now - self._started
+    def is_over(self) -> bool:
+        """Nothing is left, and nothing can come again."""
+        return self._next is None and not self._waiting and not self._under_way
 
     def serve(self, line: Line, environment: Environment) -> None:
-        """One client's life: turn after turn, until nothing is left and nothing can come again."""
-        while self._next is not None or self._waiting or self._under_way:
+        """One client's life: turn after turn, until all is over."""
+        while not self.is_over():
             turn = self._take()
             if turn is None:
                 gevent.sleep(_LOOK_S)
@@ -109,7 +119,7 @@ class Turns:
                 self._under_way -= 1
 
     def _take(self) -> Turn | None:
-        fresh, now_s = self._next, self.now_s()
+        fresh, now_s = self._next, self._now_s()
         until_s = now_s if fresh is None or not self._is_open else fresh.due_s
         if self._waiting and (fresh is None or self._waiting[0][0] <= until_s):
             return heapq.heappop(self._waiting)[2]
@@ -120,10 +130,10 @@ class Turns:
         return fresh
 
     def _send(self, turn: Turn, line: Line, environment: Environment) -> None:
-        pause_s = turn.due_s - self.now_s()
+        pause_s = turn.due_s - self._now_s()
         if pause_s > 0:
             gevent.sleep(pause_s)
-        sent_s = self.now_s()
+        sent_s = self._now_s()
         if turn.content is None:
             turn.content = turn.write()
             self._journal.offered += len(turn.content[2])
@@ -132,7 +142,7 @@ class Turns:
             answer = line.post(turn.head, content[1])
         except Unanswered:
             self._journal.leave_unanswered(content[0])
-        answered_s = self.now_s()
+        answered_s = self._now_s()
         result = Result(
             due_s=turn.due_s,
             latency_ms=(answered_s - turn.due_s) * 1000,
@@ -152,7 +162,7 @@ class Turns:
             left = self._acknowledge(content, answer.body)
             if left is None:
                 if turn.kind is Kind.SINGLE and self._chance.random() < self._share_repeated:
-                    self._put(turn.repeated(self.now_s() + self._chance.random(), content))
+                    self._put(turn.repeated(self._now_s() + self._chance.random(), content))
                 return
             content, pause_s = left, AGAIN_AFTER_S
         elif answer is None:
@@ -161,7 +171,7 @@ class Turns:
             pause_s = answer.retry_after_s or AGAIN_AFTER_S
         else:
             return
-        due_s = self.now_s() + pause_s * (1 + self._chance.random())
+        due_s = self._now_s() + pause_s * (1 + self._chance.random())
         may_come = turn.kind is not Kind.REPEAT and (answer is None or self._comes_again)
         if may_come and due_s - turn.first_due_s < PATIENCE_S:
             self._put(turn.again(due_s, content))

@@ -13,7 +13,7 @@ import orjson
 from chassis.ids import uuid7
 from loadtests.journal import Journal, Kind, Result
 from loadtests.line import Answer, Unanswered
-from loadtests.scenarios.turns import Content, Turn, Turns
+from loadtests.scenarios.turns import Content, Start, Turn, Turns
 
 _GREEN = b'"colour":"green"'
 _ACCEPTED = Answer(200, b'{"decision":"pass","colour":"green"}', None)
@@ -52,7 +52,7 @@ def turn(due_s: float, scans: int = 1) -> Turn:
 
 def serve(turns: list[Turn], line: Gate, **options: Any) -> Notes:
     notes = Notes()
-    queue = Turns(iter(turns), notes, is_open=True, start_s=0.001, **options)
+    queue = Turns(iter(turns), notes, is_open=True, start=Start(0.001), **options)
     environment: Any = SimpleNamespace(events=SimpleNamespace(request=SimpleNamespace(fire=lambda **_: None)))
     queue.serve(line, environment)  # type: ignore[arg-type]
     return notes
