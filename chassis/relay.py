@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import structlog
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 
 from chassis.event_log import EventLog, EventLogUnavailable, Publisher, Record, UnknownTopic
 from chassis.leadership import Leadership
 from chassis.redaction import error_text
-from chassis.telemetry import meter
+from chassis.telemetry import links_of, meter
 
 log = structlog.get_logger("relay")
+tracer = trace.get_tracer("guanka.relay")
 
 _READ = """
 SELECT seq, id, aggregatetype, aggregateid, type, payload, headers FROM outbox
@@ -158,11 +161,13 @@ class Relay:
     def _carry(self, connection: psycopg.Connection, rows: Sequence[_Row]) -> float:
         """Publish, then forget what was acknowledged; how long to wait before the next pass, in seconds."""
         self._publisher = self._publisher or self._event_log.publisher()
-        records = [self._record(row) for row in rows]
-        finished = finished_records(records, self._publisher.publish(records))
-        seqs = [row.seq for row, is_finished in zip(rows, finished, strict=True) if is_finished]
-        if seqs:
-            connection.execute("DELETE FROM outbox WHERE seq = ANY(%s)", (seqs,))
+        with tracer.start_as_current_span("relay", links=links_of(_causes(rows)), kind=SpanKind.PRODUCER) as span:
+            span.set_attribute("messaging.batch.message_count", len(rows))
+            records = [self._record(row) for row in rows]
+            finished = finished_records(records, self._publisher.publish(records))
+            seqs = [row.seq for row, is_finished in zip(rows, finished, strict=True) if is_finished]
+            if seqs:
+                connection.execute("DELETE FROM outbox WHERE seq = ANY(%s)", (seqs,))
         _published.add(len(seqs))
         _unacknowledged.add(len(rows) - len(seqs))
         if len(seqs) < len(rows):
@@ -186,6 +191,11 @@ class Relay:
             **row.headers,
         }
         return tuple((name, str(value).encode()) for name, value in attributes.items() if value != "")
+
+
+def _causes(rows: Sequence[_Row]) -> Iterator[str]:
+    """The `traceparent`s of the rows, each once."""
+    return iter(dict.fromkeys(parent for row in rows if (parent := row.headers.get("traceparent", ""))))
 
 
 def finished_records(records: Sequence[Record], acknowledged: Sequence[bool]) -> list[bool]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
+from itertools import islice
 
 import structlog
 from opentelemetry import metrics, propagate, trace
@@ -16,10 +18,13 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Link
 
 from chassis.redaction import RedactedSpans, name_exception, redact
 
 meter = metrics.get_meter("guanka")
+LINKS_MAX = 64
+"""A batch may have two thousand causes; a span with all of them would be larger than the batch."""
 
 
 def start_telemetry(service: str, *, log_level: str, otlp_endpoint: str | None, sample_ratio: float = 0.05) -> None:
@@ -69,6 +74,12 @@ def start_logging(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("uvicorn.access", "kafka", "httpx", "httpcore", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def links_of(traceparents: Iterable[str]) -> list[Link]:
+    """Links to the traces that messages carry, at most `LINKS_MAX`: what one span does for many causes."""
+    spans = (trace.get_current_span(context_of(each)).get_span_context() for each in islice(traceparents, LINKS_MAX))
+    return [Link(span) for span in spans if span.is_valid]
 
 
 def context_of(traceparent: str) -> Context | None:

@@ -12,12 +12,18 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import psycopg
+import pytest
 import sqlalchemy as sa
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+import chassis.relay
 from chassis import outbox
 from chassis.event_log import EventLog, EventLogUnavailable, Publisher, Record, UnknownTopic
 from chassis.event_log.local import LocalEventLog
 from chassis.relay import Relay
+from chassis.telemetry import LINKS_MAX
 
 Running = Callable[..., AbstractContextManager[None]]
 Until = Callable[..., None]
@@ -280,3 +286,27 @@ def test_a_log_that_was_never_declared_is_an_unknown_topic(
         until(lambda: (relay.trouble or "").startswith("UnknownTopic"))
     log.close()
     assert loopback.waiting() == 1
+
+
+def test_a_batch_is_one_span_that_is_linked_to_what_caused_its_events(
+    loopback: Any, running: Running, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(chassis.relay, "tracer", provider.get_tracer("test"))
+    causes = []
+    with loopback.database.transaction() as tx:
+        for case in range(LINKS_MAX + 20):
+            with provider.get_tracer("test").start_as_current_span("cause") as cause:
+                outbox.append(tx, [loopback.event(f"case-{case}", 1), loopback.event(f"case-{case}", 2)])
+                causes.append(cause.get_span_context())
+    with running(loopback.relay().run):
+        until(lambda: loopback.waiting() == 0)
+    until(lambda: any(span.name == "relay" for span in spans.get_finished_spans()))
+    [span] = [span for span in spans.get_finished_spans() if span.name == "relay"]
+    assert (span.attributes or {})["messaging.batch.message_count"] == 2 * len(causes)
+    linked = [(link.context.trace_id, link.context.span_id) for link in span.links]
+    assert linked == [(cause.trace_id, cause.span_id) for cause in causes[:LINKS_MAX]]
+    carried = [record.header("traceparent") or b"" for record in loopback.in_the_log()]
+    assert {each.decode().split("-")[1] for each in carried} == {f"{cause.trace_id:032x}" for cause in causes}
