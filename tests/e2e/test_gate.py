@@ -1,0 +1,174 @@
+"""The reference gate against the running product: online, cut off, killed, and back: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.outsider import Outsider, eventually
+from tests.running import ROOT, Product
+
+Line = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def outside(product: Product) -> Outsider:
+    return Outsider(product)
+
+
+@pytest.fixture(scope="module")
+def people(outside: Outsider) -> tuple[str, str]:
+    """Two green people, there before any gate here asks for a bundle: codes signs its lists once a minute."""
+    return outside.healthy(), outside.healthy()
+
+
+class GateDesk:
+    """`guanka gate` at a checkpoint of its own."""
+
+    def __init__(self, product: Product, checkpoint: str) -> None:
+        self.product, self.checkpoint = product, checkpoint
+        self.state = product.home / "gates" / checkpoint
+
+    def command(self, *options: str) -> list[str]:
+        gate = ["gate", "--json", "--checkpoint", self.checkpoint, *options]
+        return [sys.executable, "-m", "guanka.main", *gate]
+
+    def run(self, lines: list[str], *options: str) -> tuple[list[Line], str]:
+        """(what it decided, what it remarked)."""
+        done = subprocess.run(
+            self.command(*options),
+            cwd=ROOT,
+            env=self.product.environment,
+            input="".join(f"{line}\n" for line in lines),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    def kill_after(self, lines: Iterator[str], decisions: int, *options: str) -> list[Line]:
+        """Feed line after line, kill it the moment it has shown so many decisions, and say which."""
+        with subprocess.Popen(
+            self.command(*options),
+            cwd=ROOT,
+            env=self.product.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as gate:
+            assert gate.stdin is not None
+            assert gate.stdout is not None
+            gate.stdin.write("".join(f"{line}\n" for line in lines))
+            gate.stdin.flush()
+            shown = [json.loads(gate.stdout.readline()) for _ in range(decisions)]
+            gate.kill()
+            return shown + [json.loads(line) for line in gate.stdout.read().splitlines() if line.endswith("}")]
+
+
+@pytest.fixture
+def desk(product: Product, outside: Outsider) -> GateDesk:
+    return GateDesk(product, outside.checkpoint("mall"))
+
+
+def recorded(outside: Outsider, checkpoint: str) -> list[str]:
+    path = f"/v1/checkpoints/{checkpoint}/scans?limit=1000"
+    return [each["scan_id"] for each in outside.get("checkpoints", path, outside.token("authority")).json()["scans"]]
+
+
+def events(product: Product, name: str) -> list[Line]:
+    told = product.guanka("tail", "checkpoints.events.v1", "--from-start", "--no-follow").stdout.splitlines()
+    return [each for each in map(json.loads, told) if each["type"].endswith(name)]
+
+
+def test_with_a_network_the_server_decides(desk: GateDesk, outside: Outsider, people: tuple[str, str]) -> None:
+    green = people[0]
+    shown = outside.pass_of(green)
+    eventually(lambda: outside.scan_person(desk.checkpoint, green)["decision"] == "pass")
+    lines = [shown, json.dumps({"pass": shown, "temperature_c": 38.5}), "no pass at all", '{"pass": 7}', ""]
+    decisions, remarks = desk.run(lines)
+    assert [(each.get("decision"), each.get("refusal"), each.get("by")) for each in decisions] == [
+        ("pass", None, "server"),
+        ("stop", "fever", "server"),
+        ("stop", "pass_forged", "server"),
+        (None, None, None),
+    ]
+    assert "credential.pass" in decisions[3]["error"]
+    assert "bundle fetched" in remarks
+    assert {each["scan_id"] for each in decisions[:3]} <= set(recorded(outside, desk.checkpoint))
+
+
+def test_without_it_the_gate_decides_keeps_and_uploads_late_and_the_difference_is_told(
+    desk: GateDesk, outside: Outsider, product: Product, people: tuple[str, str]
+) -> None:
+    green, falling = people
+    eventually(lambda: _knows(outside, desk, people), within_s=75)
+    desk.run([])
+    outside.declare(falling, contact_with_case=True)
+    eventually(lambda: outside.scan_person(desk.checkpoint, falling)["colour"] == "red")
+    before = set(recorded(outside, desk.checkpoint))
+
+    document = json.dumps({"document": {"type": "passport", "number": "E12345678"}})
+    lines = [outside.pass_of(green), outside.pass_of(falling), document, '{"plate": "粤A12345"}']
+    decisions, remarks = desk.run(lines, "--offline")
+    assert [(each["decision"], each["by"]) for each in decisions] == [
+        ("pass", "gate"),
+        ("pass", "gate"),
+        ("check", "gate"),
+        ("check", "gate"),
+    ]
+    assert "4 scans wait" in remarks
+    assert set(recorded(outside, desk.checkpoint)) == before
+
+    _, remarks = desk.run([])
+    assert "uploaded 4 scans" in remarks
+    assert f"{decisions[1]['scan_id']} was taken as pass, the server decides stop" in remarks
+    assert set(recorded(outside, desk.checkpoint)) - before == {each["scan_id"] for each in decisions}
+    [event] = eventually(lambda: [e for e in events(product, ".OfflineDecisionDiffered") if _is_of(e, decisions[1])])
+    assert (event["data"]["taken_decision"], event["data"]["decision"]) == ("pass", "stop")
+    assert "waited" not in desk.run([])[1]
+
+
+def test_a_gate_that_is_killed_loses_nothing_and_doubles_nothing(
+    desk: GateDesk, outside: Outsider, tmp_path: Path, people: tuple[str, str]
+) -> None:
+    green = people[0]
+    desk.run([])
+    shown = outside.pass_of(green)
+    journal: list[Line] = []
+    for rounds in range(3):
+        journal += desk.kill_after((shown for _ in range(200)), 20 + 30 * rounds, "--offline")
+    assert len(journal) >= 20 + 50 + 80
+    desk.run([])
+    kept = recorded(outside, desk.checkpoint)
+    assert {each["scan_id"] for each in journal} <= set(kept)
+    assert len(kept) == len(set(kept))
+    assert len(kept) - len(journal) <= 3, "at most the one that each kill found between keeping and showing"
+
+    file = tmp_path / "passes"
+    file.write_text(f"{outside.pass_of(green)}\n" * 100)
+    cut = desk.kill_after(iter(()), 40, "--offline", str(file))
+    rest, remarks = desk.run([], "--offline", str(file))
+    assert "going on after line" in remarks
+    assert 99 <= len(cut) + len(rest) <= 100
+    desk.run([])
+    assert len(recorded(outside, desk.checkpoint)) - len(kept) == 100
+
+
+def _is_of(event: Line, decision: Line) -> bool:
+    return bool(event["data"]["scan_id"] == decision["scan_id"])
+
+
+def _knows(outside: Outsider, desk: GateDesk, people: tuple[str, str]) -> bool:
+    """Whether the gate's bundle has these people green."""
+    shown = [outside.pass_of(person) for person in people]
+    desk.run([])
+    return {each["decision"] for each in desk.run(shown, "--offline")[0]} == {"pass"}
