@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm
 
@@ -25,14 +30,21 @@ TYPES: Mapping[Kind, str] = {"pass": "pass+jwt", "printed-pass": "printed-pass+j
 _PASS_KEYS: Mapping[PassKind, Kind] = {"shown": "pass", "printed": "printed-pass"}
 LISTS_MAX = 99
 _ALGORITHM = "ES256"
+_ES256 = ECDSA(SHA256())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SigningKey:
     kid: str
     kind: Kind
     private_key: EllipticCurvePrivateKey
     not_before: datetime
+
+    @cached_property
+    def header(self) -> bytes:
+        """The first segment of what this key signs."""
+        written = orjson.dumps({"alg": _ALGORITHM, "kid": self.kid, "typ": TYPES[self.kind]})
+        return urlsafe_b64encode(written).rstrip(b"=")
 
 
 class SigningKeys:
@@ -52,6 +64,14 @@ class SigningKeys:
     def sign(self, kind: Kind, claims: dict[str, Any], now: datetime) -> str:
         key = self.current(kind, now)
         return jwt.encode(claims, key.private_key, _ALGORITHM, headers={"kid": key.kid, "typ": TYPES[kind]})
+
+    def sign_lean(self, kind: Kind, claims: dict[str, Any], now: datetime) -> str:
+        """As `sign`, for passes: a JOSE library takes as long around a signature as the signature takes."""
+        key = self.current(kind, now)
+        signed = key.header + b"." + urlsafe_b64encode(orjson.dumps(claims)).rstrip(b"=")
+        r, s = decode_dss_signature(key.private_key.sign(signed, _ES256))
+        signature = urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=")
+        return (signed + b"." + signature).decode("ascii")
 
     def jwks(self) -> dict[str, Any]:
         """The public keys; `typ` tells what each signs."""
@@ -80,7 +100,7 @@ class PassPress:
             "exp": int(ends_at.timestamp()),
             "status": {"status_list": {"idx": entry.idx, "uri": f"{self._uri}/{entry.list}"}},
         }
-        return self._keys.sign(_PASS_KEYS[kind], claims, now), ends_at
+        return self._keys.sign_lean(_PASS_KEYS[kind], claims, now), ends_at
 
     def check_sizes(self, now: datetime) -> None:
         """Raises `SettingsError` when a pass could outgrow its QR code."""

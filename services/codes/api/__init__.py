@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from chassis.app import Readiness, create_app
+from chassis.app import Lifespan, Readiness, create_app
 from services.codes.api import evidence, lists, masks, people
 from services.codes.api.desk import Desk
 from services.codes.api.problems import PROBLEMS
 from services.codes.settings import CodesSettings
 
 
-def build(settings: CodesSettings, desk: Desk) -> FastAPI:
+def build(settings: CodesSettings, desk: Desk, *, lifespan: Lifespan | None = None) -> FastAPI:
     def database() -> Readiness:
         return Readiness(desk.database.is_ready(), {"rule_set": desk.office.rule_set.name})
 
-    app = create_app("codes", settings, checks={"database": database}, problems=PROBLEMS)
+    app = create_app("codes", settings, checks={"database": database}, problems=PROBLEMS, lifespan=lifespan)
     app.state.desk = desk
     for router in (people.router, evidence.router, lists.router, masks.router):
         app.include_router(router)

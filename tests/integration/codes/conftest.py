@@ -10,9 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from chassis.database import Database
-from services.codes.api import build
 from services.codes.api.desk import Desk
-from services.codes.main import desk_of
+from services.codes.main import compose_api, desk_of
 from services.codes.settings import CodesSettings
 from tests.integration.codes.city import ISSUER, ROOT, City, Issuer, MovableClock, write_keys
 
@@ -57,8 +56,9 @@ def desk(settings: CodesSettings, database: Database, clock: MovableClock) -> De
 
 
 @pytest.fixture
-def client(settings: CodesSettings, desk: Desk) -> TestClient:
-    return TestClient(build(settings, desk))
+def client(settings: CodesSettings, desk: Desk) -> Iterator[TestClient]:
+    with TestClient(compose_api(settings, desk)) as client:
+        yield client
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
@@ -57,3 +58,24 @@ def test_the_public_keys_hold_no_private_part(city: City) -> None:
     keys = city.client.get("/.well-known/jwks.json").json()["keys"]
     assert {key["typ"] for key in keys} == {"pass+jwt", "printed-pass+jwt", "statuslist+jwt"}
     assert all(key["use"] == "sig" and key["alg"] == "ES256" and "d" not in key for key in keys)
+
+
+def test_many_who_show_their_code_at_once_get_each_their_own(city: City) -> None:
+    """They share statements, never answers."""
+    people = [city.enrol() for _ in range(12)]
+    with ThreadPoolExecutor(8) as pool:
+        passes = list(pool.map(lambda person: mint(city, person, "shown"), people * 3))
+    entries = [json.loads(base64.urlsafe_b64decode(each["token"].split(".")[1] + "=="))["status"] for each in passes]
+    assert entries == entries[:12] * 3
+    assert len({str(entry) for entry in entries}) == 12
+
+
+def test_who_shows_the_code_of_another_is_answered_as_ever(city: City) -> None:
+    own, other = city.enrol(), city.enrol()
+    mint(city, own, "shown")
+    headers = city.issuer.headers("citizen", person=own)
+    for kind in ("shown", "printed"):
+        answer = city.client.post(f"/v1/people/{other}/passes", json={"kind": kind}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "person_refused")
+    unknown = city.client.post(f"/v1/people/{own}/passes", json={"kind": "golden"}, headers=headers)
+    assert (unknown.status_code, "kind" in unknown.text) == (422, True)

@@ -1,4 +1,4 @@
-"""Connections of the scan path: asynchronous, owned by one task, hung up when the server does not answer in time."""
+"""Connections of hot paths: asynchronous, owned by one task, hung up when the server does not answer in time."""
 
 from __future__ import annotations
 
