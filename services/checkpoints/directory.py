@@ -13,7 +13,7 @@ from uuid import UUID
 
 import psycopg
 
-from services.checkpoints.connections import Connection, hanging_up
+from chassis.connections import Connection, hanging_up
 from services.checkpoints.domain.errors import StoreUnavailable
 from services.checkpoints.domain.life import Timeline, version_of
 from services.checkpoints.domain.scans import Entry

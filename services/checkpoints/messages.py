@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -74,26 +75,41 @@ def scan_recorded_payload(scan: Scan) -> bytes:
     attempt, checkpoint, ruling = scan.attempt, scan.checkpoint, scan.ruling
     message = wire.ScanRecorded(
         scan_id=str(attempt.scan_id),
-        checkpoint_id=str(checkpoint.checkpoint_id),
-        kind=checkpoint.kind,
-        area=checkpoint.area,
-        scanned_at=timestamp(attempt.scanned_at),
-        recorded_at=timestamp(ruling.recorded_at),
-        decision=ruling.decision.value,
-        colour=ruling.colour.value,
-        refusal=ruling.refusal.value if ruling.refusal else "",
+        decision=ruling.decision,
+        colour=ruling.colour,
         policy_version=ruling.policy_version,
         board_revision=ruling.board_revision,
-        direction=attempt.direction or "",
-        vehicle_ref=str(attempt.vehicle_ref) if attempt.vehicle_ref else "",
-        offline_decision=attempt.offline.decision if attempt.offline else "",
-        is_self_reported=attempt.is_self_reported,
     )
+    _set(message.scanned_at, attempt.scanned_at)
+    _set(message.recorded_at, ruling.recorded_at)
+    if ruling.refusal is not None:
+        message.refusal = ruling.refusal
+    if attempt.direction is not None:
+        message.direction = attempt.direction
+    if attempt.vehicle_ref is not None:
+        message.vehicle_ref = str(attempt.vehicle_ref)
+    if attempt.offline is not None:
+        message.offline_decision = attempt.offline.decision
+    if attempt.is_self_reported:
+        message.is_self_reported = True
     if attempt.temperature_c is not None:
         message.temperature_c = attempt.temperature_c
     if scan.entry is not None:
-        message.list, message.idx = scan.entry.list, scan.entry.idx
-    return message.SerializeToString()
+        message.list, message.idx = scan.entry
+    return _place(checkpoint) + message.SerializeToString()
+
+
+@lru_cache(maxsize=10_000)
+def _place(checkpoint: Checkpoint) -> bytes:
+    """The fields of a checkpoint, the same in all its scans: parts of a protobuf message may be put together."""
+    place = wire.ScanRecorded(checkpoint_id=str(checkpoint.checkpoint_id), kind=checkpoint.kind, area=checkpoint.area)
+    return place.SerializeToString()
+
+
+def _set(message: Timestamp, at: datetime) -> None:
+    """Exact to the microsecond."""
+    message.seconds = int(at.timestamp() // 1)
+    message.nanos = at.microsecond * 1000
 
 
 def event_of(event: DomainEvent, now: datetime) -> Event:

@@ -18,17 +18,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 import psycopg
 import structlog
 
+from chassis.connections import Connection, hanging_up
 from chassis.ids import uuid7
 from chassis.outbox import header_columns, trace_headers
 from chassis.telemetry import meter
-from services.checkpoints.connections import Connection, hanging_up
 from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUnavailable
 from services.checkpoints.domain.scans import Colour, Decision, Refusal, Ruling, Scan
 
@@ -60,7 +59,7 @@ COLUMNS = (
     ("is_self_reported", "boolean"),
     ("digest", "bytea"),
 )
-_EVENT_COLUMNS = (("event_id", "uuid"), ("payload", "bytea"), ("headers", "jsonb"))
+_GIVEN = (*COLUMNS, ("event_id", "uuid"), ("payload", "bytea"), ("headers", "jsonb"))
 _NAMES = ", ".join(name for name, _ in COLUMNS)
 _HOLDER = "(SELECT h.person_ref FROM holder AS h WHERE h.list = g.list AND h.idx = g.idx)"
 _KNOWN = ", ".join(f"coalesce(g.person_ref, {_HOLDER})" if n == "person_ref" else f"g.{n}" for n, _ in COLUMNS)
@@ -69,8 +68,7 @@ _PERSON_FIELD = r"\x820124"
 
 RECORD = f"""
 WITH given AS (
-    SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for _, kind in COLUMNS + _EVENT_COLUMNS)})
-    AS g ({", ".join(name for name, _ in COLUMNS + _EVENT_COLUMNS)})
+    SELECT * FROM json_to_recordset(%s::json) AS g ({", ".join(f"{name} {kind}" for name, kind in _GIVEN)})
 ), recorded AS (
     INSERT INTO scan ({_NAMES})
     SELECT {_KNOWN} FROM given AS g ORDER BY g.scan_id
@@ -106,10 +104,10 @@ Encode = Callable[[Scan], bytes]
 class _Waiting:
     """A scan whose answer is awaited."""
 
-    __slots__ = ("answer", "row", "scan")
+    __slots__ = ("answer", "row", "scan", "scan_id")
 
-    def __init__(self, scan: Scan, row: _Row, answer: asyncio.Future[Ruling]) -> None:
-        self.scan, self.row, self.answer = scan, row, answer
+    def __init__(self, scan: Scan, scan_id: str, row: Row, answer: asyncio.Future[Ruling]) -> None:
+        self.scan, self.scan_id, self.row, self.answer = scan, scan_id, row, answer
 
     def settle(self, ruling: Ruling) -> None:
         if not self.answer.done():
@@ -120,14 +118,8 @@ class _Waiting:
             self.answer.set_exception(error)
 
 
-class _Row(NamedTuple):
-    """A scan as the elements of array literals, whose alphabet needs no quoting."""
-
-    scan_id: str
-    elements: tuple[str, ...]
-    payload: str
-    headers: dict[str, str]
-
+Row = dict[str, object]
+"""A scan by its columns, its event and the event's headers, as orjson writes it; what is null is left out."""
 
 Group = dict[str, list[_Waiting]]
 """By scan_id, sorted: the scan, and after it its copies."""
@@ -186,40 +178,45 @@ class ScanLog:
         if self._is_closing or len(self._queue) + len(scans) > self._queue_max:
             _refused.add(len(scans), {"reason": "overloaded"})
             raise Overloaded()
-        loop = asyncio.get_running_loop()
-        waiting = [_Waiting(scan, self._row(scan), loop.create_future()) for scan in scans]
+        loop, trace = asyncio.get_running_loop(), trace_headers()
+        waiting = [self._waiting(scan, trace, loop.create_future()) for scan in scans]
         self._queue.extend(waiting)
         self._is_filled.set()
         return [each.answer for each in waiting]
 
-    def _row(self, scan: Scan) -> _Row:
+    def _waiting(self, scan: Scan, trace: dict[str, str], answer: asyncio.Future[Ruling]) -> _Waiting:
         attempt, ruling, entry, offline = scan.attempt, scan.ruling, scan.entry, scan.attempt.offline
         scan_id = str(attempt.scan_id)
-        elements = (
-            scan_id,
-            str(scan.checkpoint.checkpoint_id),
-            attempt.scanned_at.isoformat(),
-            ruling.recorded_at.isoformat(),
-            _or_null(attempt.person_ref),
-            "NULL" if entry is None else str(entry.list),
-            "NULL" if entry is None else str(entry.idx),
-            _or_null(attempt.vehicle_ref),
-            ruling.decision.value,
-            ruling.colour.value,
-            "NULL" if ruling.refusal is None else ruling.refusal.value,
-            ruling.policy_version,
-            str(ruling.board_revision),
-            attempt.direction or "NULL",
-            _or_null(attempt.temperature_c),
-            "NULL" if offline is None else offline.decision,
-            "NULL" if offline is None else offline.refusal or "NULL",
-            "NULL" if offline is None else offline.policy_version,
-            "NULL" if offline is None else str(offline.list_revision),
-            "true" if attempt.is_self_reported else "false",
-            rf"\\x{attempt.digest.hex()}",
-        )
-        headers = header_columns(f"scan/{scan_id}", 1, attempt.scanned_at, scan.checkpoint.district) | trace_headers()
-        return _Row(scan_id, elements, rf"\\x{self._encode(scan).hex()}", headers)
+        row: Row = {
+            "scan_id": scan_id,
+            "checkpoint_id": scan.checkpoint.checkpoint_id,
+            "scanned_at": attempt.scanned_at,
+            "recorded_at": ruling.recorded_at,
+            "decision": ruling.decision,
+            "colour": ruling.colour,
+            "refusal": ruling.refusal,
+            "policy_version": ruling.policy_version,
+            "board_revision": ruling.board_revision,
+            "direction": attempt.direction,
+            "is_self_reported": attempt.is_self_reported,
+            "digest": "\\x" + attempt.digest.hex(),
+            "event_id": uuid7(),
+            "payload": "\\x" + self._encode(scan).hex(),
+            "headers": header_columns(f"scan/{scan_id}", 1, attempt.scanned_at, scan.checkpoint.district) | trace,
+        }
+        if entry is not None:
+            row["list"], row["idx"] = entry.list, entry.idx
+        if attempt.person_ref is not None:
+            row["person_ref"] = attempt.person_ref
+        if attempt.vehicle_ref is not None:
+            row["vehicle_ref"] = attempt.vehicle_ref
+        if attempt.temperature_c is not None:
+            row["temperature_c"] = attempt.temperature_c
+        if offline is not None:
+            row["offline_decision"], row["offline_refusal"] = offline.decision, offline.refusal
+            row["offline_policy_version"] = offline.policy_version
+            row["offline_list_revision"] = offline.list_revision
+        return _Waiting(scan, scan_id, row, answer)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -251,7 +248,7 @@ class ScanLog:
         group: Group = {}
         while self._queue and len(group) < self._group_max:
             waiting = self._queue.popleft()
-            group.setdefault(waiting.row.scan_id, []).append(waiting)
+            group.setdefault(waiting.scan_id, []).append(waiting)
         return dict(sorted(group.items()))
 
     async def _connect(self) -> Connection:
@@ -286,7 +283,8 @@ class ScanLog:
                 self._fail(copies, StoreUnavailable())
 
     async def _write_together(self, connection: Connection, group: Group) -> None:
-        cursor = await connection.execute(RECORD, _arrays([copies[0].row for copies in group.values()]))
+        rows = orjson.dumps([copies[0].row for copies in group.values()], option=orjson.OPT_UTC_Z)
+        cursor = await connection.execute(RECORD, (rows.decode(),))
         recorded = {scan_id for (scan_id,) in await cursor.fetchall()}
         _groups.add(1)
         _recorded.add(len(recorded))
@@ -320,25 +318,3 @@ def _answer_copies(copies: Iterable[_Waiting], digest: bytes, ruling: Ruling) ->
             copy.settle(ruling)
         else:
             copy.fail(ScanIdReused())
-
-
-def _arrays(rows: Sequence[_Row]) -> list[object]:
-    """The columns as array literals, in the order of `COLUMNS` and then of the event's."""
-    columns: list[object] = [_literal(column) for column in zip(*(row.elements for row in rows), strict=True)]
-    columns.append(_literal(str(uuid7()) for _ in rows))
-    columns.append(_literal(row.payload for row in rows))
-    columns.append(_literal(_quoted(orjson.dumps(row.headers).decode()) for row in rows))
-    return columns
-
-
-def _literal(elements: Iterable[str]) -> str:
-    return "{" + ",".join(elements) + "}"
-
-
-def _or_null(value: object) -> str:
-    return "NULL" if value is None else str(value)
-
-
-def _quoted(text: str) -> str:
-    """Any text as an element of an array literal."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

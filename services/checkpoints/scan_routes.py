@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import orjson
 import structlog
 from opentelemetry import trace
+from opentelemetry.metrics import CallbackOptions, Observation
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.auth import Bearer, TokenReader
@@ -28,6 +28,7 @@ from services.checkpoints.domain.life import holding
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Ruling
 from services.checkpoints.fast_path import Policies, ScanPath
 from services.checkpoints.masks import Answered, Masks
+from services.checkpoints.rate_limit import RateLimit
 from services.checkpoints.registry import Registry
 
 log = structlog.get_logger("scan_routes")
@@ -40,13 +41,35 @@ _BATCH = frozenset(["scans"])
 
 Answer = dict[str, Any]
 
-_answered = meter.create_histogram(
-    "scan_answer_seconds", unit="s", description="answers of the scan path and their time, by route and status"
+_answer_times = meter.create_histogram(
+    "scan_answer_seconds", unit="s", description="the time of answers of the scan path, one of 16, by route and status"
 )
+_TIMED_ONE_IN = 16
 
 
 class _Gone(Exception):
     """The caller has left."""
+
+
+class _Answers:
+    """Counts answers exactly and keeps the time of one in sixteen: a histogram costs as much as reading a scan."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int], int] = {}
+        meter.create_observable_counter(
+            "scan_answers", [self._observe], description="answers of the scan path, by route and status"
+        )
+
+    def take(self, route: str, status: int, seconds: float) -> None:
+        count = self._counts[route, status] = self._counts.get((route, status), 0) + 1
+        if count % _TIMED_ONE_IN == 1:
+            _answer_times.record(seconds, {"route": route, "status": status})
+
+    def _observe(self, _options: CallbackOptions) -> list[Observation]:
+        return [
+            Observation(count, {"route": route, "status": status})
+            for (route, status), count in list(self._counts.items())
+        ]
 
 
 class ScanRoutes:
@@ -65,12 +88,15 @@ class ScanRoutes:
         masks: Masks,
         clock: Clock,
         body_bytes_max: int,
+        limit: RateLimit,
     ) -> None:
         self._app, self._scan_path, self._attempts = app, scan_path, attempts
         self._registry, self._directory, self._policies = registry, directory, policies
         self._token_reader, self._clock, self._body_bytes_max = token_reader, clock, body_bytes_max
         self._masks = masks
+        self._limit = limit
         self._taken = 0
+        self._times = _Answers()
         self._bearers: dict[bytes, tuple[float, Bearer]] = {}
         self._routes = {"/v1/scans": self._record_one, "/v1/scans/batch": self._record_batch}
 
@@ -88,7 +114,7 @@ class ScanRoutes:
             problem = problem_of(error) or _unexpected(error)
             status = problem.status
             await _send(send, status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers or {})
-        _answered.record(time.perf_counter() - started, {"route": scope["path"], "status": status})
+        self._times.take(scope["path"], status, time.perf_counter() - started)
         return None
 
     async def _answer(
@@ -97,27 +123,37 @@ class ScanRoutes:
         if scope["method"] != "POST":
             raise Problem(405, "method_not_allowed", "This address takes POST.", headers={"Allow": "POST"})
         headers = dict(scope["headers"])
-        bearer = await self._bearer(headers.get(b"authorization", b""))
+        authorization = headers.get(b"authorization", b"")
+        bearer = self._remembered(authorization) or await self._bearer(authorization)
+        if record == self._record_one:
+            self._let_in(1)
         body = await self._body(headers.get(b"content-length", b"0"), receive)
         try:
             document = orjson.loads(body)
         except ValueError:
             raise FieldError("body", "must be JSON") from None
-        with self._span(headers.get(b"traceparent", b""), scope["path"]):
+        traceparent = headers.get(b"traceparent", b"")
+        if not self._is_traced(traceparent):
+            return await record(bearer, document)
+        context = context_of(traceparent.decode("latin-1"))
+        with tracer.start_as_current_span(f"POST {scope['path']}", context=context):
             return await record(bearer, document)
 
-    def _span(self, traceparent: bytes, route: str) -> AbstractContextManager[object]:
+    def _let_in(self, scans: int) -> None:
+        if self._limit.wait_s(time.monotonic(), scans) > 0:
+            raise Overloaded()
+
+    def _is_traced(self, traceparent: bytes) -> bool:
         """A span for a few: where the caller traces, and one of many; a span costs more than a decision."""
         self._taken += 1
-        if not traceparent.endswith(b"-01") and self._taken % TRACED_ONE_IN:
-            return nullcontext()
-        return tracer.start_as_current_span(f"POST {route}", context=context_of(traceparent.decode("latin-1")))
+        return traceparent.endswith(b"-01") or self._taken % TRACED_ONE_IN == 0
+
+    def _remembered(self, authorization: bytes) -> Bearer | None:
+        known = self._bearers.get(authorization)
+        return known[1] if known is not None and time.time() < known[0] else None
 
     async def _bearer(self, authorization: bytes) -> Bearer:
         """A gate's token is verified once a minute, in a thread: the issuer's keys may have to be read again."""
-        known = self._bearers.get(authorization)
-        if known is not None and time.time() < known[0]:
-            return known[1]
         bearer = await asyncio.to_thread(self._token_reader.read, authorization.decode("latin-1"))
         if not bearer.has_role("gate"):
             raise Problem(403, "role_missing", "This needs the role gate.")
@@ -183,6 +219,7 @@ class ScanRoutes:
         bodies = read_members(document, _BATCH).get("scans")
         if not isinstance(bodies, list) or not 1 <= len(bodies) <= BATCH_MAX:
             raise FieldError("scans", f"must be a list of 1 to {BATCH_MAX}")
+        self._let_in(len(bodies))
         read = [await self._read_item(bearer, body, number) for number, body in enumerate(bodies)]
         people = [item for item in read if not isinstance(item, Exception) and not item[0].people]
         rulings = iter(await self._scan_path.record_scans(people))

@@ -33,6 +33,9 @@ class CheckpointsSettings(ServiceSettings):
     tracing_rule_file: Path = Field(default=HERE / "tracing" / "default.json", description="the tracing rule")
     scan_group_max: int = Field(default=500, ge=1, le=5000, description="scans in one commit group")
     scan_queue_max: int = Field(default=5000, ge=1000, le=200_000, description="scans that may wait for a commit")
+    scan_admission_per_s: float = Field(
+        default=0, ge=0, le=1_000_000, description="scans a second that one api process lets in, others get 503; 0: all"
+    )
     scan_append_timeout_s: float = Field(default=5.0, gt=0, le=60, description="a commit slower than this is a 503")
 
     def city_key(self) -> bytes:

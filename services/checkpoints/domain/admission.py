@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.checkpoints.domain.policy import KindPolicy, Outcome
 from services.checkpoints.domain.scans import STRICTNESS, Colour, Decision, Refusal, Ruling
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What the board says of an entry: its colour, at which revision of its list, and whether that can be relied on."""
 
     colour: Colour
@@ -23,8 +22,7 @@ NOBODY = Standing(Colour.UNKNOWN, 0)
 """Where there is no entry to look up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """`refusal` is None where the colour alone decided."""
 
     decision: Decision
@@ -46,8 +44,11 @@ def decide(
     told first, the pass's fault before its use elsewhere, that before the fever and the missing mask, those before a
     stale board, and the colour last.
 
-    A pass with a fault names nobody, so its holder's colour is unknown and does not count.
+    A pass with a fault names nobody, so its holder's colour is unknown and does not count. Of most scans there is
+    nothing to tell but the colour.
     """
+    if not (fault or is_revoked or standing.is_void or is_reused or has_fever or has_no_mask or standing.is_stale):
+        return Admission(policy.decisions[standing.colour], standing.colour, None)
     outcomes: list[Outcome] = []
     if is_revoked:
         outcomes.append(Refusal.CHECKPOINT_REVOKED)

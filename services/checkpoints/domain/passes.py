@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.checkpoints.domain.scans import Refusal
 
@@ -13,8 +13,7 @@ EARLY_S_MAX = 5
 """How far a gate's clock may be behind the issuer's. Ahead it needs nothing: the page mints again in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class PassClaims:
+class PassClaims(NamedTuple):
     """The claims of a pass whose signature is good; times in Unix seconds."""
 
     type: str

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -114,7 +113,7 @@ def test_the_event_carries_the_person_whom_the_statement_found(url, sql):
 
 def test_copies_in_one_group_are_one_scan_with_one_event(url, sql):
     scan = a_scan()
-    copy = replace(scan, ruling=replace(scan.ruling, decision=Decision.STOP))
+    copy = scan._replace(ruling=scan.ruling._replace(decision=Decision.STOP))
     rulings = with_log(url, lambda log: log.append_all([scan, copy, scan]))
     assert rulings == [scan.ruling] * 3
     assert sql("SELECT (SELECT count(*) FROM scan), (SELECT count(*) FROM outbox)") == [(1, 1)]
@@ -132,7 +131,7 @@ def test_other_content_under_one_id_in_one_group_is_refused(url, sql):
 def test_a_repeat_gets_the_first_answer_from_another_process_too(url, sql):
     scan = a_scan()
     with_log(url, lambda log: log.append(scan))
-    later = replace(scan, ruling=replace(scan.ruling, decision=Decision.STOP, recorded_at=datetime.now(UTC)))
+    later = scan._replace(ruling=scan.ruling._replace(decision=Decision.STOP, recorded_at=datetime.now(UTC)))
     other = a_scan(scan_id=scan.attempt.scan_id, digest=b"e" * 32)
     fresh = a_scan()
     again, refused, new = with_log(url, lambda log: log.append_all([later, other, fresh]))
@@ -203,7 +202,7 @@ def test_a_scan_just_before_midnight_is_in_its_day_and_a_repeat_after_midnight_c
     early = a_scan(at=after)
     first = with_log(url, lambda log: log.append_all([late, early]))
     again = with_log(
-        url, lambda log: log.append_all([replace(late, ruling=replace(late.ruling, board_revision=9)), early])
+        url, lambda log: log.append_all([late._replace(ruling=late.ruling._replace(board_revision=9)), early])
     )
     assert first == again == [late.ruling, early.ruling]
     days = days_of_scans(sql)
@@ -302,9 +301,7 @@ def test_the_queue_is_bounded(url):
 def test_the_statement_looks_holders_up_one_by_one_whatever_their_number(url, sql):
     sql("INSERT INTO holder SELECT 1, n, gen_random_uuid() FROM generate_series(1, 20000) AS n")
     with psycopg.connect(url, options=scan_log.PLANNER) as connection:
-        parameters = scan_log.RECORD.count("%s")
-        assert parameters == len(scan_log.COLUMNS) + 3
-        rows = connection.execute(b"EXPLAIN " + scan_log.RECORD.encode(), ["{}"] * parameters).fetchall()
+        rows = connection.execute(b"EXPLAIN " + scan_log.RECORD.encode(), ["[]"]).fetchall()
     plan = "\n".join(row[0] for row in rows)
     assert "Index Scan using holder_pkey" in plan
     assert "Hash Join" in plan
