@@ -31,26 +31,28 @@ class Client({"gates": Gate, "concentrators": Concentrator, "riders": Rider}[_PL
     """The scenario's client, with its plan."""
 
 
+_ended = False
+
+
 @events.init.add_listener
 def prepare(environment: Environment, **_: Any) -> None:
     runner = environment.runner
     if isinstance(runner, MasterRunner):
         _end_with_the_last_worker(runner)
         return
-    Client.prepare(_PLAN, _JOURNAL)
-    has_ended = False
 
     def ended() -> None:
-        """The first client that finds nothing left tells; quitting ends all clients, so it is another's work."""
-        nonlocal has_ended
-        if has_ended:
+        """The last client tells; quitting ends all clients, so it is another's work."""
+        global _ended
+        if _ended:
             return
-        has_ended = True
+        _ended = True
         if isinstance(runner, WorkerRunner):
             runner.send_message(_DONE)
         elif runner is not None:
             gevent.spawn(runner.quit)
 
+    Client.prepare(_PLAN, _JOURNAL)
     Client.ended = staticmethod(ended)
 
 
@@ -79,4 +81,5 @@ def start_counting(**_: Any) -> None:
 def keep_journal(environment: Environment, **_: Any) -> None:
     if not isinstance(environment.runner, MasterRunner):
         part, _parts = part_of_this_process()
-        _JOURNAL.write(_PLAN.folder / f"part-{part}", generator_cpu_s=time.process_time() - _used_s)
+        used_s = time.process_time() - _used_s
+        _JOURNAL.write(_PLAN.folder / f"part-{part}", generator_cpu_s=used_s, cut_short=not _ended)

@@ -44,6 +44,10 @@ class AskedWrongly(Exception):
     """What was asked for is no load."""
 
 
+class LoadFailed(Exception):
+    """Locust did not get through; the message ends with what it said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to run, as read from the environment."""
@@ -129,7 +133,10 @@ def run(stack: LoadStack, order: Order, console: Console, reports: Path) -> tupl
     reckoning = reckon(stack, written.acknowledged, written.unanswered)
     figures |= _counts(reckoning) | {"people": order.people, "checkpoints": len(plan.gates), "workers": order.workers}
     write_series(reports / f"load-{order.shape.name}.csv", written.results)
-    checks = reckoning.checks() | {"every_answer_right": figures["wrong_answers"] == 0}
+    checks = reckoning.checks() | {
+        "every_answer_right": figures["wrong_answers"] == 0,
+        "offered_in_full": written.figures["cut_short"] == 0,
+    }
     return figures, checks | kept(order.shape.name, figures)
 
 
@@ -157,7 +164,7 @@ def plan_of(stack: LoadStack, order: Order, folder: Path) -> Plan:
 
 
 def run_locust(order: Order, plan: Plan, port: int, report: Path) -> None:
-    """One process, or a master and its workers, all on this machine. Raises CalledProcessError."""
+    """One process, or a master and its workers, all on this machine. Raises `LoadFailed`."""
     shape = order.shape
     seconds = shape.duration_s + _TIME_OVER_S if shape.duration_s else _CLOSED_S_MAX
     users = max(shape.users, 2 * order.workers)
@@ -165,12 +172,13 @@ def run_locust(order: Order, plan: Plan, port: int, report: Path) -> None:
     load = ["--headless", "--users", str(users), "--spawn-rate", str(users), "--run-time", f"{seconds:.0f}s"]
     load += [*report_options, "--exit-code-on-error", "0"]
     if order.workers == 1:
-        return _end_well([_locust(plan, "0/1", load)])
+        return _end_well([_locust(plan, "0/1", load)], _log(plan))
     master = ["--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(port)]
     master += ["--expect-workers", str(order.workers)]
     worker = ["--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
     parts = [f"{part}/{order.workers}" for part in range(order.workers)]
-    return _end_well([_locust(plan, parts[0], load + master), *(_locust(plan, part, worker) for part in parts)])
+    processes = [_locust(plan, parts[0], load + master), *(_locust(plan, part, worker) for part in parts)]
+    return _end_well(processes, _log(plan))
 
 
 def _locust(plan: Plan, part: str, options: list[str]) -> subprocess.Popen[bytes]:
@@ -181,15 +189,19 @@ def _locust(plan: Plan, part: str, options: list[str]) -> subprocess.Popen[bytes
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), *options]
-    with (plan.folder / "locust.log").open("ab") as log:
+    with _log(plan).open("ab") as log:
         return subprocess.Popen([*command, "--loglevel", "WARNING"], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
 
-def _end_well(processes: list[subprocess.Popen[bytes]]) -> None:
+def _log(plan: Plan) -> Path:
+    return plan.folder / "locust.log"
+
+
+def _end_well(processes: list[subprocess.Popen[bytes]], log: Path) -> None:
     try:
         for process in processes:
             if process.wait():
-                raise subprocess.CalledProcessError(process.returncode, "locust")
+                raise LoadFailed(f"Locust ended with status {process.returncode}:\n{log.read_text()[-4000:]}")
     finally:
         for process in processes:
             if process.poll() is None:

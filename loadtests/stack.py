@@ -70,8 +70,9 @@ def load_stack(people: int, *, events: str, settings: Mapping[str, str], seed: i
             _await_known(stack)
             yield stack
         finally:
-            if not product.has_ended:
-                product.stop()
+            left = [] if product.has_ended else product.stop()
+        if left:
+            raise RuntimeError(f"left running: {', '.join(process.name() for process in left)}")
 
 
 def _settled(home: Home, city_key: bytes, people: int, seed: int) -> Population:
