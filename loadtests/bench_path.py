@@ -27,12 +27,14 @@ from typing import Any
 import httpx
 import orjson
 import psutil
+import psycopg
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from rich.console import Console
 from rich.table import Table
 
 from chassis.ids import uuid7
+from chassis.outbox import header_columns
 from guanka.demo.city import Citizen, Gate, read_gates
 from guanka.demo.riders import Riders
 from guanka.home import REFERENCE, ROOT, Home
@@ -41,6 +43,7 @@ from guanka.ports import free_ports
 from guanka.report import write_report
 from loadtests.budgets import BATCH_TO_VERIFY_MIN, MINT_TO_FLOOR_MIN, SCAN_TO_FLOOR_MIN
 from loadtests.closed_loop import Offered, offer, request
+from services.checkpoints.scan_log import PLANNER, RECORD
 from tests.running import Product, running_product
 
 MEASURED, REST = 0, 1
@@ -98,6 +101,7 @@ def measure(
     with running_product() as product:
         bench = _Bench(product, seconds, connections)
         results = bench.run(turns, only)
+        figures |= bench.insert_rates()
     for name, taken in results.items():
         figures[f"{name}_per_s"] = statistics.median(turn.rate for turn in taken)
         figures[f"{name}_service_us"] = statistics.median(turn.service_us for turn in taken)
@@ -127,6 +131,7 @@ class _Bench:
         self._processes = {name: entry["pid"] for name, entry in run["processes"].items()}
         self._ports = {name: entry["port"] for name, entry in run["processes"].items() if "port" in entry}
         self._databases = run["databases"]
+        self._numbers = itertools.count()
 
     def run(self, turns: int, only: list[str]) -> dict[str, list[Turn]]:
         results: dict[str, list[Turn]] = {}
@@ -146,6 +151,46 @@ class _Bench:
                 for name, take in programs.items():
                     results.setdefault(name, []).append(take())
         return results
+
+    def insert_rates(self) -> dict[str, float]:
+        """Rows a second that PostgreSQL alone, on one core, takes in groups of 1, 10 and 100: the append statement."""
+        with (
+            self._quiet(),
+            psycopg.connect(
+                self._databases["checkpoints"], autocommit=True, prepare_threshold=0, options=PLANNER
+            ) as connection,
+        ):
+            _pin(psutil.Process(connection.info.backend_pid), MEASURED)
+            return {f"insert_groups_of_{size}_per_s": self._insert_rate(connection, size) for size in (1, 10, 100)}
+
+    def _insert_rate(self, connection: psycopg.Connection[Any], size: int) -> float:
+        started, rows = time.perf_counter(), 0
+        while time.perf_counter() - started < self._seconds:
+            connection.execute(RECORD, (orjson.dumps([self._row() for _ in range(size)]).decode(),))
+            rows += size
+        return rows / (time.perf_counter() - started)
+
+    def _row(self) -> dict[str, object]:
+        """A scan as scan_log.py hands it over."""
+        now, scan_id = datetime.now(UTC), str(uuid7())
+        return {
+            "scan_id": scan_id,
+            "checkpoint_id": self._gate.checkpoint_id,
+            "scanned_at": now,
+            "recorded_at": now,
+            "decision": "pass",
+            "colour": "green",
+            "policy_version": "bench@1",
+            "board_revision": 1,
+            "direction": "in",
+            "is_self_reported": False,
+            "list": 1,
+            "idx": next(self._numbers) % 1000,
+            "digest": "\\x" + "00" * 32,
+            "event_id": scan_id,
+            "payload": "\\x" + "00" * 180,
+            "headers": header_columns(f"scan/{scan_id}", 1, now, "440103"),
+        }
 
     def _api(self, service: str) -> tuple[int, int]:
         name = f"{service}-api"
@@ -344,7 +389,7 @@ def _tell(console: Console, figures: dict[str, float], checks: dict[str, bool]) 
                 f"{figures[f'{name}_database_us']:.0f}",
                 "" if ratio is None else f"{ratio:.2f}",
             )
-    for name in ("es256_verify", "es256_sign"):
+    for name in ("es256_verify", "es256_sign", *(f"insert_groups_of_{size}" for size in (1, 10, 100))):
         table.add_row(name.replace("_", " "), f"{figures[f'{name}_per_s']:,.0f}", "", "", "")
     console.print(table)
     for name, holds in checks.items():
