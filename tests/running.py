@@ -20,7 +20,7 @@ from guanka.ports import free_ports
 from guanka.tether import Tether
 
 ROOT = Path(__file__).resolve().parent.parent
-_READY_S = 120.0
+_READY_S = 180.0
 
 
 class Product:
@@ -135,8 +135,8 @@ def running_product(*, events: str = "local", extra: Mapping[str, str] | None = 
     """
     with tempfile.TemporaryDirectory(prefix="guanka-product-") as folder:
         product = Product(Path(folder) / "home", events=events, extra=extra)
-        product.start()
         try:
+            product.start()
             yield product
         finally:
             left = [] if product.has_ended else product.stop()
