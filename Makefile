@@ -50,7 +50,7 @@ demo: setup ## play a city's morning against the running product
 	@$(BIN)/guanka demo --people $(PEOPLE) --seed $(SEED)
 
 test: setup setup-kafka setup-browser setup-faults lint ## everything: lint, unit, contract, integration, faults, browser, end to end
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m tests.lanes
 
 lint: setup ## ruff, mypy --strict on the domains, import-linter, buf
 	@$(BIN)/ruff check .
