@@ -80,14 +80,17 @@ from services.checkpoints.store import lives, standings
 from services.checkpoints.store import policies as published_policies
 from services.checkpoints.trace import Tracing
 from services.checkpoints.use_cases.findings import Findings
+from services.checkpoints.use_cases.measuring import Measuring
 from services.checkpoints.use_cases.places import Places
 from services.checkpoints.use_cases.registering import Registering, tell_arrivals_again
+from services.checkpoints.use_cases.shifts import Shifts
+from services.checkpoints.use_cases.venues import Venues
 
 log = structlog.get_logger("checkpoints")
 
 POLICY_REFRESH_S = 0.5
 REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0, 5.0, 3600.0
-LIFE_S = 0.25
+LIFE_S, DUTY_S = 0.25, 5.0
 
 
 def tell(tx: Connection, events: Iterable[DomainEvent]) -> None:
@@ -166,6 +169,10 @@ def compose_api(
         sealer=sealer,
         clinics=_clinics(settings),
         registering=Registering(sealer, tell),
+        measuring=_measuring(settings),
+        shifts=Shifts(sealer),
+        venues=Venues(tell, ZoneInfo(settings.city_timezone)),
+        key_ring=key_ring,
     )
     beside: dict[str, Loop] = {
         "board": BoardFeed(
@@ -249,7 +256,14 @@ def compose_worker(
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-worker")
     holders = Holders(database, codes, board=Board(settings.board_stale_s), tell=tell, clock=utc_now)
     retention = Retention(database, history_days=settings.history_days, tell=tell, clock=utc_now)
-    duty = Duty(database, Places(read_areas(settings.area_file), _city_key(settings), tell), clock=utc_now)
+    duty = Duty(
+        database,
+        Places(read_areas(settings.area_file), _city_key(settings), tell),
+        _measuring(settings),
+        Venues(tell, ZoneInfo(settings.city_timezone)),
+        reading_days=settings.reading_days,
+        clock=utc_now,
+    )
     relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
     consumer = Consumer(
         database,
@@ -274,6 +288,8 @@ def compose_worker(
         "persons": every(FILL_S, holders.fill_persons, name="persons"),
         "retention": every(RETENTION_S, retention.run_once, name="retention", first_s=5.0),
         "life": every(LIFE_S, duty.show_due, name="life"),
+        "duty": every(DUTY_S, duty.look_round, name="duty"),
+        "readings": every(RETENTION_S, duty.forget_readings, name="readings"),
     }
     return Worker(loops, relay, consumer, holders, database)
 
@@ -320,7 +336,13 @@ def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[
     tracing = Tracing(_tracing_rule(settings), tell, kept_since=_kept_since(settings))
     findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
     reuses = Reuses(*_reuse(settings), tell, started_at=utc_now())
-    take_scans = one_after_the_other(findings.take_scans, reuses.take_scans, OfflineDifferences(tell).take_scans)
+    venues = Venues(tell, ZoneInfo(settings.city_timezone))
+    take_scans = one_after_the_other(
+        findings.take_scans,
+        reuses.take_scans,
+        OfflineDifferences(tell).take_scans,
+        lambda tx, scans: venues.take_scans(tx, scans, utc_now()),
+    )
     return messages.subscriptions(
         on_standings=holders.take_changes, on_scans=take_scans, on_trace=tracing.request_trace
     )
@@ -417,6 +439,11 @@ def _city_key(settings: CheckpointsSettings) -> bytes:
         return settings.city_key()
     except (OSError, ValueError) as error:
         raise SettingsError(f"CITY_KEY_FILE: {error}") from None
+
+
+def _measuring(settings: CheckpointsSettings) -> Measuring:
+    case_within = timedelta(minutes=settings.measurement_case_minutes)
+    return Measuring(tell, ZoneInfo(settings.city_timezone), case_within=case_within)
 
 
 def _sealer(settings: CheckpointsSettings) -> Sealer:

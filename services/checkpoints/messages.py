@@ -20,17 +20,27 @@ from services.checkpoints.domain.events import (
     CheckpointChangeOrdered,
     CheckpointRegistered,
     ContactsTraced,
+    DeviceDrifted,
+    DeviceRecovered,
+    DeviceSilent,
     DomainEvent,
     FeverFlagged,
+    FeverMeasured,
+    MeasurementCaseMoved,
+    MeasurementCaseOpened,
+    MeasurementCaseOverdue,
     OfflineDecisionDiffered,
     PassReused,
     PersonStopped,
     ScanCompleted,
     ScansDestroyed,
     TraceHeld,
+    VenueFree,
+    VenueFull,
 )
 from services.checkpoints.domain.facts import Destruction, ScanFact, TraceFact, TraceOrder
 from services.checkpoints.domain.life import Change
+from services.checkpoints.domain.measurement import MeasurementCase
 from services.checkpoints.domain.registrations import Registration
 from services.checkpoints.domain.scans import Checkpoint, OfflineDecision, Scan
 from services.checkpoints.domain.tracing import Grade, Meeting
@@ -50,6 +60,9 @@ TOPICS = {
     "trace": EVENTS_TOPIC,
     "checkpoint": EVENTS_TOPIC,
     "registration": EVENTS_TOPIC,
+    "measurement": EVENTS_TOPIC,
+    "device": EVENTS_TOPIC,
+    "venue": EVENTS_TOPIC,
     "destruction": EVENTS_TOPIC,
 }
 DECLARED = (Topic(SCANS_TOPIC, 12, RETENTION_S), Topic(EVENTS_TOPIC, 12, RETENTION_S))
@@ -133,6 +146,19 @@ def event_of(event: DomainEvent, now: datetime) -> Event:
             return _trace_event("TraceHeld", trace, _trace_held(trace, contacts_count, contacts_max), now)
         case ArrivalRegistered(registration, checkpoint):
             return _arrival_registered(registration, checkpoint)
+        case MeasurementCaseOpened(measured, checkpoint):
+            payload = _case_opened(measured, checkpoint)
+            return _case_event("MeasurementCaseOpened", measured, checkpoint, payload, measured.opened_at)
+        case MeasurementCaseMoved(measured, checkpoint):
+            return _case_event("MeasurementCaseMoved", measured, checkpoint, _case_moved(event), event.at)
+        case MeasurementCaseOverdue(measured, checkpoint, at):
+            return _case_overdue(measured, checkpoint, at)
+        case FeverMeasured(measured, checkpoint, at):
+            return _fever_measured(measured, checkpoint, at)
+        case DeviceSilent() | DeviceDrifted() | DeviceRecovered():
+            return _device_event(event)
+        case VenueFull() | VenueFree():
+            return _venue_event(event)
         case CheckpointRegistered(checkpoint):
             return _checkpoint_event("CheckpointRegistered", checkpoint, _checkpoint_registered(checkpoint), now)
         case CheckpointChangeOrdered(checkpoint, change):
@@ -302,6 +328,131 @@ def _contact(meeting: Meeting) -> wire.Contact:
         apart_s=meeting.apart_s,
         case_scan_id=str(meeting.case_scan_id),
         contact_scan_id=str(meeting.contact_scan_id),
+    )
+
+
+def _case_event(name: str, case: MeasurementCase, checkpoint: Checkpoint, payload: bytes, at: datetime) -> Event:
+    return Event(
+        type=_OURS + name,
+        aggregatetype="measurement",
+        aggregateid=str(case.case_id),
+        subject=f"measurement/{case.case_id}",
+        revision=case.version,
+        time=at,
+        payload=payload,
+        district=checkpoint.district,
+    )
+
+
+def _case_opened(case: MeasurementCase, checkpoint: Checkpoint) -> bytes:
+    return wire.MeasurementCaseOpened(
+        case_id=str(case.case_id),
+        checkpoint_id=str(checkpoint.checkpoint_id),
+        kind=checkpoint.kind,
+        area=checkpoint.area,
+        device_id=case.device_id,
+        temperature_c=case.temperature_c,
+        opened_at=timestamp(case.opened_at),
+        due_at=timestamp(case.due_at),
+    ).SerializeToString()
+
+
+def _case_moved(moved: MeasurementCaseMoved) -> bytes:
+    case = moved.case
+    return wire.MeasurementCaseMoved(
+        case_id=str(case.case_id),
+        checkpoint_id=str(case.checkpoint_id),
+        area=moved.checkpoint.area,
+        step=moved.step.value,
+        stage=case.stage.value,
+        previous_stage=moved.previous_stage.value,
+        moved_at=timestamp(moved.at),
+        remeasured_c=case.remeasured_c,
+        person_ref=str(case.person_ref or ""),
+        clinic_id=case.clinic_id or "",
+    ).SerializeToString()
+
+
+def _case_overdue(case: MeasurementCase, checkpoint: Checkpoint, at: datetime) -> Event:
+    payload = wire.MeasurementCaseOverdue(
+        case_id=str(case.case_id),
+        checkpoint_id=str(checkpoint.checkpoint_id),
+        kind=checkpoint.kind,
+        area=checkpoint.area,
+        stage=case.stage.value,
+        due_at=timestamp(case.due_at),
+    ).SerializeToString()
+    event = _case_event("MeasurementCaseOverdue", case, checkpoint, payload, at)
+    return replace(event, subject=f"overdue/{case.case_id}", revision=1)
+
+
+def _fever_measured(case: MeasurementCase, checkpoint: Checkpoint, at: datetime) -> Event:
+    """As of a scan with a fever; the measurement case stands for the scan."""
+    message = wire.FeverFlagged(
+        scan_id=str(case.case_id),
+        person_ref=str(case.person_ref or ""),
+        checkpoint_id=str(checkpoint.checkpoint_id),
+        kind=checkpoint.kind,
+        area=checkpoint.area,
+        scanned_at=timestamp(at),
+        temperature_c=case.remeasured_c or case.temperature_c,
+    )
+    return Event(
+        type=_OURS + "FeverFlagged",
+        aggregatetype="finding",
+        aggregateid=str(case.person_ref or case.case_id),
+        subject=f"fever/{case.case_id}",
+        revision=1,
+        time=at,
+        payload=message.SerializeToString(),
+        district=checkpoint.district,
+    )
+
+
+def _device_event(told: DeviceSilent | DeviceDrifted | DeviceRecovered) -> Event:
+    shared = {
+        "device_id": told.device.device_id,
+        "device_kind": told.device.kind.value,
+        "checkpoint_id": str(told.checkpoint.checkpoint_id),
+        "area": told.checkpoint.area,
+    }
+    message: wire.DeviceSilent | wire.DeviceDrifted | wire.DeviceRecovered
+    match told:
+        case DeviceSilent():
+            message = wire.DeviceSilent(**shared, since=timestamp(told.at))
+        case DeviceDrifted():
+            message = wire.DeviceDrifted(**shared, since=timestamp(told.at), deviation_c=told.deviation_c)
+        case DeviceRecovered():
+            message = wire.DeviceRecovered(**shared, trouble=told.trouble.value, at=timestamp(told.at))
+    return Event(
+        type=_OURS + type(told).__name__,
+        aggregatetype="device",
+        aggregateid=told.device.device_id,
+        subject=f"device/{told.device.device_id}",
+        revision=told.revision,
+        time=told.at,
+        payload=message.SerializeToString(),
+        district=told.checkpoint.district,
+    )
+
+
+def _venue_event(told: VenueFull | VenueFree) -> Event:
+    message = getattr(wire, type(told).__name__)(
+        venue=told.venue.venue,
+        area=told.area,
+        inside=told.occupancy.inside,
+        capacity=told.venue.capacity,
+        at=timestamp(told.at),
+    )
+    return Event(
+        type=_OURS + type(told).__name__,
+        aggregatetype="venue",
+        aggregateid=told.venue.venue,
+        subject=f"venue/{told.venue.venue}",
+        revision=told.venue.revision,
+        time=told.at,
+        payload=message.SerializeToString(),
+        district=district(told.area),
     )
 
 

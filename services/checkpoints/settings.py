@@ -24,6 +24,10 @@ class CheckpointsSettings(ServiceSettings):
         min_length=1, max_length=50, description="what a pass's status list address begins with; /<list> follows"
     )
     board_stale_s: float = Field(default=30.0, gt=0, le=3600, description="older than this the board is stale")
+    measurement_case_minutes: float = Field(
+        default=15.0, gt=0, le=1440, description="a hot reading that nobody has finished with by then alarms"
+    )
+    reading_days: int = Field(default=2, ge=2, le=28, description="days that readings of devices are kept")
     policy_file: Path = Field(description="a signed policy (a compact JWS), on the shelf from the first start on")
     policy_keys_file: Path = Field(description="the public keys that policies are signed with (JWKS, `policy+jwt`)")
     reuse_rule_file: Path = Field(default=HERE / "reuse" / "default.json", description="the rule of reused passes")

@@ -13,7 +13,7 @@ from chassis import outbox
 from chassis.clock import Clock
 from chassis.event_log import Topic
 from chassis.message import Handler, Message, Subscription, each
-from services.ledger.domain.alarms import AlarmKind, Stop
+from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
 from services.ledger.domain.areas import district_of
 from services.ledger.domain.city import City
 from services.ledger.domain.colours import ColourChange
@@ -31,7 +31,7 @@ from services.ledger.domain.happenings import (
     TraceRequested,
 )
 from services.ledger.domain.tasks import Arrival, Task
-from services.ledger.use_cases.alarms import alarm_for_stops
+from services.ledger.use_cases.alarms import alarm_for_stops, alarm_for_troubles
 from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.colours import follow_colours
 from services.ledger.use_cases.keeping import Actor
@@ -250,6 +250,13 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
         changes = [colour_change_of(message) for message in messages]
         follow_colours(open_book(tx), city, changes, _actor(messages[0]), clock())
 
+    def troubles(of: Callable[[Message], PostTrouble]) -> Handler:
+        def handle(tx: Connection, messages: Sequence[Message]) -> None:
+            told = [of(message) for message in messages]
+            alarm_for_troubles(open_book(tx), city, told, _actor(messages[0]), clock())
+
+        return handle
+
     def arrivals_registered(tx: Connection, messages: Sequence[Message]) -> None:
         arrivals = [arrival_of(message) for message in messages]
         take_arrivals(open_book(tx), city, arrivals, _actor(messages[0]), clock())
@@ -259,6 +266,9 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
             "checkpoints.events.v1",
             {
                 "guanka.checkpoints.v1.ArrivalRegistered": arrivals_registered,
+                "guanka.checkpoints.v1.DeviceSilent": troubles(silence_of),
+                "guanka.checkpoints.v1.DeviceDrifted": troubles(drift_of),
+                "guanka.checkpoints.v1.MeasurementCaseOverdue": troubles(delay_of),
                 "guanka.checkpoints.v1.ContactsTraced": each(contacts_traced),
                 "guanka.checkpoints.v1.PersonStopped": stops(stop_of),
                 "guanka.checkpoints.v1.FeverFlagged": stops(fever_of),
@@ -304,6 +314,21 @@ def fever_of(message: Message) -> Stop:
     told = checkpoints.FeverFlagged.FromString(message.payload)
     person = UUID(told.person_ref) if told.person_ref else None
     return Stop(AlarmKind.FEVER, told.scan_id, person, told.checkpoint_id, told.area)
+
+
+def silence_of(message: Message) -> PostTrouble:
+    told = checkpoints.DeviceSilent.FromString(message.payload)
+    return PostTrouble(AlarmKind.DEVICE_SILENT, f"device/{told.device_id}", told.checkpoint_id, told.area)
+
+
+def drift_of(message: Message) -> PostTrouble:
+    told = checkpoints.DeviceDrifted.FromString(message.payload)
+    return PostTrouble(AlarmKind.DEVICE_DRIFTED, f"device/{told.device_id}", told.checkpoint_id, told.area)
+
+
+def delay_of(message: Message) -> PostTrouble:
+    told = checkpoints.MeasurementCaseOverdue.FromString(message.payload)
+    return PostTrouble(AlarmKind.MEASUREMENT_OVERDUE, f"measurement/{told.case_id}", told.checkpoint_id, told.area)
 
 
 def arrival_of(message: Message) -> Arrival:

@@ -16,13 +16,17 @@ from services.checkpoints.board import Board
 from services.checkpoints.bundles import SignedLists
 from services.checkpoints.domain.clinics import FeverClinics
 from services.checkpoints.fast_path import ScanPath
+from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.publication import Publication
 from services.checkpoints.registry import Registry
 from services.checkpoints.sealing import Sealer
 from services.checkpoints.trace import Tracing
+from services.checkpoints.use_cases.measuring import Measuring
 from services.checkpoints.use_cases.places import Places
 from services.checkpoints.use_cases.registering import Registering
+from services.checkpoints.use_cases.shifts import Shifts
+from services.checkpoints.use_cases.venues import Venues
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class Desk:
     sealer: Sealer
     clinics: FeverClinics
     registering: Registering
+    measuring: Measuring
+    shifts: Shifts
+    venues: Venues
+    key_ring: KeyRing
 
 
 def desk_of(request: Request) -> Desk:

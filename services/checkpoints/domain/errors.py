@@ -126,3 +126,62 @@ class RegistrationIdReused(Exception):
 
 class RegistrationNotFound(Exception):
     """No registration has this id."""
+
+
+class VersionStale(Exception):
+    """This has changed since the version you expected; read it again."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(f"You expected version {expected}, it is at version {actual}; read it again.")
+
+
+class DeviceNotFound(Exception):
+    """No device has this id; an operator registers it first."""
+
+
+class DeviceRegisteredOtherwise(Exception):
+    """A device with this id is registered with other content; place it anew to change it."""
+
+
+class ReadingIdReused(Exception):
+    """A reading_id was recorded with other content; a new reading needs a new one."""
+
+
+class MeasurementCaseNotFound(Exception):
+    """No measurement case has this id."""
+
+
+class FeverClinicNotFound(Exception):
+    """No fever clinic has this id."""
+
+
+class PersonUnknown(Exception):
+    """The credential names nobody; use the document."""
+
+
+class StepRefused(Exception):
+    """The measurement case's stage does not allow this step."""
+
+    def __init__(self, step: str, stage: str, allowed: Iterable[str]) -> None:
+        those = ", ".join(sorted(allowed)) or "none, it is closed"
+        super().__init__(f"A case that is {stage} does not take {step}; the steps allowed there are: {those}.")
+
+
+class ShiftNotFound(Exception):
+    """No shift has this id."""
+
+
+class ShiftOnDutyAlready(Exception):
+    """Another shift is on duty at this checkpoint; it signs off first."""
+
+
+class ShiftIdReused(Exception):
+    """This shift_id was used with other content; a new shift needs a new one."""
+
+
+class ShiftSignedOff(Exception):
+    """This shift has signed off; nothing of it changes any more."""
+
+
+class VenueUnknown(Exception):
+    """No checkpoint stands at a venue of this name."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from services.checkpoints.domain.devices import Device, Trouble
 from services.checkpoints.domain.facts import Destruction, ScanFact, TraceFact
 from services.checkpoints.domain.life import Change
+from services.checkpoints.domain.measurement import CaseStage, MeasurementCase, Step
 from services.checkpoints.domain.registrations import Registration
 from services.checkpoints.domain.reuse import Sighting
 from services.checkpoints.domain.scans import Checkpoint, OfflineDecision
 from services.checkpoints.domain.tracing import Meeting
+from services.checkpoints.domain.venues import Occupancy, Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,96 @@ class ArrivalRegistered:
     checkpoint: Checkpoint
 
 
+@dataclass(frozen=True, slots=True)
+class MeasurementCaseOpened:
+    case: MeasurementCase
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementCaseMoved:
+    case: MeasurementCase
+    checkpoint: Checkpoint
+    previous_stage: CaseStage
+    step: Step
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementCaseOverdue:
+    """Nobody has finished with a hot reading in time."""
+
+    case: MeasurementCase
+    checkpoint: Checkpoint
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FeverMeasured:
+    """A person who was measured twice and identified has a fever; told as FeverFlagged."""
+
+    case: MeasurementCase
+    checkpoint: Checkpoint
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSilent:
+    device: Device
+    checkpoint: Checkpoint
+    revision: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDrifted:
+    """`deviation_c` from what it should measure."""
+
+    device: Device
+    checkpoint: Checkpoint
+    revision: int
+    at: datetime
+    deviation_c: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRecovered:
+    device: Device
+    checkpoint: Checkpoint
+    revision: int
+    at: datetime
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFull:
+    """As many people are inside as the venue holds, or more."""
+
+    venue: Venue
+    occupancy: Occupancy
+    area: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFree:
+    venue: Venue
+    occupancy: Occupancy
+    area: str
+    at: datetime
+
+
 DomainEvent = (
-    ArrivalRegistered
+    VenueFull
+    | VenueFree
+    | MeasurementCaseOpened
+    | MeasurementCaseMoved
+    | MeasurementCaseOverdue
+    | FeverMeasured
+    | DeviceSilent
+    | DeviceDrifted
+    | DeviceRecovered
+    | ArrivalRegistered
     | CheckpointRegistered
     | CheckpointChangeOrdered
     | ScanCompleted

@@ -17,6 +17,12 @@ _FORGET = {
     "trace": "DELETE FROM trace AS t WHERE to_at < :before AND requested_at < :before "
     "AND NOT EXISTS (SELECT FROM trace_contact WHERE trace_id = t.trace_id) "
     "AND NOT EXISTS (SELECT FROM trace_window WHERE trace_id = t.trace_id)",
+    "registration": "DELETE FROM registration WHERE registered_at < :before",
+    "measurement_step": "DELETE FROM measurement_step USING measurement_case AS c "
+    "WHERE c.case_id = measurement_step.case_id AND c.opened_at < :before",
+    "measurement_case": "DELETE FROM measurement_case WHERE opened_at < :before",
+    "device_trouble": "DELETE FROM device_trouble WHERE until < :before",
+    "shift": "DELETE FROM shift WHERE signed_off_at < :before",
     "outbox": "DELETE FROM outbox WHERE created_at < :before",
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -93,8 +92,3 @@ def read_all(tx: Connection, *, at_once: int = 1000) -> Iterator[list[Registrati
     while page := [Registration(*row) for row in tx.execute(_PAGE, {"after": after, "most": at_once})]:
         yield page
         after = page[-1].registration_id
-
-
-def forget(tx: Connection, before: datetime) -> int:
-    """Destroy registrations older than a moment; how many."""
-    return tx.execute(sa.text("DELETE FROM registration WHERE registered_at < :before"), {"before": before}).rowcount

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.checkpoints.domain.scans import Entry
+
 _ROWS_A_STATEMENT = 50_000
 _PUT_HOLDERS = """
 INSERT INTO holder (list, idx, person_ref)
@@ -61,3 +63,10 @@ def put_jwks(tx: Connection, jwks: Mapping[str, Any], now: datetime) -> None:
         "DO UPDATE SET jwks = excluded.jwks, read_at = excluded.read_at WHERE known_jwks.jwks <> excluded.jwks"
     ).bindparams(sa.bindparam("jwks", type_=JSONB))
     tx.execute(statement, {"jwks": dict(jwks), "now": now})
+
+
+def holder_of(tx: Connection, entry: Entry) -> UUID | None:
+    """Whose entry it is; None while that is not known."""
+    found = sa.text("SELECT person_ref FROM holder WHERE list = :list AND idx = :idx")
+    person_ref: UUID | None = tx.execute(found, {"list": entry.list, "idx": entry.idx}).scalar_one_or_none()
+    return person_ref

@@ -13,6 +13,9 @@ class AlarmKind(StrEnum):
     FEVER = "fever"
     DEADLINE_PASSED = "deadline_passed"
     PERSON_NOT_FOUND = "person_not_found"
+    DEVICE_SILENT = "device_silent"
+    DEVICE_DRIFTED = "device_drifted"
+    MEASUREMENT_OVERDUE = "measurement_overdue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,16 @@ class Stop:
     kind: AlarmKind
     scan_id: str
     person_ref: UUID | None
+    checkpoint_id: str
+    area: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostTrouble:
+    """What is wrong at a checkpoint, with nobody in particular: `about` names the device or the measurement case."""
+
+    kind: AlarmKind
+    about: str
     checkpoint_id: str
     area: str
 

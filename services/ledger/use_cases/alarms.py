@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.ids import uuid7
-from services.ledger.domain.alarms import Alarm, AlarmKind, Stop
+from services.ledger.domain.alarms import Alarm, AlarmKind, PostTrouble, Stop
 from services.ledger.domain.city import City
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.happenings import AlarmRaised
@@ -20,6 +20,27 @@ def alarm_for_stops(book: Book, city: City, stops: Sequence[Stop], by: Actor, no
     """One alarm a stop: to the owner of the person's strongest entry, else to the gate's district."""
     held = book.open_entries_of({stop.person_ref for stop in stops if stop.person_ref is not None})
     return raise_alarms(book, [_alarm_of(city, stop, held, now) for stop in stops], by)
+
+
+def alarm_for_troubles(
+    book: Book, city: City, troubles: Sequence[PostTrouble], by: Actor, now: datetime
+) -> list[Alarm]:
+    """One alarm a trouble, to the checkpoint's district."""
+    alarms = [
+        Alarm(
+            alarm_id=uuid7(now),
+            kind=trouble.kind,
+            person_ref=None,
+            entry_id=None,
+            owner=city.district(trouble.area),
+            area=city.areas.nearest(trouble.area),
+            raised_at=now,
+            checkpoint_id=trouble.checkpoint_id,
+            about=trouble.about,
+        )
+        for trouble in troubles
+    ]
+    return raise_alarms(book, alarms, by)
 
 
 def escalate_overdue(book: Book, city: City, by: Actor, now: datetime, entries_max: int = 200) -> int:

@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
-from services.checkpoints.duty import Duty
 from services.checkpoints.main import compose_api, tell
 from services.checkpoints.use_cases import places
 from tests.integration.checkpoints.town import GREEN, ago, scan, wait_for
@@ -153,9 +152,10 @@ def test_a_change_is_told_when_ordered_and_when_it_holds(client, register, order
         (3, "close", 0),
         (4, "withdraw", 3),
     ]
-    duty = Duty(worker.database, places.Places(None, b"", tell), clock=lambda: tomorrow + 2 * HOUR)
-    duty.show_due()
-    duty.show_due()
+    registered = places.Places(None, b"", tell)
+    for shown in (1, 0):
+        with worker.database.transaction() as tx:
+            assert registered.show_due(tx, tomorrow + 2 * HOUR) == shown
     shown = [(r, e.kind, e.stage) for r, e in told(sql, "CheckpointRegistered")]
     assert shown == [(1, "road", "open"), (5, "port", "open")]
     lines = client.get(f"/v1/checkpoints/{place}/changes", headers=operator).json()["changes"]

@@ -139,3 +139,21 @@ def test_bad_completions_are_refused_and_change_nothing(ledger, open_task):
         assert ledger.get("/v1/tasks", **query).status_code == 422
     assert ledger.get("/v1/tasks", role="gate", bound_to=CITY).status_code == 403
     assert ledger.told("TaskCompleted") == []
+
+
+def test_trouble_at_a_post_is_an_alarm_for_its_district_and_names_nobody(ledger):
+    place = {"checkpoint_id": str(uuid4()), "area": GATE_AREA}
+    case_id = str(uuid4())
+    for told, subject in (
+        (checkpoints.DeviceSilent(device_id="T-1", **place), "device/T-1"),
+        (checkpoints.DeviceDrifted(device_id="T-2", **place), "device/T-2"),
+        (checkpoints.MeasurementCaseOverdue(case_id=case_id, **place), f"overdue/{case_id}"),
+    ):
+        for _ in range(2):
+            ledger.take(message(told, key=subject, subject=subject))
+    alarms = [alarm for _, alarm in ledger.told("AlarmRaised")]
+    assert [(alarm.kind, alarm.about, alarm.owner, alarm.person_ref) for alarm in alarms] == [
+        ("device_silent", "device/T-1", OTHER_DISTRICT, ""),
+        ("device_drifted", "device/T-2", OTHER_DISTRICT, ""),
+        ("measurement_overdue", f"measurement/{case_id}", OTHER_DISTRICT, ""),
+    ]

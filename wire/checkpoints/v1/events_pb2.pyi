@@ -215,6 +215,140 @@ class TraceHeld(_message.Message):
     contacts_max: int
     def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[int] = ..., contacts_max: _Optional[int] = ...) -> None: ...
 
+class MeasurementCaseOpened(_message.Message):
+    __slots__ = ("case_id", "checkpoint_id", "kind", "area", "device_id", "temperature_c", "opened_at", "due_at")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_C_FIELD_NUMBER: _ClassVar[int]
+    OPENED_AT_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    checkpoint_id: str
+    kind: str
+    area: str
+    device_id: str
+    temperature_c: float
+    opened_at: _timestamp_pb2.Timestamp
+    due_at: _timestamp_pb2.Timestamp
+    def __init__(self, case_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., device_id: _Optional[str] = ..., temperature_c: _Optional[float] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MeasurementCaseMoved(_message.Message):
+    __slots__ = ("case_id", "checkpoint_id", "area", "step", "stage", "previous_stage", "moved_at", "remeasured_c", "person_ref", "clinic_id")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_STAGE_FIELD_NUMBER: _ClassVar[int]
+    MOVED_AT_FIELD_NUMBER: _ClassVar[int]
+    REMEASURED_C_FIELD_NUMBER: _ClassVar[int]
+    PERSON_REF_FIELD_NUMBER: _ClassVar[int]
+    CLINIC_ID_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    checkpoint_id: str
+    area: str
+    step: str
+    stage: str
+    previous_stage: str
+    moved_at: _timestamp_pb2.Timestamp
+    remeasured_c: float
+    person_ref: str
+    clinic_id: str
+    def __init__(self, case_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., area: _Optional[str] = ..., step: _Optional[str] = ..., stage: _Optional[str] = ..., previous_stage: _Optional[str] = ..., moved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., remeasured_c: _Optional[float] = ..., person_ref: _Optional[str] = ..., clinic_id: _Optional[str] = ...) -> None: ...
+
+class MeasurementCaseOverdue(_message.Message):
+    __slots__ = ("case_id", "checkpoint_id", "kind", "area", "stage", "due_at")
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    case_id: str
+    checkpoint_id: str
+    kind: str
+    area: str
+    stage: str
+    due_at: _timestamp_pb2.Timestamp
+    def __init__(self, case_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., stage: _Optional[str] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DeviceSilent(_message.Message):
+    __slots__ = ("device_id", "device_kind", "checkpoint_id", "area", "since")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_KIND_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    device_kind: str
+    checkpoint_id: str
+    area: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, device_id: _Optional[str] = ..., device_kind: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., area: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DeviceDrifted(_message.Message):
+    __slots__ = ("device_id", "device_kind", "checkpoint_id", "area", "since", "deviation_c")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_KIND_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    DEVIATION_C_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    device_kind: str
+    checkpoint_id: str
+    area: str
+    since: _timestamp_pb2.Timestamp
+    deviation_c: float
+    def __init__(self, device_id: _Optional[str] = ..., device_kind: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., area: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deviation_c: _Optional[float] = ...) -> None: ...
+
+class DeviceRecovered(_message.Message):
+    __slots__ = ("device_id", "device_kind", "checkpoint_id", "area", "trouble", "at")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_KIND_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    device_kind: str
+    checkpoint_id: str
+    area: str
+    trouble: str
+    at: _timestamp_pb2.Timestamp
+    def __init__(self, device_id: _Optional[str] = ..., device_kind: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., area: _Optional[str] = ..., trouble: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class VenueFull(_message.Message):
+    __slots__ = ("venue", "area", "inside", "capacity", "at")
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    INSIDE_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    venue: str
+    area: str
+    inside: int
+    capacity: int
+    at: _timestamp_pb2.Timestamp
+    def __init__(self, venue: _Optional[str] = ..., area: _Optional[str] = ..., inside: _Optional[int] = ..., capacity: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class VenueFree(_message.Message):
+    __slots__ = ("venue", "area", "inside", "capacity", "at")
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    INSIDE_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    venue: str
+    area: str
+    inside: int
+    capacity: int
+    at: _timestamp_pb2.Timestamp
+    def __init__(self, venue: _Optional[str] = ..., area: _Optional[str] = ..., inside: _Optional[int] = ..., capacity: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class ArrivalRegistered(_message.Message):
     __slots__ = ("registration_id", "person_ref", "from_area", "to_area", "checkpoint_id", "kind", "area", "registered_at", "has_fever")
     REGISTRATION_ID_FIELD_NUMBER: _ClassVar[int]

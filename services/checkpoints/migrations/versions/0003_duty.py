@@ -185,7 +185,6 @@ CREATE INDEX shift_by_checkpoint ON shift (checkpoint_id, signed_on_at);
 CREATE TABLE venue (
     venue text PRIMARY KEY,
     capacity integer NOT NULL CHECK (capacity > 0),
-    is_full boolean NOT NULL DEFAULT false,
     full_on date,
     revision integer NOT NULL DEFAULT 0,
     set_by text NOT NULL,

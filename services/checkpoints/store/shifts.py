@@ -1,0 +1,113 @@
+"""Shifts as stored, and what happened during one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, RowMapping
+
+from chassis.ids import uuid7_floor
+from services.checkpoints.domain.scans import FEVER_C
+from services.checkpoints.domain.shifts import Shift
+from services.checkpoints.store.history import ID_APART_MAX
+
+_SHIFT = (
+    "shift_id, checkpoint_id, staff, version, signed_on_by, signed_on_at, signed_off_by, signed_off_at, note_sealed"
+)
+_SCANS = sa.text("""
+SELECT decision, colour, count(*) AS scans, count(*) FILTER (WHERE temperature_c >= :fever) AS fevers FROM scan
+WHERE checkpoint_id = :checkpoint_id AND scanned_at >= :from_at AND scanned_at < :to_at
+  AND scan_id >= :from_id AND scan_id < :to_id AND NOT is_self_reported
+GROUP BY decision, colour
+""")
+_REGISTRATIONS = sa.text("""
+SELECT outcome, count(*) AS registrations FROM registration
+WHERE checkpoint_id = :checkpoint_id AND registered_at >= :from_at AND registered_at < :to_at GROUP BY outcome
+""")
+_CASES = sa.text("""
+SELECT stage, count(*) AS cases FROM measurement_case
+WHERE checkpoint_id = :checkpoint_id AND opened_at >= :from_at AND opened_at < :to_at GROUP BY stage
+""")
+_TROUBLES = sa.text("""
+SELECT t.device_id, t.trouble, t.since, t.until FROM device AS d JOIN device_trouble AS t USING (device_id)
+WHERE d.checkpoint_id = :checkpoint_id AND t.since < :to_at AND (t.until IS NULL OR t.until > :from_at)
+ORDER BY t.since, t.device_id
+""")
+
+Kept = tuple[Shift, bytes | None]
+"""A shift and its sealed note."""
+
+
+def add(tx: Connection, shift: Shift) -> bool:
+    """False where the id is taken, or another shift is on duty."""
+    added = tx.execute(
+        sa.text(
+            "INSERT INTO shift (shift_id, checkpoint_id, staff, version, signed_on_by, signed_on_at) "
+            "VALUES (:shift_id, :checkpoint_id, :staff, :version, :by, :at) ON CONFLICT DO NOTHING"
+        ),
+        {
+            "shift_id": shift.shift_id,
+            "checkpoint_id": shift.checkpoint_id,
+            "staff": shift.staff,
+            "version": shift.version,
+            "by": shift.signed_on_by,
+            "at": shift.signed_on_at,
+        },
+    )
+    return added.rowcount == 1
+
+
+def find(tx: Connection, shift_id: UUID, *, is_locked: bool = False) -> Kept | None:
+    lock = " FOR UPDATE" if is_locked else ""
+    found = sa.text(f"SELECT {_SHIFT} FROM shift WHERE shift_id = :id{lock}")  # noqa: S608 (our own names)
+    return _kept(tx.execute(found, {"id": shift_id}).one_or_none())
+
+
+def last_signed_off(tx: Connection, checkpoint_id: UUID) -> Kept | None:
+    """The shift before the one that is on duty now."""
+    found = f"SELECT {_SHIFT} FROM shift WHERE checkpoint_id = :id AND signed_off_at IS NOT NULL "  # noqa: S608
+    ordered = sa.text(found + "ORDER BY signed_off_at DESC LIMIT 1")
+    return _kept(tx.execute(ordered, {"id": checkpoint_id}).one_or_none())
+
+
+def save(tx: Connection, shift: Shift, note_sealed: bytes | None) -> None:
+    tx.execute(
+        sa.text(
+            "UPDATE shift SET version = :version, signed_off_by = :by, signed_off_at = :at, note_sealed = :note "
+            "WHERE shift_id = :shift_id"
+        ),
+        {
+            "shift_id": shift.shift_id,
+            "version": shift.version,
+            "by": shift.signed_off_by,
+            "at": shift.signed_off_at,
+            "note": note_sealed,
+        },
+    )
+
+
+def report_of(tx: Connection, shift: Shift, now: datetime) -> dict[str, Sequence[RowMapping]]:
+    """Scans, registrations, cases and troubles at the shift's checkpoint, from sign-on to sign-off (or now)."""
+    to_at = shift.signed_off_at or now
+    asked = {
+        "checkpoint_id": shift.checkpoint_id,
+        "from_at": shift.signed_on_at,
+        "to_at": to_at,
+        "from_id": uuid7_floor(shift.signed_on_at - ID_APART_MAX),
+        "to_id": uuid7_floor(to_at + ID_APART_MAX),
+        "fever": FEVER_C,
+    }
+    queries = {"scans": _SCANS, "registrations": _REGISTRATIONS, "cases": _CASES, "troubles": _TROUBLES}
+    return {name: tx.execute(query, _used(query, asked)).mappings().all() for name, query in queries.items()}
+
+
+def _used(query: sa.TextClause, asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: asked[name] for name in query.compile().params}
+
+
+def _kept(row: Any) -> Kept | None:
+    return None if row is None else (Shift(*row[:8]), None if row[8] is None else bytes(row[8]))

@@ -1,0 +1,189 @@
+"""Take what devices read, follow up what is hot, and notice who of them is silent or drifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from chassis.ids import uuid7
+from services.checkpoints.domain.devices import Device, Reading, Trouble, deviations, is_drifting, is_silent
+from services.checkpoints.domain.errors import MeasurementCaseNotFound, ReadingIdReused, VersionStale
+from services.checkpoints.domain.events import (
+    DeviceDrifted,
+    DeviceRecovered,
+    DeviceSilent,
+    DomainEvent,
+    FeverMeasured,
+    MeasurementCaseMoved,
+    MeasurementCaseOpened,
+    MeasurementCaseOverdue,
+)
+from services.checkpoints.domain.life import holding
+from services.checkpoints.domain.measurement import CaseStage, MeasurementCase, Step, stepped
+from services.checkpoints.domain.scans import Checkpoint
+from services.checkpoints.store import devices, lives, measurement_cases
+from services.checkpoints.trace import Tell
+
+OVERDUE_AT_ONCE = 200
+_SAME_C = 0.005
+"""What a temperature may lose on its way through a `real`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOrder:
+    """What a guard did about a case."""
+
+    case_id: UUID
+    step: Step
+    expected_version: int
+    remeasured_c: float | None = None
+    person_ref: UUID | None = None
+    clinic_id: str | None = None
+
+
+class Measuring:
+    """`case_within`: a case unfinished by then alarms, and a hot reading older than that is followed up no more."""
+
+    def __init__(self, tell: Tell, zone: ZoneInfo, *, case_within: timedelta) -> None:
+        self._tell, self._zone, self._case_within = tell, zone, case_within
+
+    # -- readings ----------------------------------------------------------------------------------------------------
+
+    def take_readings(
+        self, tx: Connection, device: Device, checkpoint: Checkpoint, readings: Sequence[Reading], now: datetime
+    ) -> tuple[int, list[MeasurementCase]]:
+        """(how many were new, the cases that the hot ones among them opened). Raises `ReadingIdReused`."""
+        new = devices.add_readings(tx, device.device_id, readings, now)
+        kept = devices.readings_of(tx, {reading.reading_id for reading in readings})
+        if not all(_is_kept(device, reading, kept) for reading in readings):
+            raise ReadingIdReused()
+        devices.hear(tx, device.device_id, now)
+        hot = [reading for reading in readings if reading.reading_id in new and reading.is_hot()]
+        cases = [
+            self._case(device, checkpoint, reading, now)
+            for reading in hot
+            if now - reading.measured_at < self._case_within
+        ]
+        if cases:
+            measurement_cases.add(tx, cases, by=f"device:{device.device_id}")
+            self._tell(tx, [MeasurementCaseOpened(case, checkpoint) for case in cases])
+        return len(new), cases
+
+    def _case(self, device: Device, checkpoint: Checkpoint, reading: Reading, now: datetime) -> MeasurementCase:
+        assert reading.temperature_c is not None
+        return MeasurementCase(
+            case_id=uuid7(now),
+            checkpoint_id=checkpoint.checkpoint_id,
+            device_id=device.device_id,
+            reading_id=reading.reading_id,
+            temperature_c=reading.temperature_c,
+            stage=CaseStage.TO_REMEASURE,
+            version=1,
+            opened_at=now,
+            due_at=now + self._case_within,
+        )
+
+    # -- cases -------------------------------------------------------------------------------------------------------
+
+    def take_step(
+        self, tx: Connection, order: StepOrder, checkpoint: Checkpoint, *, by: str, now: datetime
+    ) -> MeasurementCase:
+        """The case after the step. Raises `MeasurementCaseNotFound`, `VersionStale`, `StepRefused`."""
+        case = measurement_cases.find(tx, order.case_id, is_locked=True)
+        if case is None:
+            raise MeasurementCaseNotFound()
+        if case.version != order.expected_version:
+            raise VersionStale(order.expected_version, case.version)
+        moved = stepped(
+            case,
+            order.step,
+            now,
+            remeasured_c=order.remeasured_c,
+            person_ref=order.person_ref,
+            clinic_id=order.clinic_id,
+        )
+        measurement_cases.save(tx, moved, order.step.value, by=by, at=now)
+        told: list[DomainEvent] = [MeasurementCaseMoved(moved, checkpoint, case.stage, order.step, now)]
+        if order.step is Step.IDENTIFY:
+            told.append(FeverMeasured(moved, checkpoint, now))
+        self._tell(tx, told)
+        return moved
+
+    def tell_overdue(self, tx: Connection, now: datetime) -> int:
+        """Tell of every case that is unfinished past its time, once; how many."""
+        overdue = measurement_cases.take_overdue(tx, now, OVERDUE_AT_ONCE)
+        places = {
+            versions[0].checkpoint_id: holding(versions, now)
+            for versions in lives.timelines(tx, {case.checkpoint_id for case in overdue})
+        }
+        self._tell(tx, [MeasurementCaseOverdue(case, places[case.checkpoint_id], now) for case in overdue])
+        return len(overdue)
+
+    # -- devices -----------------------------------------------------------------------------------------------------
+
+    def watch_devices(self, tx: Connection, now: datetime) -> None:
+        """Tell of devices that have fallen silent or begun to drift, and of those that are well again."""
+        found = deviations(devices.measured(tx, now))
+        for watched in devices.watched(tx, now):
+            self._watch_silence(tx, watched, now)
+            deviation_c = found.get(watched.device.device_id)
+            if deviation_c is not None:
+                self._watch_drift(tx, watched, deviation_c, now)
+
+    def _watch_silence(self, tx: Connection, watched: devices.Watched, now: datetime) -> None:
+        device, heard_at = watched.device, watched.heard_at
+        is_now = watched.is_open and is_silent(
+            device,
+            heard_at=heard_at,
+            placed_at=watched.placed_at,
+            opened_at=watched.opened_at,
+            now=now,
+            zone=self._zone,
+        )
+        is_heard = heard_at is not None and now - heard_at <= timedelta(seconds=device.interval_s)
+        if is_now and Trouble.SILENT not in watched.troubles:
+            self._begin(tx, device, Trouble.SILENT, None, now)
+        elif is_heard and Trouble.SILENT in watched.troubles:
+            self._end(tx, device, Trouble.SILENT, now)
+
+    def _watch_drift(self, tx: Connection, watched: devices.Watched, deviation_c: float, now: datetime) -> None:
+        was_drifting = Trouble.DRIFTING in watched.troubles
+        is_now = is_drifting(deviation_c, was_drifting=was_drifting)
+        if is_now and not was_drifting:
+            self._begin(tx, watched.device, Trouble.DRIFTING, deviation_c, now)
+        elif was_drifting and not is_now:
+            self._end(tx, watched.device, Trouble.DRIFTING, now)
+
+    def _begin(
+        self, tx: Connection, device: Device, trouble: Trouble, deviation_c: float | None, now: datetime
+    ) -> None:
+        if not devices.begin_trouble(tx, device.device_id, trouble, now, deviation_c):
+            return
+        place, revision = _place(tx, device, now), devices.raise_revision(tx, device.device_id)
+        if trouble is Trouble.SILENT:
+            self._tell(tx, [DeviceSilent(device, place, revision, now)])
+        else:
+            self._tell(tx, [DeviceDrifted(device, place, revision, now, deviation_c or 0.0)])
+
+    def _end(self, tx: Connection, device: Device, trouble: Trouble, now: datetime) -> None:
+        if devices.end_trouble(tx, device.device_id, trouble, now):
+            revision = devices.raise_revision(tx, device.device_id)
+            self._tell(tx, [DeviceRecovered(device, _place(tx, device, now), revision, now, trouble)])
+
+
+def _place(tx: Connection, device: Device, now: datetime) -> Checkpoint:
+    return holding(lives.timelines(tx, [device.checkpoint_id])[0], now)
+
+
+def _is_kept(device: Device, reading: Reading, kept: dict[UUID, tuple[str, Reading]]) -> bool:
+    device_id, stored = kept[reading.reading_id]
+    if (device_id, stored.measured_at) != (device.device_id, reading.measured_at):
+        return False
+    if stored.temperature_c is None or reading.temperature_c is None:
+        return stored.temperature_c is reading.temperature_c
+    return abs(stored.temperature_c - reading.temperature_c) < _SAME_C

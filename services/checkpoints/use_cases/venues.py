@@ -1,0 +1,65 @@
+"""Count who is inside each venue, off the path, and tell when one is full and when it is free again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from services.checkpoints.domain.errors import VenueUnknown
+from services.checkpoints.domain.events import VenueFree, VenueFull
+from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.domain.venues import Occupancy, Venue, counts
+from services.checkpoints.store import venues
+from services.checkpoints.trace import Tell
+
+
+class Venues:
+    def __init__(self, tell: Tell, zone: ZoneInfo) -> None:
+        self._tell, self._zone = tell, zone
+
+    def take_scans(self, tx: Connection, scans: Sequence[ScanFact], now: datetime) -> None:
+        """Count those that move somebody; each once, since the consumer takes each event once."""
+        movements = [
+            (scan.checkpoint_id, scan.scanned_at, scan.scanned_at.astimezone(self._zone).date(), scan.direction == "in")
+            for scan in scans
+            if counts(scan)
+        ]
+        self._tell_crossings(tx, venues.count(tx, movements), now)
+
+    def set_capacity(self, tx: Connection, venue: str, capacity: int, *, by: str, now: datetime) -> Occupancy:
+        """Raises `VenueUnknown`."""
+        if not venues.areas_of(tx, venue, now):
+            raise VenueUnknown()
+        venues.put(tx, venue, capacity, by=by, at=now)
+        self._tell_crossings(tx, [venue], now)
+        return self.occupancy(tx, venue, now)
+
+    def occupancy(self, tx: Connection, venue: str, now: datetime) -> Occupancy:
+        """Of the city's day so far."""
+        return venues.occupancy(tx, venue, now.astimezone(self._zone).date())
+
+    def turn_day(self, tx: Connection, now: datetime) -> None:
+        """A venue that was full when the day ended is free, unless it is full again already."""
+        self._tell_crossings(tx, venues.full_before(tx, now.astimezone(self._zone).date()), now)
+
+    def _tell_crossings(self, tx: Connection, names: Collection[str], now: datetime) -> None:
+        """Full and free are told once each time the limit is crossed."""
+        for venue in venues.lock(tx, names):
+            occupancy = self.occupancy(tx, venue.venue, now)
+            is_full = occupancy.inside >= venue.capacity
+            if is_full == (venue.full_on is not None):
+                if is_full and venue.full_on != occupancy.day:
+                    venues.mark(tx, replace(venue, full_on=occupancy.day))
+                continue
+            crossed = replace(venue, full_on=occupancy.day if is_full else None, revision=venue.revision + 1)
+            venues.mark(tx, crossed)
+            self._tell(tx, [self._crossing(tx, crossed, occupancy, now)])
+
+    def _crossing(self, tx: Connection, venue: Venue, occupancy: Occupancy, now: datetime) -> VenueFull | VenueFree:
+        area = next(iter(venues.areas_of(tx, venue.venue, now)), "")
+        kind = VenueFree if venue.full_on is None else VenueFull
+        return kind(venue, occupancy, area, now)

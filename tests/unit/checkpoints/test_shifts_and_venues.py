@@ -1,0 +1,85 @@
+"""A shift is on duty until it signs off; a scan moves somebody or nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from uuid import uuid4
+
+import pytest
+
+from services.checkpoints.domain.errors import ShiftSignedOff
+from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.domain.shifts import STAGES, Shift, ShiftStage, ShiftStep, after
+from services.checkpoints.domain.venues import Occupancy, counts
+
+NOON = datetime(2020, 2, 17, 4, tzinfo=UTC)
+ON_DUTY = Shift(uuid4(), uuid4(), 4, 1, "li", NOON)
+SHIFTS = {ShiftStage.ON_DUTY: ON_DUTY, ShiftStage.SIGNED_OFF: after(ON_DUTY, ShiftStep.SIGN_OFF, by="li", now=NOON)}
+
+
+@pytest.mark.parametrize("stage", ShiftStage)
+@pytest.mark.parametrize("step", ShiftStep)
+def test_every_stage_answers_every_step_by_the_table(stage, step):
+    shift = SHIFTS[stage]
+    if step in STAGES[stage]:
+        changed = after(shift, step, by="wang", now=NOON)
+        assert (changed.stage, changed.version) == (STAGES[stage][step], shift.version + 1)
+    else:
+        with pytest.raises(ShiftSignedOff):
+            after(shift, step, by="wang", now=NOON)
+
+
+def test_every_stage_has_a_row_and_the_last_one_is_empty():
+    assert set(STAGES) == set(ShiftStage)
+    assert STAGES[ShiftStage.SIGNED_OFF] == {}
+
+
+def scan(**more: object) -> ScanFact:
+    fact = ScanFact(
+        scan_id=uuid4(),
+        checkpoint_id=uuid4(),
+        kind="mall",
+        area="440103001",
+        scanned_at=NOON,
+        recorded_at=NOON,
+        decision="pass",
+        colour="green",
+        refusal="",
+        policy_version="default@1",
+        board_revision=1,
+        direction="in",
+        temperature_c=None,
+        list=1,
+        idx=7,
+        person_ref=uuid4(),
+        vehicle_ref=None,
+        offline_decision="",
+        is_self_reported=False,
+        revision=1,
+    )
+    return replace(fact, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("more", "moves"),
+    [
+        ({}, True),
+        ({"direction": "out"}, True),
+        ({"direction": "out", "decision": "stop"}, True),
+        ({"decision": "check"}, True),
+        ({"decision": "stop"}, False),
+        ({"direction": ""}, False),
+        ({"revision": 2}, False),
+        ({"is_self_reported": True}, False),
+        ({"vehicle_ref": uuid4()}, True),
+        ({"vehicle_ref": uuid4(), "person_ref": None, "list": 0}, False),
+    ],
+)
+def test_who_is_let_in_or_goes_out_is_counted_once(more, moves):
+    assert counts(scan(**more)) is moves
+
+
+def test_nobody_is_inside_where_more_left_than_came():
+    assert Occupancy("A mall", date(2020, 2, 17), 3, 5).inside == 0
+    assert Occupancy("A mall", date(2020, 2, 17), 5, 3).inside == 2
