@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from chassis.database import Database
+from guanka.gate.deciding import decide_offline
+from guanka.gate.knowledge import read_bundle
+from guanka.gate.reading import read_line
 from services.checkpoints import messages
 from services.checkpoints.board import Board
+from services.checkpoints.bundles import SignedLists, bundle_of
 from services.checkpoints.codes_client import CodesClient
-from services.checkpoints.domain.scans import Colour, Refusal
+from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Decision, Refusal
 from services.checkpoints.key_ring import KeyRing
+from services.checkpoints.masks import Masks
+from services.checkpoints.policy_shelf import PolicyShelf
+from services.checkpoints.signed import POLICY, public_keys
+from services.checkpoints.signed_policies import read_signed_policy
 from services.codes.api import build
 from services.codes.main import desk_of
 from services.codes.settings import CodesSettings
+from tests.integration.checkpoints.town import SHIPPED_POLICY, PolicyOffice
 from tests.integration.codes.city import ISSUER, ROOT, City, Issuer, rows, write_keys
 
 URI = "https://guanka.example/s"
@@ -89,3 +101,64 @@ def test_what_codes_tells_of_its_standings_is_what_it_answers(city, codes):
     assert board.packed(1) == (after.revision, after.packed)
     assert board.revisions() == codes.revisions()
     assert after.packed != before.packed
+
+
+def test_a_list_that_codes_signs_is_a_gates_knowledge(city, codes):
+    person = city.enrol()
+    city.declare(person)
+    minted = city.client.post(
+        f"/v1/people/{person}/passes", json={"kind": "shown"}, headers=city.issuer.headers("operator")
+    ).json()
+    now, place, office = datetime.now(UTC), uuid4(), PolicyOffice()
+    board = Board(30)
+    board.put(1, 1, b"")
+    held = SignedLists(codes, board, lambda: now).current()
+    signed = read_signed_policy(office.sign(SHIPPED_POLICY), public_keys(office.jwks(), POLICY))
+    bundle = bundle_of(
+        versions=(Checkpoint(place, "metro", "A gate", "", "440103001", ""),),
+        policy=signed,
+        upcoming=(),
+        jwks=codes.jwks(),
+        policy_jwks=office.jwks(),
+        held=held,
+        known_tags=frozenset(),
+        status_list_uri=URI,
+        now=now,
+    )
+    known = read_bundle(bundle, {each["list"]: each["token"] for each in bundle["status_lists"]}, now)
+    _, attempt = read_line(minted["token"], str(place), datetime.now(UTC))
+    taken = decide_offline(known, attempt)
+    assert (taken.decision, taken.colour, taken.is_settled) == (Decision.PASS, Colour.GREEN, True)
+    assert codes.status_list(1, held.lists[1].etag) is None
+
+
+def test_what_codes_says_of_a_person_is_what_a_guard_compares(city, codes, tmp_path):
+    number = "440103198001010011"
+    person = city.enrol(number, name="张小三")
+    token = city.client.post(
+        f"/v1/people/{person}/passes", json={"kind": "printed"}, headers=city.issuer.headers("operator")
+    ).json()["token"]
+    ring, office = KeyRing(URI), PolicyOffice()
+    ring.put(codes.jwks())
+    signed = office.sign(SHIPPED_POLICY)
+    policies = PolicyShelf(
+        lambda: [("default@1", signed)], public_keys(office.jwks(), POLICY), lambda: datetime.now(UTC)
+    )
+    policies.refresh()
+    transport = httpx.ASGITransport(city.client.app)
+    masks = Masks("http://codes", tmp_path / "service.token", key_ring=ring, policies=policies, transport=transport)
+    place = Checkpoint(uuid4(), "metro", "A gate", "", "440103001", "")
+    at = datetime.now(UTC)
+    attempts = [
+        Attempt(uuid4(), place.checkpoint_id, at, b"", token=token),
+        Attempt(uuid4(), place.checkpoint_id, at, b"", token="x.y.z"),
+    ]
+    answers = [{"policy_version": "default@1", "colour": "green", "refusal": None} for _ in attempts]
+
+    async def ask() -> None:
+        await masks.add_persons(list(zip(attempts, [place] * 2, answers, strict=True)), "gate-1")
+        await masks.close()
+
+    asyncio.run(ask())
+    assert answers[0]["person"] == {"name_masked": "张*三", "document_tail": "0011"}
+    assert "person" not in answers[1]

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,29 @@ def _knows(outside: Outsider, desk: GateDesk, people: tuple[str, str]) -> bool:
     shown = [outside.pass_of(person) for person in people]
     desk.run([])
     return {each["decision"] for each in desk.run(shown, "--offline")[0]} == {"pass"}
+
+
+def test_a_policy_is_checked_and_published_from_the_command_line(
+    product: Product, outside: Outsider, tmp_path: Path
+) -> None:
+    shipped = json.loads((ROOT / "services" / "checkpoints" / "policies" / "default.json").read_text())
+    file, starts_at = tmp_path / "policy.json", datetime.now(UTC) + timedelta(days=300)
+    file.write_text(json.dumps(shipped | {"policy": "next-year@1"}))
+    checked = product.guanka("policy", "check", str(file))
+    assert checked.returncode == 0
+    assert all(word in checked.stdout for word in ("next-year@1", "compound", "pass_reused", "is complete"))
+    published = product.guanka("policy", "publish", str(file), "--from", starts_at.isoformat())
+    assert published.returncode == 0, published.stdout
+    assert "takes effect at" in published.stdout
+    again = product.guanka("policy", "publish", str(file))
+    assert again.returncode == 1
+    assert "policy_published_otherwise" in again.stdout
+    del shipped["kinds"]["port"]["decisions"]["fever"]
+    file.write_text(json.dumps(shipped))
+    for command in ("check", "publish"):
+        refused = product.guanka("policy", command, str(file))
+        assert refused.returncode == 1
+        assert "kinds.port.decisions.fever" in refused.stdout
+    listed = outside.get("checkpoints", "/v1/policies", outside.token("gate")).json()["policies"]
+    in_force = {each["version"]: each["in_force"] for each in listed}
+    assert (in_force["default@1"], in_force["next-year@1"]) == (True, False)
