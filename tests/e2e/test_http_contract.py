@@ -272,7 +272,9 @@ def test_a_checkpoint_is_registered_read_and_has_a_poster(outside: Outsider) -> 
     assert answer.status_code == 201
     assert answer.json() == {"checkpoint_id": body["checkpoint_id"]}
     path = f"/v1/checkpoints/{body['checkpoint_id']}"
-    assert outside.get("checkpoints", path, operator).json() == body
+    read = outside.get("checkpoints", path, operator).json()
+    assert {name: read[name] for name in body} == body
+    assert (read["stage"], read["successor_id"]) == ("open", None)
     assert outside.get("checkpoints", f"{path}/poster", operator).json()["venue_code"]
 
 

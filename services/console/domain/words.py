@@ -34,6 +34,10 @@ ALARMS: Mapping[str, Label] = {
     "person_stopped": Label("卡口拦下", "Stopped"),
     "fever": Label("发热", "Fever"),
     "deadline_passed": Label("超过时限", "Overdue"),
+    "person_not_found": Label("未找到人员", "Not found"),
+    "device_silent": Label("设备离线", "Device silent"),
+    "device_drifted": Label("设备偏差", "Device drifts"),
+    "measurement_overdue": Label("复测超时", "Hot reading unfinished"),
 }
 
 PROCESS_STATES: Mapping[str, Label] = {
