@@ -1,9 +1,8 @@
-"""Registering checkpoints, reading scans back, visits by poster, and the days of the table."""
+"""Registering checkpoints, reading scans back, and visits by poster."""
 
 from __future__ import annotations
 
-import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
@@ -12,7 +11,6 @@ from fastapi.testclient import TestClient
 
 from chassis.ids import uuid7
 from services.checkpoints.main import compose_api
-from services.checkpoints.partitions import days_needed, drop_partitions, partition_statements
 from tests.integration.checkpoints.town import GREEN, RED, ago, scan, wait_for
 
 BODY = {"kind": "mall", "name": "西塱商场", "venue": "西塱", "area": "440103001"}
@@ -189,45 +187,3 @@ def test_the_access_log_is_only_added_to(client, issuer, visits, sql):
     for statement in ("DELETE FROM access_log", "UPDATE access_log SET subject = 'nobody'", "TRUNCATE access_log"):
         with pytest.raises(psycopg.errors.RaiseException):
             sql(statement)
-
-
-# -- days --------------------------------------------------------------------------------------------------------------
-
-
-def test_a_day_is_destroyed_when_its_time_is_over(settings, sql):
-    now = datetime.now(UTC)
-    kept, over = (now - timedelta(days=28)).date(), (now - timedelta(days=29)).date()
-    for day in (kept, over):
-        for statement in partition_statements(day):
-            sql(statement)
-    sql("CREATE TABLE scan_day_20200101 (LIKE scan)")
-    dropped = drop_partitions(settings.database_url, now, history_days=28)
-    assert sorted(dropped) == [datetime(2020, 1, 1, tzinfo=UTC).date(), over]
-    days = {name for (name,) in sql("SELECT relname FROM pg_class WHERE relname ~ '^scan_day_[0-9]+$'")}
-    assert days == {f"scan_day_{day:%Y%m%d}" for day in [kept, *days_needed(now)]}
-
-
-def test_a_long_reader_stalls_no_scan_while_a_day_is_destroyed(settings, client, register, gate, sql):
-    place = register()
-    over = (datetime.now(UTC) - timedelta(days=40)).date()
-    for statement in partition_statements(over):
-        sql(statement)
-    with psycopg.connect(settings.database_url) as reader:
-        reader.execute("SELECT count(*) FROM scan")
-        dropping = threading.Thread(
-            target=drop_partitions,
-            args=(settings.database_url, datetime.now(UTC)),
-            kwargs={"history_days": 28},
-            daemon=True,
-        )
-        dropping.start()
-        wait_for(
-            lambda: sql(
-                "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%DETACH%%CONCURRENTLY' AND wait_event IS NOT NULL"
-            )
-        )
-        answer = client.post("/v1/scans", json=scan(place, credential={"pass": "x"}), headers=gate(place))
-        assert answer.status_code == 200
-        assert dropping.is_alive()
-    dropping.join(timeout=20)
-    assert sql("SELECT count(*) FROM pg_class WHERE relname = %s", f"scan_day_{over:%Y%m%d}") == [(0,)]
