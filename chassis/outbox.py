@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
+from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
@@ -64,6 +65,8 @@ def append(tx: Connection, events: Sequence[Event]) -> None:
 
 def trace_headers() -> dict[str, str]:
     """The W3C `traceparent` of the current span (empty when nothing is traced); no baggage, callers fill that."""
+    if not get_current_span().get_span_context().is_valid:
+        return {}
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
     return {name: value for name, value in carrier.items() if name == "traceparent"}

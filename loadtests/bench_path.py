@@ -187,7 +187,6 @@ class _Bench:
             "list": 1,
             "idx": next(self._numbers) % 1000,
             "digest": "\\x" + "00" * 32,
-            "event_id": scan_id,
             "payload": "\\x" + "00" * 180,
             "headers": header_columns(f"scan/{scan_id}", 1, now, "440103"),
         }

@@ -69,9 +69,11 @@ class AttemptReader:
         mask = _mask(given.get("mask"), at + "mask")
         offline = _offline(given.get("offline"), at + "offline")
         shared = (checkpoint_id, scanned_at, direction, offline)
-        people = self._people(given.get("people"), shared, vehicle_ref, at + "people")
-        if any(person.scan_id == scan_id for person in people):
-            raise FieldError(at + "people", "each record needs a scan_id of its own")
+        people: tuple[Attempt, ...] = ()
+        if given.get("people") is not None:
+            people = self._people(given["people"], shared, vehicle_ref, at + "people")
+            if any(person.scan_id == scan_id for person in people):
+                raise FieldError(at + "people", "each record needs a scan_id of its own")
         told = (token, person_ref, vehicle_ref, temperature_c, [p.digest.hex() for p in people])
         content = (scan_id, *shared, *told, *(() if mask is None else (mask,)))
         return Attempt(
@@ -112,8 +114,6 @@ class AttemptReader:
         vehicle_ref: UUID | None,
         at: str,
     ) -> tuple[Attempt, ...]:
-        if given is None:
-            return ()
         if not isinstance(given, list) or not 1 <= len(given) <= PEOPLE_MAX:
             raise FieldError(at, f"must be a list of 1 to {PEOPLE_MAX}")
         if vehicle_ref is None:

@@ -85,18 +85,10 @@ def declared(history_days: int) -> tuple[Topic, ...]:
 
 def scan_recorded_payload(scan: Scan) -> bytes:
     """ScanRecorded without its person, whom the append statement adds."""
-    attempt, checkpoint, ruling = scan.attempt, scan.checkpoint, scan.ruling
-    message = wire.ScanRecorded(
-        scan_id=str(attempt.scan_id),
-        decision=ruling.decision,
-        colour=ruling.colour,
-        policy_version=ruling.policy_version,
-        board_revision=ruling.board_revision,
-    )
+    attempt, place, ruling = scan.attempt, scan.checkpoint, scan.ruling
+    message = wire.ScanRecorded(scan_id=str(attempt.scan_id), board_revision=ruling.board_revision)
     _set(message.scanned_at, attempt.scanned_at)
     _set(message.recorded_at, ruling.recorded_at)
-    if ruling.refusal is not None:
-        message.refusal = ruling.refusal
     if attempt.direction is not None:
         message.direction = attempt.direction
     if attempt.vehicle_ref is not None:
@@ -109,14 +101,32 @@ def scan_recorded_payload(scan: Scan) -> bytes:
         message.temperature_c = attempt.temperature_c
     if scan.entry is not None:
         message.list, message.idx = scan.entry
-    return _place(checkpoint) + message.SerializeToString()
+    ruled = _ruled(
+        place.checkpoint_id,
+        place.kind,
+        place.area,
+        ruling.decision,
+        ruling.colour,
+        ruling.refusal or "",
+        ruling.policy_version,
+    )
+    return ruled + message.SerializeToString()
 
 
-@lru_cache(maxsize=10_000)
-def _place(checkpoint: Checkpoint) -> bytes:
-    """The fields of a checkpoint, the same in all its scans: parts of a protobuf message may be put together."""
-    place = wire.ScanRecorded(checkpoint_id=str(checkpoint.checkpoint_id), kind=checkpoint.kind, area=checkpoint.area)
-    return place.SerializeToString()
+@lru_cache(maxsize=20_000)
+def _ruled(
+    checkpoint_id: UUID, kind: str, area: str, decision: str, colour: str, refusal: str, policy_version: str
+) -> bytes:
+    """What many scans of a checkpoint have in common: parts of a protobuf message may be put one after the other."""
+    return wire.ScanRecorded(
+        checkpoint_id=str(checkpoint_id),
+        kind=kind,
+        area=area,
+        decision=decision,
+        colour=colour,
+        refusal=refusal,
+        policy_version=policy_version,
+    ).SerializeToString()
 
 
 def _set(message: Timestamp, at: datetime) -> None:

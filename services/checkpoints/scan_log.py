@@ -8,9 +8,10 @@ Copies of one scan in a group are joined first and the group is sorted by `scan_
 copies deadlock. An id that the statement does not return was recorded before: it is read again, and the same content
 gets the first answer. If a group fails for a reason of its own, its scans are tried singly.
 
-The outbox's rule "an outbox insert is never its transaction's first write" holds inside the statement: `told` draws its
-rows from `recorded`, which has inserted a scan (and so taken the transaction id) before it returns the first of them,
-and `seq` is computed after that. tests/integration/checkpoints/test_scan_log.py asks PostgreSQL.
+The event of a new scan has the scan's own id. The outbox's rule "an outbox insert is never its transaction's first
+write" holds inside the statement: `told` draws its rows from `recorded`, which has inserted a scan (and so taken the
+transaction id) before it returns the first of them, and `seq` is computed after that.
+tests/integration/checkpoints/test_scan_log.py asks PostgreSQL.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ import psycopg
 import structlog
 
 from chassis.connections import Connection, hanging_up
-from chassis.ids import uuid7
 from chassis.outbox import header_columns, trace_headers
 from chassis.telemetry import meter
 from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUnavailable
@@ -59,7 +59,7 @@ COLUMNS = (
     ("is_self_reported", "boolean"),
     ("digest", "bytea"),
 )
-_GIVEN = (*COLUMNS, ("event_id", "uuid"), ("payload", "bytea"), ("headers", "jsonb"))
+_GIVEN = (*COLUMNS, ("payload", "bytea"), ("headers", "jsonb"))
 _NAMES = ", ".join(name for name, _ in COLUMNS)
 _HOLDER = "(SELECT h.person_ref FROM holder AS h WHERE h.list = g.list AND h.idx = g.idx)"
 _KNOWN = ", ".join(f"coalesce(g.person_ref, {_HOLDER})" if n == "person_ref" else f"g.{n}" for n, _ in COLUMNS)
@@ -76,7 +76,7 @@ WITH given AS (
     RETURNING scan_id, person_ref
 ), told AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers)
-    SELECT g.event_id, '{AGGREGATE_TYPE}', coalesce(r.person_ref, r.scan_id)::text, '{EVENT_TYPE}',
+    SELECT g.scan_id, '{AGGREGATE_TYPE}', coalesce(r.person_ref, r.scan_id)::text, '{EVENT_TYPE}',
            g.payload || coalesce('{_PERSON_FIELD}'::bytea || convert_to(r.person_ref::text, 'UTF8'), ''), g.headers
     FROM recorded AS r JOIN given AS g USING (scan_id)
 )
@@ -200,7 +200,6 @@ class ScanLog:
             "direction": attempt.direction,
             "is_self_reported": attempt.is_self_reported,
             "digest": "\\x" + attempt.digest.hex(),
-            "event_id": uuid7(),
             "payload": "\\x" + self._encode(scan).hex(),
             "headers": header_columns(f"scan/{scan_id}", 1, attempt.scanned_at, scan.checkpoint.district) | trace,
         }
