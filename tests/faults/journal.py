@@ -53,7 +53,7 @@ class Journal:
     def acknowledge(self, line: Line, answer: dict[str, Any]) -> None:
         """The first answer is kept; a later one that differs contradicts it."""
         if line.answer is not None:
-            self.contradicted += answer != line.answer
+            self.contradicted += ruled(answer) != ruled(line.answer)
             return
         line.answer, line.acknowledged_at = answer, time.monotonic()
         if self._last_at:
@@ -158,6 +158,11 @@ def disordered(lines: Iterable[Line], told: Mapping[str, tuple[str, Place, int]]
     return found
 
 
+def ruled(answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What was recorded; the masked name to compare is fetched from codes for each answer, where codes answers."""
+    return {name: value for name, value in (answer or {}).items() if name != "person"}
+
+
 def _send_again(product: Product, lines: Sequence[Line], token: str) -> int:
     """How many get another answer than the first."""
     different = 0
@@ -166,7 +171,7 @@ def _send_again(product: Product, lines: Sequence[Line], token: str) -> int:
             part = lines[n : n + _BATCH]
             body = b'{"scans":[' + b",".join(line.body for line in part) + b"]}"
             results = _post(client, body, token)["results"]
-            different += sum(result != line.answer for result, line in zip(results, part, strict=True))
+            different += sum(ruled(result) != ruled(line.answer) for result, line in zip(results, part, strict=True))
     return different
 
 
