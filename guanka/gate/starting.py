@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
+import structlog
+
 from guanka.gate import run
 from guanka.home import Home, NotRunning, write_whole
 from guanka.keys import TokenIssuer
@@ -23,6 +25,7 @@ def start(
     is_json: bool,
 ) -> int:
     """The exit status. Raises `NotRunning`, OSError, ValueError with what is missing."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     identifier = str(UUID(checkpoint))
     folder = state or home.path / "gates" / identifier
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -53,20 +53,31 @@ class SignedLists:
     def __init__(self, codes: Lists, board: Numbers, clock: Clock) -> None:
         self._codes, self._board, self._clock = codes, board, clock
         self._held: HeldLists | None = None
+        self._asked_at: datetime | None = None
         self._asking = threading.Lock()
 
     def current(self) -> HeldLists:
-        """The lists as codes gave them lately, or as they were while it cannot be asked. Raises `BundleNotReady`."""
-        with self._asking:
-            now = self._clock()
-            if self._held is None or now - self._held.as_of > LIST_AGE_MAX + ASK_AGAIN:
-                try:
-                    self._held = HeldLists(self._ask(), now - LIST_AGE_MAX)
-                except CodesUnavailable as error:
-                    log.warning("codes cannot be asked for its lists", error=type(error).__name__)
-            if self._held is None or not self._held.lists:
-                raise BundleNotReady()
-            return self._held
+        """The lists as codes gave them lately, or as they were while it cannot be asked. Raises `BundleNotReady`.
+
+        One caller asks codes; the others take what is here, and wait only while there is nothing.
+        """
+        if self._asking.acquire(blocking=self._held is None):
+            try:
+                self._refresh(self._clock())
+            finally:
+                self._asking.release()
+        if self._held is None or not self._held.lists:
+            raise BundleNotReady()
+        return self._held
+
+    def _refresh(self, now: datetime) -> None:
+        if self._asked_at is not None and now - self._asked_at < ASK_AGAIN:
+            return
+        self._asked_at = now
+        try:
+            self._held = HeldLists(self._ask(), now - LIST_AGE_MAX)
+        except CodesUnavailable as error:
+            log.warning("codes cannot be asked for its lists", error=type(error).__name__)
 
     def _ask(self) -> dict[int, StatusList]:
         known = {} if self._held is None else self._held.lists

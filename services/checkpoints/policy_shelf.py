@@ -6,6 +6,7 @@ process goes over to a newly effective policy within two seconds, whoever publis
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -31,8 +32,8 @@ class PolicyShelf:
     def __init__(self, read_published: ReadPublished, keys: Keys, clock: Clock) -> None:
         self._read_published, self._keys, self._clock = read_published, keys, clock
         self._tokens: tuple[tuple[str, str], ...] = ()
-        self._in_order: Sequence[SignedPolicy] = ()
-        self._starts: Sequence[datetime] = ()
+        self._in_order: tuple[Sequence[datetime], Sequence[SignedPolicy]] = (), ()
+        self._refreshing = threading.Lock()
         self._by_version: dict[str, SignedPolicy] = {}
         self._current: SignedPolicy
 
@@ -62,28 +63,30 @@ class PolicyShelf:
 
     def at(self, moment: datetime) -> SignedPolicy:
         """The policy in force at a moment; before the first of all, the first."""
-        return self._in_order[max(0, bisect_right(self._starts, moment) - 1)]
+        starts, in_order = self._in_order
+        return in_order[max(0, bisect_right(starts, moment) - 1)]
 
     def upcoming(self) -> Sequence[SignedPolicy]:
         """What is published and takes effect later."""
         now = self._clock()
-        return [signed for signed in self._in_order if signed.effective_from > now]
+        return [signed for signed in self._in_order[1] if signed.effective_from > now]
 
     def refresh(self) -> None:
         """Read what was published, and go over to what has taken effect."""
-        tokens = tuple(self._read_published())
-        if tokens != self._tokens:
-            self._take(tokens)
-        current = self.at(self._clock())
-        if self._starts and current is not getattr(self, "_current", None):
-            log.info("a policy is in force", policy=current.policy.version)
-            self._current = current
+        with self._refreshing:
+            tokens = tuple(self._read_published())
+            if tokens != self._tokens:
+                self._take(tokens)
+            current = self.at(self._clock())
+            if current is not getattr(self, "_current", None):
+                log.info("a policy is in force", policy=current.policy.version)
+                self._current = current
 
     def _take(self, tokens: tuple[tuple[str, str], ...]) -> None:
-        known = {signed.token: signed for signed in self._in_order}
+        known = {signed.token: signed for signed in self._in_order[1]}
         read = [known.get(token) or self._read(version, token) for version, token in tokens]
         in_order = [signed for signed in read if signed is not None]
-        self._in_order, self._starts = in_order, [signed.effective_from for signed in in_order]
+        self._in_order = [signed.effective_from for signed in in_order], in_order
         self._by_version = {signed.policy.version: signed for signed in in_order}
         self._tokens = tokens
 

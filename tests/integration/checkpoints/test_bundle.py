@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,11 +68,12 @@ def test_a_bundle_is_given_while_codes_is_away_and_says_how_old_its_lists_are(as
     first = ask(place).json()
     desk = composed.app.state.desk
     codes.is_away = True
-    desk.signed_lists._held = type(desk.signed_lists._held)(desk.signed_lists._held.lists, ago(minutes=20))
+    lists = desk.signed_lists
+    lists._held, lists._asked_at = replace(lists._held, as_of=ago(minutes=20)), None
     again = ask(place).json()
     assert again["status_lists"] == first["status_lists"]
     assert datetime.fromisoformat(again["board"]["as_of"]) < ago(minutes=19)
-    desk.signed_lists._held = None
+    lists._held = lists._asked_at = None
     answer = ask(place)
     assert (answer.status_code, answer.json()["code"]) == (503, "bundle_not_ready")
 
