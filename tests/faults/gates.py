@@ -9,7 +9,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import orjson
@@ -24,7 +24,7 @@ _PAUSE_S = 0.2
 
 
 class Rush:
-    """People at gates, `rate` scans a second together; runs in a thread until `stop`.
+    """People at gates, `rate` scans a second together; runs in a thread until `stop`. Passes are shown as of now.
 
     A scan that is not answered is sent again, as a gate does; one time in four the guard gives up and takes the next.
     Of those acknowledged one in twenty is sent again at once.
@@ -35,16 +35,16 @@ class Rush:
         port: int,
         token: str,
         checkpoint_id: str,
-        passes: Sequence[str],
+        show_pass: Callable[[int], str],
         *,
+        people: int,
         rate: float,
         timeout_s: float,
-        temperature_c: float | None = None,
     ) -> None:
         self.journal = Journal()
         self._port, self._token, self._checkpoint_id = port, token, checkpoint_id
-        self._passes, self._pause_s, self._timeout_s = passes, len(passes) / rate, timeout_s
-        self._temperature_c = temperature_c
+        self._show_pass, self._people = show_pass, people
+        self._pause_s, self._timeout_s = people / rate, timeout_s
         self._is_over = False
         self._chance = random.Random(1)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="rush", daemon=True)
@@ -61,11 +61,11 @@ class Rush:
 
     def wait_for(self, scans: int) -> None:
         """Until so many more are acknowledged."""
-        self.wait_until_acknowledged(self._acknowledged() + scans)
-
-    def wait_until_acknowledged(self, scans: int) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while self._acknowledged() < scans:
+        last = self._acknowledged()
+        wanted, deadline = last + scans, time.monotonic() + PATIENCE_S
+        while (now := self._acknowledged()) < wanted:
+            if now > last:
+                last, deadline = now, time.monotonic() + PATIENCE_S
             assert self._thread.is_alive(), "the gates have ended"
             assert time.monotonic() < deadline, f"no scan is acknowledged any more: {dict(self.journal.outcomes)}"
             time.sleep(0.02)
@@ -74,11 +74,11 @@ class Rush:
         return self.journal.outcomes["200"]
 
     async def _run(self) -> None:
-        await asyncio.gather(*(self._stand(person) for person in range(len(self._passes))))
+        await asyncio.gather(*(self._stand(person) for person in range(self._people)))
 
     async def _stand(self, person: int) -> None:
         gate = _Gate(self._port, self._token, self._timeout_s)
-        due_at = time.monotonic() + self._pause_s * person / len(self._passes)
+        due_at = time.monotonic() + self._pause_s * person / self._people
         try:
             while not self._is_over:
                 await asyncio.sleep(max(0.0, due_at - time.monotonic()))
@@ -90,15 +90,13 @@ class Rush:
     def _line(self, person: int) -> Line:
         now = datetime.now(UTC)
         scan_id = str(uuid7(now))
-        body: dict[str, object] = {
+        body = {
             "scan_id": scan_id,
             "checkpoint_id": self._checkpoint_id,
-            "credential": {"pass": self._passes[person]},
+            "credential": {"pass": self._show_pass(person)},
             "direction": "in",
             "scanned_at": now.isoformat(),
         }
-        if self._temperature_c is not None:
-            body["temperature_c"] = self._temperature_c
         return self.journal.open_line(scan_id, person, orjson.dumps(body))
 
     async def _scan(self, gate: _Gate, line: Line) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import jwt
 import psutil
 import psycopg
 
@@ -21,6 +22,8 @@ from guanka.demo.riders import Riders
 from guanka.home import REFERENCE, Home
 from guanka.kafka_broker import Cluster
 from guanka.keys import TokenIssuer
+from guanka.stack import STATUS_LIST_URI
+from loadtests.passes import Mint
 from tests.faults.gates import Rush
 from tests.faults.journal import PATIENCE_S, Journal, Verdict, ends_of, judge
 from tests.running import Product, running_product
@@ -54,25 +57,26 @@ BRIEF = Extent(append_timeout_s=2, request_timeout_s=4, publication_timeout_s=4,
 
 @dataclass
 class Scene:
-    """`figures` are what the faults measured besides."""
+    """`entries` are the people's (list, index); `figures` are what the faults measured besides."""
 
     extent: Extent
     product: Product
     broker: Cluster
-    passes: list[str]
+    entries: list[tuple[int, int]]
     checkpoint_id: str
     token: str
     figures: dict[str, float] = field(default_factory=dict)
 
-    def rush(self, rate: float, temperature_c: float | None = None) -> Rush:
+    def rush(self, rate: float) -> Rush:
+        mint = Mint(Home(self.product.home).keys / "signing.json", STATUS_LIST_URI)
         return Rush(
             self.product.running["processes"]["checkpoints-api"]["port"],
             self.token,
             self.checkpoint_id,
-            self.passes,
+            lambda person: mint.shown(*self.entries[person], time.time()).decode(),
+            people=len(self.entries),
             rate=rate,
             timeout_s=self.extent.request_timeout_s,
-            temperature_c=temperature_c,
         )
 
     def run(self, inflict: Callable[[Scene, Rush], None], *, rate: float) -> tuple[Verdict, Journal]:
@@ -134,23 +138,25 @@ def scene_of(folder: Path, extent: Extent, extra: Mapping[str, str] = MappingPro
 def _scene(extent: Extent, product: Product, broker: Cluster) -> Scene:
     home = Home(product.home)
     gate = read_gates(REFERENCE)[0][0]
-    passes = asyncio.run(_enrol(home))
+    entries = asyncio.run(_enrol(home))
     token = TokenIssuer(home).token("gate", checkpoints=[gate.checkpoint_id])
-    scene = Scene(extent, product, broker, passes, gate.checkpoint_id, token)
+    scene = Scene(extent, product, broker, entries, gate.checkpoint_id, token)
     scene.wait_until(lambda: _people_known(product) >= PEOPLE)
     return scene
 
 
-async def _enrol(home: Home) -> list[str]:
-    """Printed passes: they live through every fault."""
+async def _enrol(home: Home) -> list[tuple[int, int]]:
+    """Where each person stands on the board, by a pass that codes mints; the rest are minted here, with codes' key."""
     async with Riders(home) as riders:
 
-        async def one(n: int) -> str:
+        async def one(n: int) -> tuple[int, int]:
             citizen = Citizen(f"FAULT{n:06d}", f"示例市民{n}", _COMMUNITY, 36.5, (), declares=True)
             person_ref = await riders.enrol(citizen)
             path, token = f"/v1/people/{person_ref}/passes", riders.token("operator")
             answer, _ = await riders.call("codes", "POST", path, token, {"kind": "printed"})
-            return str(answer["token"])
+            claims = jwt.decode(str(answer["token"]), options={"verify_signature": False})
+            status = claims["status"]["status_list"]
+            return int(status["uri"].rpartition("/")[2]), int(status["idx"])
 
         return list(await asyncio.gather(*(one(n) for n in range(PEOPLE))))
 
