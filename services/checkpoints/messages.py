@@ -338,6 +338,7 @@ def _contact(meeting: Meeting) -> wire.Contact:
         apart_s=meeting.apart_s,
         case_scan_id=str(meeting.case_scan_id),
         contact_scan_id=str(meeting.contact_scan_id),
+        vehicle_ref=str(meeting.vehicle_ref or ""),
     )
 
 

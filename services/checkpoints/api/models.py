@@ -168,6 +168,27 @@ class TraceOut(BaseModel):
     approved_by: str | None
 
 
+class ContactOut(BaseModel):
+    """How somebody met the case: by the checkpoint both were at or, where it is set, in the same vehicle."""
+
+    person_ref: UUID
+    grade: Literal["close", "general"]
+    by: Literal["checkpoint", "vehicle"]
+    checkpoint_id: UUID
+    vehicle_ref: UUID | None
+    kind: Kind
+    area: str
+    met_at: datetime
+    apart_s: float
+    case_scan_id: UUID
+    contact_scan_id: UUID
+
+
+class ContactsOut(BaseModel):
+    contacts: list[ContactOut]
+    next_cursor: UUID | None
+
+
 class DestructionOut(BaseModel):
     destruction_id: int
     what: str

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
-from chassis.auth import Bearer, needs
+from chassis.auth import Bearer, needs, require_area
 from chassis.ids import uuid7
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.history import require_span
-from services.checkpoints.api.models import TraceIn, TraceOut, TraceRequestedOut
+from services.checkpoints.api.models import ContactOut, ContactsOut, TraceIn, TraceOut, TraceRequestedOut
 from services.checkpoints.domain.errors import TraceNotFound
 from services.checkpoints.domain.facts import TraceOrder
+from services.checkpoints.domain.tracing import Meeting
 from services.checkpoints.store import places, traces
 
 router = APIRouter(tags=["traces"])
@@ -55,6 +56,50 @@ def read_trace(
         tracing_rule=trace.tracing_rule,
         requested_by=trace.requested_by,
         approved_by=trace.approved_by,
+    )
+
+
+@router.get("/v1/traces/{trace_id}/contacts", response_model=ContactsOut)
+def read_contacts(
+    trace_id: UUID,
+    bearer: Annotated[Bearer, Depends(needs("authority"))],
+    desk: AtDesk,
+    cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+) -> ContactsOut:
+    """Who met the case, and how: when, where, how far apart, by which two scans. Nobody of a held trace; logged."""
+    require_area(bearer, bearer.area)
+    with desk.database.transaction() as tx:
+        trace = traces.find(tx, trace_id)
+        if trace is None:
+            raise TraceNotFound()
+        places.log_access(
+            tx,
+            subject=bearer.subject,
+            what="contacts of a trace",
+            route="/v1/traces/{trace_id}/contacts",
+            person_ref=trace.person_ref,
+        )
+        found = traces.told_contacts(tx, trace_id, area=bearer.area, after=cursor, limit=limit)
+    return ContactsOut(
+        contacts=[_contact(meeting) for meeting in found],
+        next_cursor=found[-1].person_ref if len(found) == limit else None,
+    )
+
+
+def _contact(meeting: Meeting) -> ContactOut:
+    return ContactOut(
+        person_ref=meeting.person_ref,
+        grade=meeting.grade.name.lower(),  # type: ignore[arg-type]
+        by="checkpoint" if meeting.vehicle_ref is None else "vehicle",
+        checkpoint_id=meeting.checkpoint_id,
+        vehicle_ref=meeting.vehicle_ref,
+        kind=meeting.kind,  # type: ignore[arg-type]
+        area=meeting.area,
+        met_at=meeting.met_at,
+        apart_s=meeting.apart_s,
+        case_scan_id=meeting.case_scan_id,
+        contact_scan_id=meeting.contact_scan_id,
     )
 
 

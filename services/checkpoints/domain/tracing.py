@@ -65,7 +65,10 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """One contact at one watch; `apart_s` in seconds, never negative."""
+    """One contact at one watch; `apart_s` in seconds, never negative.
+
+    `vehicle_ref` is set where they were in the same vehicle; elsewhere they were at the same checkpoint.
+    """
 
     person_ref: UUID
     grade: Grade
@@ -76,6 +79,7 @@ class Meeting:
     apart_s: float
     case_scan_id: UUID
     contact_scan_id: UUID
+    vehicle_ref: UUID | None = None
 
 
 def read_tracing_rule(document: Mapping[str, Any]) -> TracingRule:
@@ -145,4 +149,5 @@ def meeting_of(watch: Watch, scan: ScanFact) -> Meeting:
         apart_s=apart_s,
         case_scan_id=watch.case_scan_id,
         contact_scan_id=scan.scan_id,
+        vehicle_ref=watch.vehicle_ref,
     )

@@ -28,7 +28,7 @@ ON CONFLICT DO NOTHING RETURNING {_TRACE}
 _FOUND = """
 SELECT s.person_ref, w.grade, s.checkpoint_id, c.kind, c.area, s.scanned_at AS met_at,
        abs(extract(epoch FROM s.scanned_at - w.case_at))::float8 AS apart_s,
-       w.case_scan_id, s.scan_id AS contact_scan_id
+       w.case_scan_id, s.scan_id AS contact_scan_id, {vehicle} AS vehicle_ref
 FROM unnest(CAST(:case_scan_ids AS uuid[]), CAST(:case_ats AS timestamptz[]), CAST(:places AS uuid[]),
             CAST(:grades AS integer[]), CAST(:from_ats AS timestamptz[]), CAST(:to_ats AS timestamptz[]),
             CAST(:from_ids AS uuid[]), CAST(:to_ids AS uuid[]))
@@ -63,7 +63,10 @@ _CONTACT_COLUMNS = {
     "apart_s": "float8",
     "case_scan_id": "uuid",
     "contact_scan_id": "uuid",
+    "vehicle_ref": "uuid",
 }
+
+_MEETING = ", ".join(_CONTACT_COLUMNS)
 
 
 def _arrays(columns: Mapping[str, str]) -> str:
@@ -160,7 +163,7 @@ def _meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch], place:
     if not watches:
         return []
     rows = tx.execute(
-        sa.text(_FOUND.format(place=place)),
+        sa.text(_FOUND.format(place=place, vehicle="w.place" if place == "vehicle_ref" else "NULL::uuid")),
         {
             "person_ref": person_ref,
             "first_id": uuid7_floor(min(watch.from_at for watch in watches) - ID_APART_MAX),
@@ -205,10 +208,22 @@ def _insert_columns(
 def untold_contacts(tx: Connection, trace_id: UUID) -> list[Meeting]:
     rows = tx.execute(
         sa.text(
-            "SELECT person_ref, grade, checkpoint_id, kind, area, met_at, apart_s, case_scan_id, contact_scan_id "
-            "FROM trace_contact WHERE trace_id = :id AND part IS NULL ORDER BY person_ref"
+            f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part IS NULL ORDER BY person_ref"  # noqa: S608
         ),
         {"id": trace_id},
+    )
+    return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
+
+
+def told_contacts(tx: Connection, trace_id: UUID, *, area: str, after: UUID | None, limit: int) -> list[Meeting]:
+    """Contacts that were told and met within a subtree of the areas, in the order of their person_ref."""
+    rows = tx.execute(
+        sa.text(
+            f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part IS NOT NULL "  # noqa: S608
+            "AND starts_with(area, :area) AND (CAST(:after AS uuid) IS NULL OR person_ref > :after) "
+            "ORDER BY person_ref LIMIT :limit"
+        ),
+        {"id": trace_id, "area": area, "after": after, "limit": limit},
     )
     return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -106,14 +107,55 @@ def test_the_contacts_of_a_case_with_where_when_and_how_far_apart(register, visi
     assert met[str(rider)].met_at.ToDatetime(UTC) == NOON + timedelta(minutes=201.5)
 
 
-def test_people_of_the_same_vehicle_are_contacts_and_of_the_next_are_not(register, visit, ask, parts):
+def test_people_of_the_same_vehicle_are_contacts_and_of_the_next_are_not(register, visit, ask, parts, client, issuer):
     first_stop, next_stop = register("bus"), register("bus")
     case = visit("case", first_stop, 0, plate="粤A11111")
     rider = visit("rider", next_stop, 25, plate="粤A11111")
     visit("other", first_stop, 1, plate="粤A22222")
     visit("walker", first_stop, 0)
     trace_id = ask(case)
-    assert contacts(wait_for(lambda: parts(trace_id))) == {str(rider): wire.GRADE_CLOSE}
+    told = wait_for(lambda: parts(trace_id))
+    assert contacts(told) == {str(rider): wire.GRADE_CLOSE}
+    vehicle_ref = told[0].contacts[0].vehicle_ref
+    [read] = client.get(f"/v1/traces/{trace_id}/contacts", headers=issuer.headers("authority")).json()["contacts"]
+    assert (read["by"], read["vehicle_ref"], read["checkpoint_id"]) == ("vehicle", vehicle_ref, str(next_stop))
+    assert read["apart_s"] == 25 * 60
+
+
+def test_an_authority_reads_how_each_contact_was_met(register, visit, ask, parts, client, issuer, sql):
+    mall, elsewhere = register("mall", area="440103001"), register("mall", area="440104001")
+    case = visit("case", mall, 0)
+    visit("case", elsewhere, 90)
+    people = {str(visit(f"near {n}", mall, n)) for n in range(1, 4)}
+    far = str(visit("far", elsewhere, 80))
+    trace_id = ask(case)
+    wait_for(lambda: parts(trace_id))
+
+    def read(area: str = "4401", **params: object) -> dict[str, Any]:
+        headers = issuer.headers("authority", area=area)
+        answer = client.get(f"/v1/traces/{trace_id}/contacts", params=params, headers=headers)
+        assert answer.status_code == 200
+        return answer.json()
+
+    found = {each["person_ref"]: each for each in read()["contacts"]}
+    assert found.keys() == people | {far}
+    assert read("440104")["contacts"] == [found[far]]
+    meeting = found[far]
+    scans = dict(sql("SELECT scan_id::text, person_ref FROM scan"))
+    assert (scans[meeting["case_scan_id"]], str(scans[meeting["contact_scan_id"]])) == (case, far)
+    assert datetime.fromisoformat(meeting["met_at"]) == NOON + timedelta(minutes=80)
+    told = {"by": "checkpoint", "vehicle_ref": None, "checkpoint_id": str(elsewhere), "kind": "mall", "grade": "close"}
+    assert meeting.items() >= told.items()
+    assert meeting["apart_s"] == 600
+
+    first = read(limit=3)
+    second = read(limit=3, cursor=first["next_cursor"])
+    assert [each["person_ref"] for each in first["contacts"] + second["contacts"]] == sorted(found)
+    assert second["next_cursor"] is None
+    looks = sql("SELECT person_ref FROM access_log WHERE what = 'contacts of a trace'")
+    assert looks == [(case,)] * 4
+    for role in ("operator", "gate", "citizen"):
+        assert client.get(f"/v1/traces/{trace_id}/contacts", headers=issuer.headers(role)).status_code == 403
 
 
 def test_a_case_who_met_nobody_is_answered_too(register, visit, ask, parts):

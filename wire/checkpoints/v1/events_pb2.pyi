@@ -162,7 +162,7 @@ class OfflineDecisionDiffered(_message.Message):
     def __init__(self, scan_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., taken_decision: _Optional[str] = ..., taken_refusal: _Optional[str] = ..., taken_policy_version: _Optional[str] = ..., taken_list_revision: _Optional[int] = ..., decision: _Optional[str] = ..., colour: _Optional[str] = ..., refusal: _Optional[str] = ..., policy_version: _Optional[str] = ..., board_revision: _Optional[int] = ...) -> None: ...
 
 class Contact(_message.Message):
-    __slots__ = ("person_ref", "grade", "checkpoint_id", "kind", "area", "met_at", "apart_s", "case_scan_id", "contact_scan_id")
+    __slots__ = ("person_ref", "grade", "checkpoint_id", "kind", "area", "met_at", "apart_s", "case_scan_id", "contact_scan_id", "vehicle_ref")
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
     GRADE_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -172,6 +172,7 @@ class Contact(_message.Message):
     APART_S_FIELD_NUMBER: _ClassVar[int]
     CASE_SCAN_ID_FIELD_NUMBER: _ClassVar[int]
     CONTACT_SCAN_ID_FIELD_NUMBER: _ClassVar[int]
+    VEHICLE_REF_FIELD_NUMBER: _ClassVar[int]
     person_ref: str
     grade: Grade
     checkpoint_id: str
@@ -181,7 +182,8 @@ class Contact(_message.Message):
     apart_s: float
     case_scan_id: str
     contact_scan_id: str
-    def __init__(self, person_ref: _Optional[str] = ..., grade: _Optional[_Union[Grade, str]] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., met_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., apart_s: _Optional[float] = ..., case_scan_id: _Optional[str] = ..., contact_scan_id: _Optional[str] = ...) -> None: ...
+    vehicle_ref: str
+    def __init__(self, person_ref: _Optional[str] = ..., grade: _Optional[_Union[Grade, str]] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., met_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., apart_s: _Optional[float] = ..., case_scan_id: _Optional[str] = ..., contact_scan_id: _Optional[str] = ..., vehicle_ref: _Optional[str] = ...) -> None: ...
 
 class ContactsTraced(_message.Message):
     __slots__ = ("trace_id", "entry_id", "person_ref", "contacts", "part", "parts", "tracing_rule")

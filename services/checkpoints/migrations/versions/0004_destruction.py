@@ -1,4 +1,4 @@
-"""The record of what was destroyed."""
+"""The record of what was destroyed; the vehicle in which a contact was met."""
 
 from alembic import op
 
@@ -21,6 +21,8 @@ BEGIN
 END $$;
 CREATE TRIGGER destruction_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON destruction
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_record();
+
+ALTER TABLE trace_contact ADD COLUMN vehicle_ref uuid;
 """
 
 
