@@ -35,17 +35,22 @@ class Duty:
                 shown = self._places.show_due(tx, self._clock())
 
     def look_round(self) -> None:
-        """Tell of devices that are silent or drift, of venues that the new day has emptied, and of hot readings that
-        nobody has finished with."""
+        """Tell of devices that are silent, of venues that the new day has emptied, and of hot readings that nobody has
+        finished with."""
         now = self._clock()
         with self._database.transaction() as tx:
-            self._measuring.watch_devices(tx, now)
+            self._measuring.watch_silence(tx, now)
         with self._database.transaction() as tx:
             self._venues.turn_day(tx, now)
         told = OVERDUE_AT_ONCE
         while told == OVERDUE_AT_ONCE:
             with self._database.transaction() as tx:
                 told = self._measuring.tell_overdue(tx, now)
+
+    def watch_drift(self) -> None:
+        """Tell of devices that drift: this reads an hour of readings, so it is asked less often."""
+        with self._database.transaction() as tx:
+            self._measuring.watch_drift(tx, self._clock())
 
     def forget_readings(self) -> None:
         """Destroy the readings that were kept long enough (docs/retention.md)."""

@@ -90,7 +90,7 @@ log = structlog.get_logger("checkpoints")
 
 POLICY_REFRESH_S = 0.5
 REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0, 5.0, 3600.0
-LIFE_S, DUTY_S = 0.25, 5.0
+LIFE_S, DUTY_S, DRIFT_S = 0.25, 5.0, 60.0
 
 
 def tell(tx: Connection, events: Iterable[DomainEvent]) -> None:
@@ -289,6 +289,7 @@ def compose_worker(
         "retention": every(RETENTION_S, retention.run_once, name="retention", first_s=5.0),
         "life": every(LIFE_S, duty.show_due, name="life"),
         "duty": every(DUTY_S, duty.look_round, name="duty"),
+        "drift": every(DRIFT_S, duty.watch_drift, name="drift"),
         "readings": every(RETENTION_S, duty.forget_readings, name="readings"),
     }
     return Worker(loops, relay, consumer, holders, database)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from sqlalchemy import Connection
 
 from chassis.auth import Bearer, require_area
 from chassis.problems import Problem
@@ -184,7 +185,13 @@ def _order_of(checkpoint_id: UUID, body: ChangeIn, field: str, now: datetime) ->
 
 
 def _one_of_many(
-    tx: Any, desk: Desk, order: ChangeOrder, revisions: dict[UUID, int], bearer: Bearer, now: datetime, number: int
+    tx: Connection,
+    desk: Desk,
+    order: ChangeOrder,
+    revisions: dict[UUID, int],
+    bearer: Bearer,
+    now: datetime,
+    number: int,
 ) -> tuple[Timeline, Change]:
     """The order's outcome; a refusal names which of the many it was."""
     try:

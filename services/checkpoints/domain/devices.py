@@ -102,24 +102,22 @@ def is_silent(
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a device measured: its median of the last hour over `readings`, and its own of the day before."""
+    """What a device measured: its median of the last hour, over so many readings."""
 
     device_id: str
     kind: DeviceKind
     median_c: float
     readings: int
-    baseline_c: float | None
 
 
-def deviations(measured: Sequence[Measured]) -> dict[str, float]:
-    """How far each device lies from what it should be, in °C; those that cannot be judged are left out."""
+def expectations(measured: Sequence[Measured]) -> dict[str, float | None]:
+    """What each device should measure, by the others of its kind; None where they are too few, and its own day before
+    must say. Devices with too few readings are left out."""
     judged = [each for each in measured if each.readings >= READINGS_MIN]
-    found = {}
+    found: dict[str, float | None] = {}
     for each in judged:
         others = [other.median_c for other in judged if other.kind is each.kind and other is not each]
-        expected = median(others) if len(others) >= FLEET_MIN else each.baseline_c
-        if expected is not None:
-            found[each.device_id] = each.median_c - expected
+        found[each.device_id] = median(others) if len(others) >= FLEET_MIN else None
     return found
 
 

@@ -20,7 +20,7 @@ Timeline = tuple[Checkpoint, ...]
 """The versions of one checkpoint, by the moment from which each holds; the first holds since ever."""
 
 SUCCESSORS_MAX = 16
-"""Mergers in a row; orders that would make a circle are refused, this only ends the walk."""
+"""Mergers in a row, as many as a scan follows."""
 
 
 class ChangeKind(StrEnum):

@@ -27,16 +27,16 @@ _SAVE = """
     checkpoint_id = :checkpoint_id, accuracy_c = :accuracy_c, interval_s = :interval_s, on_from = :on_from,
     on_to = :on_to, revision = :revision, placed_by = :by, placed_at = :at, heard_at = NULL
 """
-_MEDIAN = "percentile_cont(0.5) WITHIN GROUP (ORDER BY r.temperature_c)"
+_MEDIAN = "percentile_cont(0.5) WITHIN GROUP (ORDER BY r.temperature_c)::float8"
 _MEASURED = sa.text(f"""
-SELECT d.device_id, d.kind,
-       {_MEDIAN} FILTER (WHERE r.measured_at > :hour_ago)::float8 AS median_c,
-       count(*) FILTER (WHERE r.measured_at > :hour_ago) AS readings,
-       CASE WHEN count(*) FILTER (WHERE r.measured_at <= :hour_ago) >= :least
-            THEN {_MEDIAN} FILTER (WHERE r.measured_at <= :hour_ago) END::float8 AS baseline_c
+SELECT d.device_id, d.kind, {_MEDIAN} AS median_c, count(*) AS readings
 FROM device AS d JOIN reading AS r USING (device_id)
-WHERE r.measured_at > :day_ago AND r.measured_at <= :now AND r.temperature_c IS NOT NULL
-GROUP BY d.device_id, d.kind HAVING count(*) FILTER (WHERE r.measured_at > :hour_ago) > 0
+WHERE r.measured_at > :from_at AND r.measured_at <= :to_at AND r.temperature_c IS NOT NULL GROUP BY d.device_id
+""")  # noqa: S608 (our own names)
+_BASELINES = sa.text(f"""
+SELECT r.device_id, {_MEDIAN} AS baseline_c FROM reading AS r
+WHERE r.device_id = ANY(:ids) AND r.measured_at > :from_at AND r.measured_at <= :to_at AND r.temperature_c IS NOT NULL
+GROUP BY r.device_id HAVING count(*) >= :least
 """)  # noqa: S608 (our own names)
 
 
@@ -147,10 +147,15 @@ def hear(tx: Connection, device_id: str, at: datetime) -> None:
 
 
 def measured(tx: Connection, now: datetime) -> list[Measured]:
-    """What every device measured in the last hour, and in the day before it."""
-    asked = {"now": now, "hour_ago": now - DRIFT_WITHIN, "day_ago": now - BASELINE_WITHIN, "least": READINGS_MIN}
-    rows = tx.execute(_MEASURED, asked)
-    return [Measured(row.device_id, DeviceKind(row.kind), row.median_c, row.readings, row.baseline_c) for row in rows]
+    """What every device measured in the last hour."""
+    rows = tx.execute(_MEASURED, {"from_at": now - DRIFT_WITHIN, "to_at": now})
+    return [Measured(row.device_id, DeviceKind(row.kind), row.median_c, row.readings) for row in rows]
+
+
+def baselines(tx: Connection, ids: Collection[str], now: datetime) -> dict[str, float]:
+    """The median of the day before that hour, of devices that measured enough in it."""
+    span = {"from_at": now - BASELINE_WITHIN, "to_at": now - DRIFT_WITHIN, "least": READINGS_MIN}
+    return {row.device_id: row.baseline_c for row in tx.execute(_BASELINES, {"ids": list(ids), **span})}
 
 
 # -- troubles ----------------------------------------------------------------------------------------------------------

@@ -74,6 +74,11 @@ def lock(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, int]:
     return {row.checkpoint_id: row.revision for row in rows}
 
 
+def lock_mergers(tx: Connection) -> None:
+    """One merger is ordered at a time: several at once could make a circle that none of them sees."""
+    tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('mergers'))"))
+
+
 def lock_due(tx: Connection, now: datetime, checkpoints_max: int) -> list[UUID]:
     """Checkpoints of which a change has come to hold that `checkpoint` does not show yet."""
     rows = tx.execute(

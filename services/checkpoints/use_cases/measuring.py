@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from chassis.ids import uuid7
-from services.checkpoints.domain.devices import Device, Reading, Trouble, deviations, is_drifting, is_silent
+from services.checkpoints.domain.devices import Device, Reading, Trouble, expectations, is_drifting, is_silent
 from services.checkpoints.domain.errors import MeasurementCaseNotFound, ReadingIdReused, VersionStale
 from services.checkpoints.domain.events import (
     DeviceDrifted,
@@ -126,14 +126,22 @@ class Measuring:
 
     # -- devices -----------------------------------------------------------------------------------------------------
 
-    def watch_devices(self, tx: Connection, now: datetime) -> None:
-        """Tell of devices that have fallen silent or begun to drift, and of those that are well again."""
-        found = deviations(devices.measured(tx, now))
+    def watch_silence(self, tx: Connection, now: datetime) -> None:
+        """Tell of devices that have fallen silent, and of those that are heard again."""
         for watched in devices.watched(tx, now):
             self._watch_silence(tx, watched, now)
-            deviation_c = found.get(watched.device.device_id)
-            if deviation_c is not None:
-                self._watch_drift(tx, watched, deviation_c, now)
+
+    def watch_drift(self, tx: Connection, now: datetime) -> None:
+        """Tell of devices that have begun to drift, and of those that are well again."""
+        measured = devices.measured(tx, now)
+        expected = expectations(measured)
+        alone = devices.baselines(tx, [name for name, told in expected.items() if told is None], now)
+        medians = {each.device_id: each.median_c for each in measured}
+        for watched in devices.watched(tx, now):
+            name = watched.device.device_id
+            should = expected.get(name) or alone.get(name)
+            if name in expected and should is not None:
+                self._watch_drift(tx, watched, medians[name] - should, now)
 
     def _watch_silence(self, tx: Connection, watched: devices.Watched, now: datetime) -> None:
         device, heard_at = watched.device, watched.heard_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -104,10 +104,13 @@ class Places:
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
-    def lock(self, tx: Connection, orders: Iterable[ChangeOrder]) -> dict[UUID, int]:
+    def lock(self, tx: Connection, orders: Sequence[ChangeOrder]) -> dict[UUID, int]:
         """Lock what the orders touch, successors too, in one order for everybody; the revision of each."""
-        ids = [order.checkpoint_id for order in orders]
-        return lives.lock(tx, ids + [order.successor for order in orders if order.successor is not None])
+        ids = {order.checkpoint_id for order in orders}
+        successors = {order.successor for order in orders if order.successor is not None}
+        if successors:
+            lives.lock_mergers(tx)
+        return lives.lock(tx, ids | successors)
 
     def order_change(
         self,
@@ -172,21 +175,20 @@ class Places:
             self._tell(tx, [CheckpointChangeOrdered(shown, change)])
 
     def _require_successor(self, tx: Connection, order: ChangeOrder, revisions: dict[UUID, int]) -> None:
-        """A successor is registered, open at that moment, and does not lead back here."""
+        """A successor is registered, open at that moment, and never leads back here, whenever it is merged itself."""
         assert order.successor is not None
         if order.successor not in revisions:
             raise CheckpointNotFound("The checkpoint to merge into is not registered.")
-        successor: UUID | None = order.successor
-        for step in range(SUCCESSORS_MAX):
-            found = None if successor is None else lives.holding_at(tx, successor, order.holds_from)
-            if found is None:
-                return
-            if found.checkpoint_id == order.checkpoint_id:
-                raise ChangeRefused(detail="These mergers would lead back to where they began.")
-            if step == 0 and not found.is_open:
-                raise ChangeRefused(detail=f"The checkpoint to merge into is {found.stage} at that moment.")
-            successor = found.successor
-        raise ChangeRefused(detail=f"More than {SUCCESSORS_MAX} mergers in a row.")
+        reached, fresh = set[UUID](), {order.successor}
+        while fresh:
+            if order.checkpoint_id in fresh or len(reached) > SUCCESSORS_MAX:
+                raise ChangeRefused(detail="These mergers would lead back to where they began, or too far.")
+            reached |= fresh
+            versions = [version for each in lives.timelines(tx, fresh) for version in each]
+            fresh = {version.successor for version in versions if version.successor is not None} - reached
+        taker = lives.holding_at(tx, order.successor, order.holds_from)
+        if taker is None or not taker.is_open:
+            raise ChangeRefused(detail="The checkpoint to merge into is not open at that moment.")
 
     def _require_area(self, area: str) -> None:
         if not self._areas.has(area):

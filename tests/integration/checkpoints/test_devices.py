@@ -206,7 +206,7 @@ def test_a_silent_device_alarms_once_until_it_is_heard_again(
 
     def watch(minutes):
         with worker.database.transaction() as tx:
-            measuring.watch_devices(tx, datetime.now(UTC) + minutes * MINUTE)
+            measuring.watch_silence(tx, datetime.now(UTC) + minutes * MINUTE)
 
     for minutes in (0, 2, 3):
         watch(minutes)
@@ -238,7 +238,7 @@ def test_a_drifting_device_alarms_once_until_it_is_well_again(register, install,
 
     def watch(later=0 * MINUTE):
         with worker.database.transaction() as tx:
-            measuring.watch_devices(tx, datetime.now(UTC) + later)
+            measuring.watch_drift(tx, datetime.now(UTC) + later)
 
     watch()
     watch()
@@ -248,3 +248,14 @@ def test_a_drifting_device_alarms_once_until_it_is_well_again(register, install,
     assert send([reading(36.45) for _ in range(60)], "T-4").status_code == 200
     watch()
     assert [(revision, well.trouble) for revision, well in told(sql, "DeviceRecovered")] == [(3, "drifting")]
+
+
+def test_a_device_without_others_is_held_to_its_own_day_before(register, install, send, worker, measuring, sql):
+    install(register())
+    before, of_late = ago(hours=5), ago(minutes=50)
+    assert send([reading(36.4, at=before + n * MINUTE) for n in range(20)]).status_code == 200
+    assert send([reading(37.0, at=of_late + n * MINUTE) for n in range(20)]).status_code == 200
+    with worker.database.transaction() as tx:
+        measuring.watch_drift(tx, datetime.now(UTC))
+    ((_, drifted),) = told(sql, "DeviceDrifted")
+    assert drifted.deviation_c == pytest.approx(0.6, abs=0.01)

@@ -103,6 +103,17 @@ def test_scans_go_where_a_checkpoint_was_merged_into(client, register, order, sh
         assert (refused.status_code, refused.json()["code"]) == (409, "change_refused")
 
 
+def test_mergers_at_set_times_never_make_a_circle(register, order):
+    first, second, third = register(name="first"), register(name="second"), register(name="third")
+    now = datetime.now(UTC)
+    assert order(first, "merge", into=str(second), at=(now + 3 * HOUR).isoformat()).status_code == 201
+    assert order(second, "merge", into=str(third), at=(now + 2 * HOUR).isoformat()).status_code == 201
+    for place, into in ((third, first), (second, first), (third, third)):
+        revision = 2 if place == second else 1
+        refused = order(place, "merge", revision, into=str(into), at=(now + HOUR).isoformat())
+        assert (refused.status_code, refused.json()["code"]) == (409, "change_refused")
+
+
 def test_old_scans_stay_under_what_their_checkpoint_was(client, register, order, show, issuer, sql):
     place = register("mall", area="440103001")
     at = ago(minutes=4)

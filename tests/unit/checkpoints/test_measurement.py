@@ -14,7 +14,7 @@ from services.checkpoints.domain.devices import (
     DeviceKind,
     Measured,
     Reading,
-    deviations,
+    expectations,
     is_drifting,
     is_silent,
     on_duty_since,
@@ -97,25 +97,24 @@ def test_hours_may_reach_over_midnight():
     assert on_duty_since(at_night, two.replace(hour=12).astimezone(UTC), CITY) is None
 
 
-def measured(name: str, median_c: float, *, readings: int = READINGS_MIN, baseline_c: float | None = None) -> Measured:
-    return Measured(name, DeviceKind.THERMAL_CAMERA, median_c, readings, baseline_c)
+def measured(name: str, median_c: float, *, readings: int = READINGS_MIN) -> Measured:
+    return Measured(name, DeviceKind.THERMAL_CAMERA, median_c, readings)
 
 
-def test_a_device_drifts_from_the_others_of_its_kind():
+def test_a_device_should_measure_what_the_others_of_its_kind_do():
     fleet = [measured(f"T-{n}", 36.4 + n / 100) for n in range(4)]
-    found = deviations([*fleet, measured("T-9", 37.1)])
-    assert found["T-9"] == pytest.approx(37.1 - 36.415)
-    assert is_drifting(found["T-9"], was_drifting=False)
-    assert not any(is_drifting(found[each.device_id], was_drifting=False) for each in fleet)
+    found = expectations([*fleet, measured("T-9", 37.1)])
+    assert found["T-9"] == pytest.approx(36.415)
+    assert is_drifting(37.1 - found["T-9"], was_drifting=False)
+    assert not any(is_drifting(each.median_c - found[each.device_id], was_drifting=False) for each in fleet)
 
 
-def test_where_there_are_too_few_others_a_device_is_held_to_its_own_day_before():
-    found = deviations([measured("T-1", 37.0, baseline_c=36.4), measured("T-2", 36.5)])
-    assert found == {"T-1": pytest.approx(0.6)}
+def test_where_there_are_too_few_others_its_own_day_before_must_say():
+    assert expectations([measured("T-1", 37.0), measured("T-2", 36.5)]) == {"T-1": None, "T-2": None}
 
 
 def test_too_few_readings_judge_nobody():
-    assert deviations([measured("T-1", 39.0, readings=READINGS_MIN - 1, baseline_c=36.4)]) == {}
+    assert expectations([measured("T-1", 39.0, readings=READINGS_MIN - 1)]) == {}
 
 
 def test_a_drifting_device_is_well_again_only_within_half_of_the_limit():
