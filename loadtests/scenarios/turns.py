@@ -141,7 +141,10 @@ class Turns:
         try:
             answer = line.post(turn.head, content[1])
         except Unanswered:
-            self._journal.leave_unanswered(content[0])
+            pass
+        finally:  # also where the client is ended in the middle of it
+            if answer is None:
+                self._journal.leave_unanswered(content[0])
         answered_s = self._now_s()
         result = Result(
             due_s=turn.due_s,

@@ -100,6 +100,17 @@ def test_a_scan_without_an_answer_comes_again_and_is_known_as_unanswered() -> No
     assert notes.unanswered == {bytes(notes.acknowledged)}
 
 
+def test_a_scan_is_known_as_unanswered_when_its_client_is_ended_in_the_middle() -> None:
+    notes = Notes()
+    queue = Turns(iter([turn(0.0)]), notes, is_open=True, start=Start(0.001))
+    client = gevent.spawn(queue.serve, Gate(lambda *_: _ACCEPTED, seconds=60), None)
+    while not notes.offered:
+        gevent.sleep(0.005)
+    client.kill()
+    assert len(notes.unanswered) == 1
+    assert not notes.acknowledged
+
+
 def test_of_a_batch_only_what_was_refused_comes_again() -> None:
     def answer(n: int, body: bytes) -> Answer:
         scans = orjson.loads(body)["scans"]
