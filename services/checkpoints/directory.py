@@ -26,20 +26,48 @@ ORDER BY v.holds_from
 _ENTRIES = "SELECT person_ref, list, idx FROM holder WHERE person_ref = ANY(%s) ORDER BY list, idx"
 
 
+class _Question:
+    """The persons whose entries are asked for together."""
+
+    __slots__ = ("answer", "persons")
+    answer: asyncio.Task[dict[UUID, list[Entry]]]
+
+    def __init__(self) -> None:
+        self.persons: set[UUID] = set()
+
+
 class Directory:
     def __init__(self, database_url: str, *, timeout_s: float = 5.0) -> None:
         self._database_url, self._timeout_s = database_url, timeout_s
         self._connection: Connection | None = None
         self._using = asyncio.Lock()
+        self._next: _Question | None = None
 
     async def checkpoint(self, checkpoint_id: UUID) -> Timeline | None:
         rows = await self._ask(_CHECKPOINT, checkpoint_id)
         return tuple(version_of(row) for row in rows) or None
 
     async def entries_of(self, person_refs: Iterable[UUID]) -> dict[UUID, list[Entry]]:
-        """The entries that each person has held; whoever is unknown is left out."""
+        """The entries that each person has held; whoever is unknown is left out.
+
+        Who comes while an answer is awaited is asked for in the next question, together with all others who have come:
+        one question at a time for each would make card readers queue, and each wait for all before it.
+        """
+        wanted = set(person_refs)
+        question = self._next
+        if question is None:
+            question = self._next = _Question()
+            question.answer = asyncio.create_task(self._ask_together(question))
+        question.persons |= wanted
+        found = await asyncio.shield(question.answer)
+        return {person_ref: found[person_ref] for person_ref in wanted & found.keys()}
+
+    async def _ask_together(self, question: _Question) -> dict[UUID, list[Entry]]:
+        async with self._using:
+            self._next = None
+            rows = await self._answered(_ENTRIES, list(question.persons))
         found: dict[UUID, list[Entry]] = defaultdict(list)
-        for person_ref, number, idx in await self._ask(_ENTRIES, list(person_refs)):
+        for person_ref, number, idx in rows:
             found[person_ref].append(Entry(number, idx))
         return found
 
@@ -48,14 +76,17 @@ class Directory:
             await self._connection.close()
 
     async def _ask(self, statement: str, argument: object) -> list[tuple[Any, ...]]:
-        """Raises `StoreUnavailable` when there is no answer in time."""
         async with self._using:
-            try:
-                connection = await self._connected()
-                with hanging_up(connection, after_s=self._timeout_s):
-                    return await (await connection.execute(statement.encode(), (argument,))).fetchall()
-            except psycopg.Error:
-                raise StoreUnavailable() from None
+            return await self._answered(statement, argument)
+
+    async def _answered(self, statement: str, argument: object) -> list[tuple[Any, ...]]:
+        """Raises `StoreUnavailable` when there is no answer in time."""
+        try:
+            connection = await self._connected()
+            with hanging_up(connection, after_s=self._timeout_s):
+                return await (await connection.execute(statement.encode(), (argument,))).fetchall()
+        except psycopg.Error:
+            raise StoreUnavailable() from None
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:

@@ -1,0 +1,71 @@
+"""Whose card it is: many readers ask at once, and nobody waits for all before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from services.checkpoints.directory import Directory
+from services.checkpoints.domain.errors import StoreUnavailable
+from services.checkpoints.domain.scans import Entry
+
+
+class CountingDirectory(Directory):
+    questions = 0
+
+    async def _answered(self, statement: str, argument: object) -> list[tuple[object, ...]]:
+        self.questions += 1
+        return await super()._answered(statement, argument)
+
+
+def test_who_asks_at_once_is_answered_together_and_each_gets_only_their_own(migrated: Callable[[str], str]) -> None:
+    url = migrated("checkpoints")
+    people = [uuid4() for _ in range(300)]
+    with psycopg.connect(url) as connection:
+        for n, person_ref in enumerate(people):
+            connection.execute("INSERT INTO holder VALUES (1, %s, %s)", (n, person_ref))
+        connection.execute("INSERT INTO holder VALUES (2, 7, %s)", (people[7],))
+
+    async def ask() -> tuple[list[dict[UUID, list[Entry]]], int]:
+        directory = CountingDirectory(url)
+        answers = await asyncio.gather(*(directory.entries_of([each, uuid4()]) for each in people))
+        await directory.close()
+        return list(answers), directory.questions
+
+    answers, questions = asyncio.run(ask())
+    expected = [{each: [Entry(1, n)]} for n, each in enumerate(people)]
+    expected[7] = {people[7]: [Entry(1, 7), Entry(2, 7)]}
+    assert answers == expected
+    assert questions <= 2
+
+
+def test_without_the_store_everybody_who_asked_is_told() -> None:
+    async def ask() -> list[object]:
+        directory = Directory("postgresql:///nowhere?host=/nonexistent", timeout_s=1.0)
+        return await asyncio.gather(*(directory.entries_of([uuid4()]) for _ in range(3)), return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(ask())] == [StoreUnavailable] * 3
+
+
+def test_one_that_leaves_does_not_take_the_answer_from_the_others(migrated: Callable[[str], str]) -> None:
+    url, person_ref = migrated("checkpoints"), uuid4()
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO holder VALUES (1, 1, %s)", (person_ref,))
+
+    async def ask() -> dict[UUID, list[Entry]]:
+        directory = Directory(url)
+        leaving = asyncio.create_task(directory.entries_of([person_ref]))
+        staying = asyncio.create_task(directory.entries_of([person_ref]))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        found = await staying
+        await directory.close()
+        return found
+
+    assert asyncio.run(ask()) == {person_ref: [Entry(1, 1)]}
