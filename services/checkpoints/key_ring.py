@@ -89,6 +89,13 @@ class KeyRing:
         key = self._key_of(token.partition(".")[0])
         return None if key is None else _SHOWN[key.type]
 
+    def entry_in(self, token: str) -> Entry | None:
+        """Where a pass points that `read` has found good before: the signature is not looked at again."""
+        header, _, rest = token.partition(".")
+        key = self._key_of(header)
+        found = None if key is None else self._entry(key.type, rest.partition(".")[0], None)
+        return found if isinstance(found, Entry) else None
+
     def _key_of(self, header: str) -> PassKey | None:
         """The key that a header names; all passes of one key have the same header, so the answer is remembered."""
         headers = self._headers
@@ -111,7 +118,8 @@ class KeyRing:
         key = self._keys.get(kid) if isinstance(kid, str) and _KID.fullmatch(kid) else None
         return key if key is not None and key.type == header["typ"] else None
 
-    def _entry(self, kind: str, payload: str, scanned_at_s: float) -> Entry | Refusal:
+    def _entry(self, kind: str, payload: str, scanned_at_s: float | None) -> Entry | Refusal:
+        """Without a moment, whether the pass is good then is not asked."""
         try:
             claims = orjson.loads(_decoded(payload))
             issued_at_s, expires_at_s = claims["iat"], claims["exp"]
@@ -124,7 +132,8 @@ class KeyRing:
         number = uri.removeprefix(self._uri_start)
         if not 0 <= idx <= _IDX_MAX or len(number) == len(uri) or not _LIST.fullmatch(number):
             return Refusal.PASS_FORGED
-        fault = fault_of(PassClaims(kind, issued_at_s, expires_at_s), scanned_at_s)
+        good_for = PassClaims(kind, issued_at_s, expires_at_s)
+        fault = None if scanned_at_s is None else fault_of(good_for, scanned_at_s)
         return Entry(int(number), idx) if fault is None else fault
 
 

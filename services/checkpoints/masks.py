@@ -30,7 +30,7 @@ Answered = tuple[Attempt, Checkpoint, Answer]
 class KeyRing(Protocol):
     def shown_by(self, token: str) -> Shown | None: ...
 
-    def read(self, token: str, scanned_at: Any) -> Entry | Refusal: ...
+    def entry_in(self, token: str) -> Entry | None: ...
 
 
 class Policies(Protocol):
@@ -77,8 +77,8 @@ class Masks:
             return None
         if token is None:
             return None if attempt.person_ref is None else {"person_ref": str(attempt.person_ref)}
-        entry = self._key_ring.read(token, attempt.scanned_at)
-        return {"list": entry.list, "idx": entry.idx} if isinstance(entry, Entry) else None
+        entry = self._key_ring.entry_in(token)
+        return None if entry is None else {"list": entry.list, "idx": entry.idx}
 
     async def _ask(self, people: list[Answer], asked_by: str) -> list[Answer | None]:
         nobody: list[Answer | None] = [None] * len(people)

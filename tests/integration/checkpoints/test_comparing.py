@@ -50,7 +50,7 @@ def client(composed: Api) -> Iterator[TestClient]:
 
 
 def test_a_printed_pass_is_compared_and_a_shown_one_is_not(client, register, gate, codes, person, masks, sql):
-    place = register("metro")
+    place = register("mall")
     _, idx = person(GREEN)
     shown = scan(place, credential={"pass": codes.mint(idx)})
     assert "person" not in client.post("/v1/scans", json=shown, headers=gate(place)).json()
@@ -72,7 +72,7 @@ def test_a_document_is_compared_at_a_road_by_its_person(client, register, gate, 
 
 
 def test_a_batch_asks_once_and_a_refused_pass_names_nobody(client, register, gate, codes, person, masks):
-    place = register("metro")
+    place = register("mall")
     _, idx = person(GREEN)
     printed = [scan(place, credential={"pass": codes.mint(idx, key=codes.printed)}) for _ in range(3)]
     scans = [*printed, scan(place, credential={"pass": "x.y.z"}), scan(place, credential={})]
@@ -86,7 +86,7 @@ def test_without_codes_the_scan_is_recorded_and_answered_all_the_same(
     client, register, gate, codes, person, masks, sql, status
 ):
     masks.status = status
-    place = register("metro")
+    place = register("mall")
     _, idx = person(GREEN)
     for _ in range(3):
         body = scan(place, credential={"pass": codes.mint(idx, key=codes.printed)})
