@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -479,10 +479,10 @@ def _changed_checkpoints(database: Database) -> Callable[..., Any]:
     return read
 
 
-def _snapshot(database: Database) -> Callable[[], list[tuple[int, int, bytes]]]:
-    def read() -> list[tuple[int, int, bytes]]:
+def _snapshot(database: Database) -> Callable[[], Iterator[tuple[int, int, bytes]]]:
+    def read() -> Iterator[tuple[int, int, bytes]]:
         with database.transaction() as tx:
-            return standings.read_lists(tx)
+            yield from standings.read_lists(tx)
 
     return read
 

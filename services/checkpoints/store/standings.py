@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -26,10 +26,13 @@ WHERE holder.person_ref <> excluded.person_ref
 """
 
 
-def read_lists(tx: Connection) -> list[tuple[int, int, bytes]]:
-    """(list, revision, two bits a person) of the snapshot."""
-    rows = tx.execute(sa.text("SELECT list, revision, packed FROM standing_list ORDER BY list"))
-    return [(row.list, row.revision, zlib.decompress(row.packed)) for row in rows]
+def read_lists(tx: Connection) -> Iterator[tuple[int, int, bytes]]:
+    """(list, revision, two bits a person) of the snapshot, one at a time: a city's are 5 MB."""
+    numbers = tx.execute(sa.text("SELECT list FROM standing_list ORDER BY list")).scalars().all()
+    for number in numbers:
+        one = sa.text("SELECT revision, packed FROM standing_list WHERE list = :list")
+        for row in tx.execute(one, {"list": number}):
+            yield number, row.revision, zlib.decompress(row.packed)
 
 
 def put_list(tx: Connection, number: int, revision: int, packed: bytes, now: datetime) -> None:
