@@ -1,7 +1,7 @@
 """A made-up past for measurements: weeks of scans at the real places by the real day, holders, and a board's lists.
 
 PostgreSQL makes it itself, day by day on two connections, before the day becomes a partition: its indexes are then
-built at once. The same number of people and scans, the same shape of past.
+built at once. Rows lie in the order in which scans come. The same number of people and scans, the same shape of past.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FROM (
            + make_interval(secs => random() * 900) AS at,
            (%(places)s::uuid[])[1 + width_bucket(random(), %(weights)s::float8[])] AS place,
            (random() * (%(people)s - 1))::integer AS person
-    FROM generate_series(1, %(scans)s)
+    FROM generate_series(1, %(scans)s) ORDER BY at
 ) AS given
 """
 _CHECKPOINT = """
