@@ -24,8 +24,17 @@ Guard = Annotated[Bearer, Depends(needs("gate"))]
 Reader = Annotated[Bearer, Depends(needs("gate", "operator"))]
 
 STAFF_MAX = 1000
+
+
+def _readable_lines(text: str) -> str:
+    readable(text.replace("\n", " "))
+    return text
+
+
 Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 2)]
-Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(readable)]
+Note = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_readable_lines)
+]
 
 
 class SignOnIn(In):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -178,6 +179,14 @@ def test_a_change_is_told_when_ordered_and_when_it_holds(client, register, order
     ]
     assert lines[0]["at"] is None
     assert lines[1]["reason"] == "by order"
+
+
+def test_of_orders_that_saw_the_same_only_one_is_taken(register, order, sql):
+    place = register("road")
+    with ThreadPoolExecutor(8) as operators:
+        answers = list(operators.map(lambda n: order(place, "move", name=f"G{n}"), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [412] * 7
+    assert sql("SELECT count(*) FROM checkpoint_change WHERE number > 1") == [(1,)]
 
 
 def test_another_process_knows_within_two_seconds(settings, codes, client, register, order, gate):

@@ -30,7 +30,7 @@ def test_a_shift_signs_on_leaves_word_and_signs_off(client, register, post, gate
     assert post(place, **on | {"staff": 5}).json()["code"] == "shift_id_reused"
     second = post(place, checkpoint_id=str(place), staff=3)
     assert (second.status_code, second.json()["code"]) == (409, "shift_on_duty_already")
-    noted = post(place, f"/{shift_id}/note", note="One thermometer is in repair, ask 李雷.", expected_version=1)
+    noted = post(place, f"/{shift_id}/note", note="One thermometer is in repair,\nask 李雷.", expected_version=1)
     assert noted.status_code == 200, noted.text
     stale = post(place, f"/{shift_id}/sign-off", expected_version=1)
     assert (stale.status_code, stale.json()["code"]) == (412, "version_stale")
@@ -39,7 +39,7 @@ def test_a_shift_signs_on_leaves_word_and_signs_off(client, register, post, gate
     late = post(place, f"/{shift_id}/note", note="late", expected_version=3)
     assert (late.status_code, late.json()["code"]) == (409, "shift_signed_off")
     following = post(place, checkpoint_id=str(place), staff=3)
-    assert following.json()["note_before"] == "One thermometer is in repair, ask 李雷."
+    assert following.json()["note_before"] == "One thermometer is in repair,\nask 李雷."
     ((kept,),) = sql("SELECT note_sealed FROM shift WHERE note_sealed IS NOT NULL")
     assert "李雷".encode() not in bytes(kept)
     assert client.get(f"/v1/shifts/{shift_id}", headers=issuer.headers("operator")).json()["staff"] == 4
