@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.outsider import Outsider, eventually
 from tests.running import ROOT, Product
 
 Line = dict[str, Any]
+on_one_log = pytest.mark.parametrize("product", ["local"], indirect=True, scope="package")
+"""Where the event log makes no difference, the product with the local one is enough."""
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,7 @@ def events(product: Product, name: str) -> list[Line]:
     return [each for each in map(json.loads, told) if each["type"].endswith(name)]
 
 
+@on_one_log
 def test_with_a_network_the_server_decides(desk: GateDesk, outside: Outsider, people: tuple[str, str]) -> None:
     green = people[0]
     shown = outside.pass_of(green)
@@ -138,6 +142,7 @@ def test_without_it_the_gate_decides_keeps_and_uploads_late_and_the_difference_i
     assert "waited" not in desk.run([])[1]
 
 
+@on_one_log
 def test_a_gate_that_is_killed_loses_nothing_and_doubles_nothing(
     desk: GateDesk, outside: Outsider, tmp_path: Path, people: tuple[str, str]
 ) -> None:
@@ -168,6 +173,13 @@ def _is_of(event: Line, decision: Line) -> bool:
     return bool(event["data"]["scan_id"] == decision["scan_id"])
 
 
+def _is_ready(product: Product) -> bool:
+    try:
+        return httpx.get(product.address("checkpoints") + "/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def _knows(outside: Outsider, desk: GateDesk, people: tuple[str, str]) -> bool:
     """Whether the gate's bundle has these people green."""
     shown = [outside.pass_of(person) for person in people]
@@ -175,6 +187,46 @@ def _knows(outside: Outsider, desk: GateDesk, people: tuple[str, str]) -> bool:
     return {each["decision"] for each in desk.run(shown, "--offline")[0]} == {"pass"}
 
 
+@on_one_log
+def test_while_the_server_dies_and_comes_back_the_gate_goes_on_and_each_scan_is_recorded_once(
+    desk: GateDesk, outside: Outsider, product: Product, people: tuple[str, str]
+) -> None:
+    desk.run([])
+    shown = outside.pass_of(people[0])
+    lines = 160
+    with subprocess.Popen(
+        desk.command(),
+        cwd=ROOT,
+        env=product.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as gate:
+        assert gate.stdin is not None
+        assert gate.stdout is not None
+        decisions = []
+        for number in range(lines):
+            gate.stdin.write(f"{shown}\n")
+            gate.stdin.flush()
+            decisions.append(json.loads(gate.stdout.readline()))
+            if number == lines // 2:
+                product.kill("checkpoints-api")
+        gate.stdin.close()
+        assert gate.wait(60) == 0
+    assert {each["by"] for each in decisions} == {"server", "gate"}
+    assert decisions[lines // 2 + 1]["by"] == "gate"
+
+    def all_recorded() -> bool:
+        desk.run([])
+        return len(recorded(outside, desk.checkpoint)) >= lines
+
+    eventually(lambda: _is_ready(product), within_s=60)
+    eventually(all_recorded, within_s=60)
+    assert sorted(recorded(outside, desk.checkpoint)) == sorted(each["scan_id"] for each in decisions)
+
+
+@on_one_log
 def test_a_policy_is_checked_and_published_from_the_command_line(
     product: Product, outside: Outsider, tmp_path: Path
 ) -> None:
