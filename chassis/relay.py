@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
+import orjson
 import psycopg
 import structlog
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
+from psycopg.types.json import set_json_loads
 
 from chassis.event_log import EventLog, EventLogUnavailable, Publisher, Record, UnknownTopic
 from chassis.leadership import Leadership
@@ -110,7 +111,7 @@ class Relay:
     ) -> None:
         self._leadership = Leadership(database_url, "relay")
         self._event_log = event_log
-        self._source, self._topics = source, topics
+        self._source, self._topics = source.encode(), topics
         self._rows_max, self._idle_s = rows_max, idle_s
         self._publisher: Publisher | None = None
         self._connection: psycopg.Connection | None = None
@@ -151,6 +152,7 @@ class Relay:
             return 1.0
         if connection is not self._connection:
             connection.execute(_SESSION)
+            set_json_loads(orjson.loads, connection)
             self._connection, self._mark, self.is_active = connection, LowWaterMark(), True
         rows = self._read(connection)
         if rows or time.monotonic() >= self._observe_at:
@@ -182,15 +184,14 @@ class Relay:
 
     def _headers(self, row: _Row) -> tuple[tuple[str, bytes], ...]:
         """The CloudEvents Kafka binding, binary mode."""
-        attributes: dict[str, Any] = {
-            "ce_specversion": "1.0",
-            "ce_id": str(row.id),
-            "ce_type": row.type,
-            "ce_source": self._source,
-            "content-type": "application/protobuf",
-            **row.headers,
-        }
-        return tuple((name, str(value).encode()) for name, value in attributes.items() if value != "")
+        return (
+            ("ce_specversion", b"1.0"),
+            ("ce_id", str(row.id).encode()),
+            ("ce_type", row.type.encode()),
+            ("ce_source", self._source),
+            ("content-type", b"application/protobuf"),
+            *[(name, str(value).encode()) for name, value in row.headers.items() if value != ""],
+        )
 
 
 def _causes(rows: Sequence[_Row]) -> Iterator[str]:
