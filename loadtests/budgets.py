@@ -61,7 +61,7 @@ BOARD_MEMORY_MB_MAX, BOARD_READY_S_MAX = 200.0, 10.0
 RELAY_ROWS_PER_S_MIN = 8_000
 """Rows from the outbox to Kafka by one process."""
 GROWTH_RATIO_MAX = 1.5
-"""What a scan, a look on the board or a trace costs with four times the people and history, over what it costs now.
+"""What a scan (append and look) or a trace costs with four times the people and history, over what it costs with one.
 
 A B-tree of four times the entries is at most one level higher, and half of it no longer fits into the same buffers.
 """
