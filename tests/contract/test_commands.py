@@ -32,6 +32,8 @@ def test_a_dead_letter_that_is_not_there_is_answered_with_status_1_and_an_unknow
         "AREA_FILE": str(ROOT / "data" / "guangzhou" / "areas.csv"),
         "CITY_KEY_FILE": str(home.keys / "city.key"),
         "DATA_KEYS_FILE": str(home.keys / "data.json"),
+        "POLICY_FILE": str(home.keys / "policy.jws"),
+        "POLICY_KEYS_FILE": str(home.keys / "policy.jwks.json"),
         "SIGNING_KEYS_FILE": str(home.keys / "signing.json"),
         "STATUS_LIST_URI": STATUS_LIST_URI,
         "SERVICE_TOKEN_FILE": str(home.keys / "service.token"),
