@@ -4,27 +4,46 @@ uvicorn closes an idle connection at once, at SIGTERM and when it was idle for l
 meets a closed socket, and the kernel resets the connection: the caller cannot know what became of it. Here a process
 that ends takes no new connection and answers what still comes with `Connection: close`; then it closes its own side
 only, and reads on, without taking anything, until the caller has closed too.
+
+A listening socket that is closed resets whoever has connected and was not accepted yet. So the kernel first drops what
+asks for a new connection (the caller asks again a second later, and is refused, or finds the next process), and those
+who are in are accepted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
+import os
 import socket
+import struct
+import sys
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_DOOR_S = 0.1
+"""How long a handshake that has begun may take to end."""
 _GRACE_S = 0.4
 """How long a connection without a request may still bring one."""
-_LINGER_S = 0.6
+_LINGER_S = 2.0
 """How long the caller has to close its side."""
+_SO_ATTACH_FILTER = 26
+_NO_SYN = b"".join(
+    struct.pack("=HBBI", *instruction)
+    for instruction in ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+)
+"""For the packet filter of a socket: the flags of the TCP header; one with SYN is dropped, every other one passes."""
 
 
 class ClosingServer(uvicorn.Server):
     """Takes in who has connected already before it closes the door."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await asyncio.sleep(0)
+        for listener in (listener for server in self.servers for listener in server.sockets):
+            _let_nobody_new_in(listener.fileno())
+        await asyncio.sleep(_DOOR_S)
         for server in self.servers:
             server.close()
         await asyncio.sleep(0)
@@ -70,3 +89,12 @@ class ClosingConnection(HttpToolsProtocol):
         self._is_half_closed = True
         self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self.transport.close)
+
+
+def _let_nobody_new_in(listener: int) -> None:
+    """Only Linux can; elsewhere who is just connecting may be reset."""
+    if sys.platform == "linux":
+        code = ctypes.create_string_buffer(_NO_SYN)
+        program = struct.pack("HP", len(_NO_SYN) // 8, ctypes.addressof(code))
+        with socket.socket(fileno=os.dup(listener)) as door, contextlib.suppress(OSError):
+            door.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

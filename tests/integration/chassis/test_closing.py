@@ -26,7 +26,7 @@ async def hello(_request: Request) -> PlainTextResponse:
 @pytest.fixture
 def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
     """Patient with a slow machine."""
-    monkeypatch.setattr("chassis.closing._GRACE_S", 2.0)
+    monkeypatch.setattr("chassis.closing._GRACE_S", 6.0)
     monkeypatch.setattr("chassis.closing._LINGER_S", 5.0)
     started = server(Starlette(routes=[Route("/", hello)]), host="127.0.0.1", port=0)
     thread = threading.Thread(target=started.run)
@@ -87,3 +87,33 @@ def test_a_connection_that_was_idle_for_long_is_closed_in_the_same_way(running: 
     connection.sendall(REQUEST)
     connection.shutdown(socket.SHUT_WR)
     assert connection.recv(4096) == b""
+
+
+def test_who_connects_while_the_door_closes_is_answered_or_refused_and_never_reset(
+    running: uvicorn.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty callers, a new connection for each request, until nobody is let in any more."""
+    monkeypatch.setattr("chassis.closing._GRACE_S", 0.1)
+    address = running.servers[0].sockets[0].getsockname()
+    ends: list[str] = []
+
+    def call() -> None:
+        while True:
+            try:
+                with socket.create_connection(address, timeout=20) as connection:
+                    connection.sendall(REQUEST)
+                    answers.append(connection.recv(4096))
+            except ConnectionError as error:
+                return ends.append(type(error).__name__)
+
+    answers: list[bytes] = []
+    callers = [threading.Thread(target=call) for _ in range(20)]
+    for caller in callers:
+        caller.start()
+    while len(answers) < 200:
+        time.sleep(0.01)
+    running.should_exit = True
+    for caller in callers:
+        caller.join(30)
+    assert ends == ["ConnectionRefusedError"] * 20
+    assert {answer[:15] for answer in answers} <= {b"HTTP/1.1 200 OK", b""}
