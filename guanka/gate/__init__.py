@@ -15,7 +15,7 @@ from typing import Any
 from guanka.gate.deciding import decide_offline
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.reading import LineRefused, read_line
-from guanka.gate.showing import Show, Shown
+from guanka.gate.showing import Displayed, Show
 from guanka.gate.uploading import Errands
 from guanka.gate.waiting import GateMemory
 from services.checkpoints.domain.scans import Attempt
@@ -70,7 +70,7 @@ class Gate:
             return True
         person = answer.get("person")
         self._show.decision(
-            Shown(
+            Displayed(
                 answer["scan_id"],
                 answer["decision"],
                 answer["colour"],
@@ -98,7 +98,7 @@ class Gate:
             },
         )
         self._show.decision(
-            Shown(
+            Displayed(
                 body["scan_id"],
                 taken.decision,
                 taken.colour,

@@ -15,7 +15,7 @@ _WORDS = {"pass": "放行 pass ", "check": "核验 check", "stop": "拦截 stop 
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Displayed:
     """A decision as it is shown; `by` is `server` or `gate`."""
 
     scan_id: str
@@ -37,7 +37,7 @@ class Show:
         self._console = Console(highlight=False, soft_wrap=True, stderr=is_json)
         self._showing = threading.Lock()
 
-    def decision(self, shown: Shown) -> None:
+    def decision(self, shown: Displayed) -> None:
         if self._is_json:
             self._line(
                 {

@@ -84,7 +84,7 @@ class Errands:
         except BundleRefused as error:
             return self._show.remark(f"the server's bundle is refused: {error}", style="red")
         slim = bundle | {"status_lists": [each | {"token": None} for each in bundle["status_lists"]]}
-        self._memory.keep_bundle(slim, lists, now)
+        self._memory.keep_bundle(slim, lists)
         is_first, self.knowledge = self.knowledge is None, knowledge
         if abs(now - knowledge.issued_at) > _CLOCKS_APART_MAX:
             self._show.remark("this gate's clock is not the server's: late uploads may be refused", style="red")

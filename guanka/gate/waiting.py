@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ CREATE TABLE IF NOT EXISTS put_aside (
     problem TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS progress (source TEXT PRIMARY KEY, lines INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS bundle (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS status_list (list INTEGER PRIMARY KEY, etag TEXT NOT NULL, token TEXT NOT NULL);
 """
 
@@ -107,27 +106,19 @@ class GateMemory:
 
     # -- the bundle --------------------------------------------------------------------------------------------------
 
-    def keep_bundle(self, bundle: Mapping[str, Any], tokens: Mapping[int, tuple[str, str]], at: datetime) -> None:
+    def keep_bundle(self, bundle: Mapping[str, Any], tokens: Mapping[int, tuple[str, str]]) -> None:
         """Keep a bundle with its lists, `(etag, token)` by number."""
         with self._using, self._file:
             self._file.execute("BEGIN IMMEDIATE")
-            for name, content in (("bundle", json.dumps(bundle)), ("bundle_at", at.isoformat())):
-                self._file.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, content))
+            self._file.execute("INSERT OR REPLACE INTO bundle VALUES (1, ?)", (json.dumps(bundle),))
             self._file.execute("DELETE FROM status_list")
             rows = [(number, etag, token) for number, (etag, token) in tokens.items()]
             self._file.executemany("INSERT INTO status_list VALUES (?, ?, ?)", rows)
 
     def bundle(self) -> tuple[dict[str, Any], dict[int, tuple[str, str]]] | None:
-        rows = self._read("SELECT content FROM kept WHERE name = 'bundle'")
+        rows = self._read("SELECT content FROM bundle")
         lists = self._read("SELECT list, etag, token FROM status_list")
         return (json.loads(rows[0][0]), {row[0]: (row[1], row[2]) for row in lists}) if rows else None
-
-    def keep(self, name: str, content: str) -> None:
-        self._write("INSERT OR REPLACE INTO kept VALUES (?, ?)", name, content)
-
-    def kept(self, name: str) -> str | None:
-        rows = self._read("SELECT content FROM kept WHERE name = ?", name)
-        return str(rows[0][0]) if rows else None
 
     def close(self) -> None:
         with self._using:

@@ -14,7 +14,7 @@ import pytest
 from guanka.gate import Gate
 from guanka.gate.link import Link
 from guanka.gate.reading import LineRefused, read_line
-from guanka.gate.showing import Show, Shown
+from guanka.gate.showing import Displayed, Show
 from guanka.gate.waiting import GateMemory
 from services.checkpoints.domain.scans import Decision
 
@@ -60,12 +60,12 @@ class Seen(Show):
     def __init__(self, memory: GateMemory) -> None:
         super().__init__(is_json=True)
         self._memory = memory
-        self.decisions: list[Shown] = []
+        self.decisions: list[Displayed] = []
         self.refused: list[str] = []
         self.remarks: list[str] = []
         self.on_disk: list[object] = []
 
-    def decision(self, shown: Shown) -> None:
+    def decision(self, shown: Displayed) -> None:
         self.decisions.append(shown)
         self.on_disk.append([each.offline for each in self._memory.waiting(10, but=None)])
 
