@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
 from services.checkpoints.domain.tracing import CaseScan, Grade, Meeting, Watch
-from services.checkpoints.store.history import ID_APART_MAX
+from services.checkpoints.store.history import ID_APART_MAX, plan_afresh
 
 _TRACE = (
     "trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, parts, revision, requested_by, approved_by"
@@ -24,19 +25,19 @@ INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, traci
 VALUES (:trace_id, :entry_id, :person_ref, :from_at, :to_at, 'answered', :tracing_rule, :requested_by)
 ON CONFLICT DO NOTHING RETURNING {_TRACE}
 """  # noqa: S608 (our own names)
-# `OFFSET 0` keeps the windows first: joined the other way round, all that a checkpoint ever saw would be read.
+# `OFFSET 0` keeps the windows first: joined the other way round, all that a checkpoint ever saw would be read. Asked by
+# whole days, for with narrower bounds of `scan_id` its primary key looks better than the index of the checkpoint, and
+# what the whole city scanned in these minutes would be read.
 _FOUND = """
 SELECT s.person_ref, w.grade, s.checkpoint_id, c.kind, c.area, s.scanned_at AS met_at,
        abs(extract(epoch FROM s.scanned_at - w.case_at))::float8 AS apart_s,
        w.case_scan_id, s.scan_id AS contact_scan_id, {vehicle} AS vehicle_ref
 FROM unnest(CAST(:case_scan_ids AS uuid[]), CAST(:case_ats AS timestamptz[]), CAST(:places AS uuid[]),
-            CAST(:grades AS integer[]), CAST(:from_ats AS timestamptz[]), CAST(:to_ats AS timestamptz[]),
-            CAST(:from_ids AS uuid[]), CAST(:to_ids AS uuid[]))
-     AS w (case_scan_id, case_at, place, grade, from_at, to_at, from_id, to_id)
+            CAST(:grades AS integer[]), CAST(:from_ats AS timestamptz[]), CAST(:to_ats AS timestamptz[]))
+     AS w (case_scan_id, case_at, place, grade, from_at, to_at)
 CROSS JOIN LATERAL (
     SELECT * FROM scan WHERE scan.{place} = w.place AND scan.scanned_at BETWEEN w.from_at AND w.to_at
-    AND scan.scan_id >= w.from_id AND scan.scan_id < w.to_id
-    AND scan.scan_id >= :first_id AND scan.scan_id < :last_id
+    AND scan.scan_id >= :day AND scan.scan_id < :next_day
     AND scan.person_ref IS NOT NULL AND scan.person_ref <> :person_ref AND NOT scan.is_self_reported
     OFFSET 0
 ) AS s
@@ -154,28 +155,41 @@ def case_scans(tx: Connection, person_ref: UUID, from_at: datetime, to_at: datet
 def find_meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch]) -> list[Meeting]:
     """Everyone who was scanned inside the watches, with how and when; the days that cannot matter are not read."""
     tx.execute(sa.text("SET LOCAL enable_seqscan = off"))
-    at_places = [watch for watch in watches if watch.checkpoint_id is not None]
-    in_vehicles = [watch for watch in watches if watch.vehicle_ref is not None]
-    return _meetings(tx, person_ref, at_places, "checkpoint_id") + _meetings(tx, person_ref, in_vehicles, "vehicle_ref")
+    plan_afresh(tx)
+    found: list[Meeting] = []
+    for place in ("checkpoint_id", "vehicle_ref"):
+        by_day = defaultdict(list)
+        for watch in watches:
+            if getattr(watch, place) is not None:
+                for day in _days(watch):
+                    by_day[day].append(watch)
+        for day, of_day in sorted(by_day.items()):
+            found += _meetings(tx, person_ref, of_day, place, day)
+    return found
 
 
-def _meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch], place: str) -> list[Meeting]:
-    if not watches:
-        return []
+def _days(watch: Watch) -> Iterator[date]:
+    """The partitions in which a scan of the window may lie."""
+    day, last = (at.astimezone(UTC).date() for at in (watch.from_at - ID_APART_MAX, watch.to_at + ID_APART_MAX))
+    while day <= last:
+        yield day
+        day += timedelta(days=1)
+
+
+def _meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch], place: str, day: date) -> list[Meeting]:
+    midnight = datetime.combine(day, time(), UTC)
     rows = tx.execute(
         sa.text(_FOUND.format(place=place, vehicle="w.place" if place == "vehicle_ref" else "NULL::uuid")),
         {
             "person_ref": person_ref,
-            "first_id": uuid7_floor(min(watch.from_at for watch in watches) - ID_APART_MAX),
-            "last_id": uuid7_floor(max(watch.to_at for watch in watches) + ID_APART_MAX),
+            "day": uuid7_floor(midnight),
+            "next_day": uuid7_floor(midnight + timedelta(days=1)),
             "case_scan_ids": [watch.case_scan_id for watch in watches],
             "case_ats": [watch.case_at for watch in watches],
             "places": [getattr(watch, place) for watch in watches],
             "grades": [int(watch.grade) for watch in watches],
             "from_ats": [watch.from_at for watch in watches],
             "to_ats": [watch.to_at for watch in watches],
-            "from_ids": [uuid7_floor(watch.from_at - ID_APART_MAX) for watch in watches],
-            "to_ids": [uuid7_floor(watch.to_at + ID_APART_MAX) for watch in watches],
         },
     )
     return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
