@@ -1,4 +1,4 @@
-"""SIGKILL of PostgreSQL right after acknowledgements: none is lost; and with `synchronous_commit=off` the loss is seen."""
+"""SIGKILL of PostgreSQL right after acknowledgements: none is lost; with `synchronous_commit=off` they are."""
 
 from __future__ import annotations
 

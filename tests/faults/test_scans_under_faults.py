@@ -1,6 +1,6 @@
 """Each fault once, under load: nothing acknowledged is lost, nothing counts twice, a person's scans keep their order.
 
-`make faults` runs the same for many rounds and writes docs/faults.md; test_durability.py shows that a loss would be seen.
+`make faults` runs the same for many rounds and writes docs/faults.md. That a loss would be seen: test_durability.py.
 """
 
 from __future__ import annotations
