@@ -69,7 +69,7 @@ proto: setup ## generate wire/ from proto/
 	@$(BIN)/buf lint
 	@$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=wire --pyi_out=wire proto/*/v1/events.proto
 
-bench: setup ## measure the promise of two seconds, on the embedded default and on Kafka
+bench: setup ## measure the scan path against its floors, and the promise of two seconds on both event logs
 	@$(BIN)/python -m loadtests.bench
 
 load: setup ## offer a real shape (SHAPE=peak|storm|overload|ladder|day|showings) to a product of its own, and count; see docs/load.md

@@ -1,4 +1,5 @@
-"""`make bench`: how long the news of a case takes to the gates, how long a start takes, how much memory rest takes.
+"""`make bench`: the scan path against its floors (bench_path.py), and the promise: how long the news of a case takes to
+the gates, how long a start takes, how much memory rest takes.
 
 Each event log gets a product of its own, in a fresh home, so that every run starts from a known state. Per repeat, 200
 people and a case were at the same place, another one each time: a case is traced for half an hour on. The case is
@@ -24,6 +25,7 @@ from guanka.demo.riders import Riders
 from guanka.demo.witness import Witness
 from guanka.home import REFERENCE, Home
 from guanka.report import percentile, write_report
+from loadtests import bench_path
 from loadtests.budgets import CASE_TO_LAST_STOP_S_MAX, CONTACTS, MEMORY_MB_MAX, READY_S_MAX, REPEATS
 from tests.running import Product, running_product
 
@@ -35,12 +37,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", nargs="+", default=["local", "kafka"], choices=["local", "kafka"])
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--parts", nargs="+", default=["path", "promise"], choices=["path", "promise"])
     arguments = parser.parse_args()
     console = Console(highlight=False)
     started_at = datetime.now(UTC)
     figures: dict[str, float] = {}
     checks: dict[str, bool] = {}
-    for events in arguments.events:
+    if "path" in arguments.parts:
+        of_path, kept = bench_path.measure(console, bench_path.TURNS, bench_path.SECONDS, bench_path.CONNECTIONS)
+        figures, checks = figures | of_path, checks | kept
+    for events in arguments.events if "promise" in arguments.parts else []:
         _measure(console, events, arguments.repeats, figures, checks)
     path = write_report("bench", started_at, figures, checks)
     _tell(console, figures, checks, path)

@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,6 +48,8 @@ from tests.running import Product, running_product
 
 MEASURED, REST = 0, 1
 """Cores."""
+TURNS, SECONDS, CONNECTIONS = 5, 4.0, 64
+PROGRAMS = ("scan", "batch", "mint")
 PEOPLE = 256
 BATCH = 100
 _COMMUNITY = "440103001101"
@@ -74,10 +76,10 @@ class Passes:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--only", nargs="*", choices=["scan", "batch", "mint"], default=["scan", "batch", "mint"])
+    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--only", nargs="*", choices=PROGRAMS, default=PROGRAMS)
     arguments = parser.parse_args()
     console, started_at = Console(highlight=False), datetime.now(UTC)
     figures, checks = measure(
@@ -93,15 +95,17 @@ def main() -> int:
 
 
 def measure(
-    console: Console, turns: int, seconds: float, connections: int, only: list[str]
+    console: Console, turns: int, seconds: float, connections: int, only: Sequence[str] = PROGRAMS
 ) -> tuple[dict[str, float], dict[str, bool]]:
     """All figures and whether each promise holds."""
+    cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {REST})
     figures = raw_rates()
     with running_product() as product:
         bench = _Bench(product, seconds, connections)
         results = bench.run(turns, only)
         figures |= bench.insert_rates()
+    os.sched_setaffinity(0, cores)
     for name, taken in results.items():
         figures[f"{name}_per_s"] = statistics.median(turn.rate for turn in taken)
         figures[f"{name}_service_us"] = statistics.median(turn.service_us for turn in taken)
@@ -133,7 +137,7 @@ class _Bench:
         self._databases = run["databases"]
         self._numbers = itertools.count()
 
-    def run(self, turns: int, only: list[str]) -> dict[str, list[Turn]]:
+    def run(self, turns: int, only: Sequence[str]) -> dict[str, list[Turn]]:
         results: dict[str, list[Turn]] = {}
         programs: dict[str, Callable[[], Turn]] = {}
         with self._quiet(), self._floor("scan") as scan_floor, self._floor("mint") as mint_floor:
