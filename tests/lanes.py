@@ -6,6 +6,7 @@ it has ended; the last line counts both.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -47,17 +48,18 @@ def main(arguments: Sequence[str]) -> int:
                 [*command, f"--basetemp={folder}/2", *second], stdout=file, stderr=file, cwd=TESTS.parent
             )
         before = subprocess.Popen(
-            [*command, f"--basetemp={folder}/1", *first], stdout=subprocess.PIPE, text=True, cwd=TESTS.parent
+            [*command, f"--basetemp={folder}/1", *first], stdout=subprocess.PIPE, cwd=TESTS.parent
         )
         assert before.stdout is not None
-        lines = []
-        for line in before.stdout:
-            print(line, end="", flush=True)
-            lines.append(line)
+        shown = b""
+        while part := os.read(before.stdout.fileno(), 4096):
+            sys.stdout.buffer.write(part)
+            sys.stdout.flush()
+            shown += part
         statuses = [before.wait(), beside.wait()]
         text = output.read_text()
     print(text)
-    counts = counted(lines) + counted(text.splitlines())
+    counts = counted(shown.decode().splitlines()) + counted(text.splitlines())
     told = ", ".join(f"{counts[word]:,} {word}" for word in ("failed", "error", "passed", "skipped") if counts[word])
     print(f"===== all tests: {told} in {(time.monotonic() - started) / 60:.1f} min =====")
     return max(statuses)
