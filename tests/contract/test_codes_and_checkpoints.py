@@ -147,7 +147,7 @@ def test_what_codes_says_of_a_person_is_what_a_guard_compares(city, codes, tmp_p
     policies.refresh()
     transport = httpx.ASGITransport(city.client.app)
     masks = Masks("http://codes", tmp_path / "service.token", key_ring=ring, policies=policies, transport=transport)
-    place = Checkpoint(uuid4(), "metro", "A gate", "", "440103001", "")
+    place = Checkpoint(uuid4(), "mall", "A gate", "", "440103001", "")
     at = datetime.now(UTC)
     attempts = [
         Attempt(uuid4(), place.checkpoint_id, at, b"", token=token),
