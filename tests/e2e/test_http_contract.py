@@ -200,12 +200,12 @@ def test_the_status_list_shows_the_colour_behind_a_pass(outside: Outsider, green
     again = outside.get("codes", path, headers={"If-None-Match": first.headers["etag"]})
     if again.headers["etag"] == first.headers["etag"]:
         assert (again.status_code, again.content) == (304, b"")
-    assert colour_in(outside, first.text, place[green]) == 0
-    assert colour_in(outside, first.text, place[lapsed]) == 3
     newest = eventually(
         lambda: changed(outside.get("codes", path), first) if not red_in(outside, first, place[red]) else first, 75
     )
     assert red_in(outside, newest, place[red])
+    assert colour_in(outside, newest.text, place[green]) == 0
+    assert colour_in(outside, newest.text, place[lapsed]) == 3
 
 
 def red_in(outside: Outsider, answer: httpx.Response, place: Json) -> bool:
