@@ -6,6 +6,7 @@ from chassis.database import Database
 from tests.integration.codes.city import City, rows
 
 SURFACE = {
+    ("POST", "/v1/masks"),
     ("POST", "/v1/people"),
     ("POST", "/v1/people/{person_ref}/declarations"),
     ("GET", "/v1/people/{person_ref}/code"),
