@@ -41,7 +41,7 @@ setup-browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; } || { echo "chromium is missing (on Debian: apt-get install chromium fonts-noto-cjk)"; exit 1; }
 
 setup-faults:
-	@command -v fiu-ctrl >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq fiu-utils >/dev/null; } || echo "fiu-utils is missing, the tests of a failing disk are skipped (on Debian: apt-get install fiu-utils)"
+	@command -v fiu-ctrl >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq fiu-utils >/dev/null; } || { echo "fiu-utils is missing (on Debian: apt-get install fiu-utils)"; exit 1; }
 
 run: setup ## start the whole product (EVENTS=kafka for a real Apache Kafka); Ctrl-C stops it
 	@exec $(BIN)/guanka up

@@ -31,6 +31,8 @@ def assertions_in(folder: Path) -> Iterator[Any]:
 
 
 ASSERTIONS = list(assertions_in(FOLDER))
+SETTLED = [each for each in ASSERTIONS if "expected" in each.values[1]]
+"""Those whose value the suite does not leave open."""
 
 
 def is_same_json(left: Json, right: Json) -> bool:
@@ -52,12 +54,10 @@ def test_an_expression_evaluates_as_the_suite_expects(expression: Json, assertio
     assert is_same_json(value, assertion["expected"]), assertion.get("message")
 
 
-@pytest.mark.parametrize(("expression", "assertion"), ASSERTIONS)
+@pytest.mark.parametrize(("expression", "assertion"), SETTLED)
 def test_a_compiled_expression_answers_twice_alike_and_leaves_the_data_alone(
     expression: Json, assertion: dict[str, Json]
 ) -> None:
-    if "expected" not in assertion:
-        pytest.skip("the suite leaves this value open")
     before = json.dumps(assertion["data"])
     compiled = compile_expression(expression)
     first, second = compiled(assertion["data"]), compiled(assertion["data"])
@@ -65,8 +65,6 @@ def test_a_compiled_expression_answers_twice_alike_and_leaves_the_data_alone(
     assert json.dumps(assertion["data"]) == before
 
 
-@pytest.mark.parametrize(("expression", "assertion"), ASSERTIONS)
+@pytest.mark.parametrize(("expression", "assertion"), SETTLED)
 def test_the_validator_passes_what_the_suite_evaluates(expression: Json, assertion: dict[str, Json]) -> None:
-    if "expected" not in assertion:
-        pytest.skip("the suite leaves this value open")
     assert validate(expression) == []

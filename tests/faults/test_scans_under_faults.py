@@ -51,6 +51,6 @@ def test_nothing_acknowledged_is_lost_or_counted_twice_or_out_of_order(
 @pytest.mark.timeout(600)
 def test_what_the_disk_refused_is_not_acknowledged(disk: Disk | None, scene: Scene, table: Table) -> None:
     if disk is None:
-        pytest.skip("fiu-ctrl is missing (on Debian: apt-get install fiu-utils)")
+        pytest.fail("fiu-ctrl is missing: install it, then test again (on Debian: apt-get install fiu-utils)")
     for fault in disk.faults():
         meet(scene, fault, table)
