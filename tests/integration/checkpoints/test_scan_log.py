@@ -90,11 +90,26 @@ def test_what_comes_while_a_group_is_written_becomes_the_next_group(url, monkeyp
 
     async def use(log: ScanLog) -> None:
         first = asyncio.create_task(log.append(a_scan()))
-        await asyncio.sleep(0)
+        while not sent:
+            await asyncio.sleep(0)
         await asyncio.gather(first, *(log.append(a_scan()) for _ in range(200)))
 
     with_log(url, use, connections=1)
     assert len(sent) == 2
+
+
+def test_what_comes_in_turns_of_the_event_loop_one_after_the_other_is_one_group(url, monkeypatch):
+    sent = counting(monkeypatch)
+
+    async def use(log: ScanLog) -> None:
+        under_way = []
+        for _ in range(50):
+            under_way.append(asyncio.create_task(log.append(a_scan())))
+            await asyncio.sleep(0)
+        await asyncio.gather(*under_way)
+
+    with_log(url, use, connections=2)
+    assert len(sent) <= 2
 
 
 def test_the_event_carries_the_person_whom_the_statement_found(url, sql):
