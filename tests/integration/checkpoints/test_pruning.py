@@ -22,7 +22,8 @@ from services.checkpoints.store import history
 from services.checkpoints.trace import Tracing
 from tests.conftest import ROOT
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC).replace(hour=23, minute=30, second=0, microsecond=0) - timedelta(days=1)
+"""Late on a whole day: of a day with few rows PostgreSQL rightly reads all, whatever index there is."""
 CASE, PLACE, DAYS = uuid4(), uuid4(), 7
 
 
@@ -103,7 +104,7 @@ def test_a_trace_reads_the_windows_around_its_case_and_not_the_rest_of_the_past(
     order = TraceOrder(uuid7(), "e", CASE, NOW - timedelta(days=3), NOW)
     days, rows = read(looked_at(lambda tx: tracing.request_trace(tx, order)))
     assert len(days) <= 5
-    assert 2 + 24 <= rows <= 2 + 2 * 16 + 100, "the case's scans and its windows; of a day of few rows perhaps all"
+    assert 2 + 24 <= rows <= 2 + 2 * 16, "the case's scans and its windows"
 
 
 @pytest.mark.parametrize(("hours", "days_max"), [(2, 2), (30, 3)])
@@ -120,4 +121,4 @@ def test_a_person_is_found_by_index_whatever_the_past_holds(looked_at):
     span = history.Span(NOW - timedelta(days=7), NOW, "4401", None, 200)
     nodes = looked_at(lambda tx: history.of_person(tx, CASE, span))
     assert {node["Node Type"] for node in nodes} <= {"Index Scan", "Bitmap Heap Scan", "Index Only Scan"}
-    assert 2 <= read(nodes)[1] <= 2 + 100, "of a day of few rows perhaps all"
+    assert 2 <= read(nodes)[1] <= 2 + 10, "of the first day, with half an hour of scans, perhaps all"

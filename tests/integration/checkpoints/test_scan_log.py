@@ -100,6 +100,7 @@ def test_what_comes_while_a_group_is_written_becomes_the_next_group(url, monkeyp
 
 def test_what_comes_in_turns_of_the_event_loop_one_after_the_other_is_one_group(url, monkeypatch):
     sent = counting(monkeypatch)
+    monkeypatch.setattr(scan_log, "_GATHER_S_MAX", 60.0)
 
     async def use(log: ScanLog) -> None:
         under_way = []
