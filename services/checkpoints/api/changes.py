@@ -11,11 +11,10 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, require_area
-from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In, Kind, Text
 from services.checkpoints.api.places import Official, Operator, require_moment
-from services.checkpoints.api.problems import problem_of
+from services.checkpoints.api.problems import naming
 from services.checkpoints.domain.life import Change, ChangeKind, Timeline
 from services.checkpoints.domain.scans import EVER
 from services.checkpoints.store import lives
@@ -194,7 +193,7 @@ def _one_of_many(
     number: int,
 ) -> tuple[Timeline, Change]:
     """The order's outcome; a refusal names which of the many it was."""
-    try:
+    with naming(f"changes.{number}"):
         return desk.places.order_change(
             tx,
             order,
@@ -203,12 +202,6 @@ def _one_of_many(
             ordered_by=bearer.subject,
             now=now,
         )
-    except Exception as error:
-        problem = problem_of(error)
-        if problem is None:
-            raise
-        named = {"field": f"changes.{number}", "message": problem.detail}
-        raise Problem(problem.status, problem.code, problem.detail, errors=[named]) from None
 
 
 def _ordered(versions: Timeline, change: Change) -> ChangeOrderedOut:

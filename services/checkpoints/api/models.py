@@ -7,9 +7,10 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Kind = Literal["metro", "bus", "road", "compound", "building", "mall", "hospital", "school", "workplace", "port"]
+CHECKPOINTS_MAX = 1000
 
 
 def readable(text: str) -> str:
@@ -34,6 +35,19 @@ class CheckpointIn(In):
     venue: Text | None = None
     area: str = Field(pattern=r"^[0-9]{4,18}$", description="a node of the area tree")
     opens_at: AwareDatetime | None = Field(default=None, description="from when it takes scans; since ever when absent")
+
+
+class CheckpointsIn(In):
+    """Many places registered together: all of them or none."""
+
+    checkpoints: list[CheckpointIn] = Field(min_length=1, max_length=CHECKPOINTS_MAX)
+
+    @model_validator(mode="after")
+    def _differ(self) -> CheckpointsIn:
+        given = [each.checkpoint_id for each in self.checkpoints if each.checkpoint_id is not None]
+        if len(set(given)) < len(given):
+            raise ValueError("a checkpoint stands in the list once")
+        return self
 
 
 class PolicyIn(In):
@@ -97,6 +111,13 @@ class BundleOut(BaseModel):
 
 class CheckpointRegisteredOut(BaseModel):
     checkpoint_id: UUID
+
+
+class CheckpointsRegisteredOut(BaseModel):
+    checkpoint_ids: list[UUID] = Field(description="in the order of the list that was sent")
+    registered: int = Field(
+        description="how many of them are new; the others were registered before, with the same content"
+    )
 
 
 class CheckpointOut(BaseModel):

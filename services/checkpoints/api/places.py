@@ -10,10 +10,19 @@ from fastapi import APIRouter, Depends, Response
 
 from chassis.auth import Bearer, needs, require_area
 from chassis.problems import Problem
-from services.checkpoints.api.desk import AtDesk
-from services.checkpoints.api.models import CheckpointIn, CheckpointOut, CheckpointRegisteredOut, PosterOut
+from services.checkpoints.api.desk import AtDesk, Desk
+from services.checkpoints.api.models import (
+    CheckpointIn,
+    CheckpointOut,
+    CheckpointRegisteredOut,
+    CheckpointsIn,
+    CheckpointsRegisteredOut,
+    PosterOut,
+)
+from services.checkpoints.api.problems import naming
+from services.checkpoints.domain.errors import CheckpointRegisteredOtherwise
 from services.checkpoints.domain.scans import EVER, Checkpoint
-from services.checkpoints.use_cases.places import find_checkpoint
+from services.checkpoints.use_cases.places import Registration, find_checkpoint
 
 router = APIRouter(tags=["checkpoints"])
 AHEAD_MAX = timedelta(days=366)
@@ -31,25 +40,47 @@ Official = Annotated[
 )
 def register(body: CheckpointIn, bearer: Operator, desk: AtDesk, response: Response) -> CheckpointRegisteredOut:
     """Register a place where scans are taken; its area lies in the operator's own subtree."""
-    require_area(bearer, body.area)
     now = desk.clock()
-    if body.opens_at is not None:
-        require_moment(body.opens_at, "opens_at", not_before=EVER, now=now)
+    registration = _registration(body, bearer, desk, "", now)
     with desk.database.transaction() as tx:
-        versions, is_new = desk.places.register_checkpoint(
-            tx,
-            checkpoint_id=body.checkpoint_id,
-            kind=body.kind,
-            name=body.name,
-            venue=body.venue or "",
-            area=body.area,
-            opens_at=body.opens_at,
-            registered_by=bearer.subject,
-            now=now,
-        )
+        found = desk.places.register_checkpoints(tx, [registration], registered_by=bearer.subject, now=now)
+    [(versions, is_new)] = found
     desk.registry.put([versions])
     response.status_code = 201 if is_new else 200
     return CheckpointRegisteredOut(checkpoint_id=versions[0].checkpoint_id)
+
+
+@router.post(
+    "/v1/checkpoints/batch",
+    status_code=201,
+    response_model=CheckpointsRegisteredOut,
+    responses={200: {"model": CheckpointsRegisteredOut, "description": "all registered before, with the same content"}},
+)
+def register_many(body: CheckpointsIn, bearer: Operator, desk: AtDesk, response: Response) -> CheckpointsRegisteredOut:
+    """Register up to 1,000 places in one transaction: all or none."""
+    now = desk.clock()
+    given = []
+    for n, each in enumerate(body.checkpoints):
+        with naming(f"checkpoints.{n}"):
+            given.append(_registration(each, bearer, desk, f"checkpoints.{n}.", now))
+    with desk.database.transaction() as tx:
+        try:
+            found = desk.places.register_checkpoints(tx, given, registered_by=bearer.subject, now=now)
+        except CheckpointRegisteredOtherwise as error:
+            with naming(f"checkpoints.{error.position}"):
+                raise
+    desk.registry.put(versions for versions, _ in found)
+    registered = sum(is_new for _, is_new in found)
+    response.status_code = 201 if registered else 200
+    return CheckpointsRegisteredOut(checkpoint_ids=[each[0].checkpoint_id for each, _ in found], registered=registered)
+
+
+def _registration(body: CheckpointIn, bearer: Bearer, desk: Desk, path: str, now: datetime) -> Registration:
+    require_area(bearer, body.area)
+    desk.places.require_area(body.area)
+    if body.opens_at is not None:
+        require_moment(body.opens_at, f"{path}opens_at", not_before=EVER, now=now)
+    return Registration(body.checkpoint_id, body.kind, body.name, body.venue or "", body.area, body.opens_at)
 
 
 @router.get("/v1/checkpoints/{checkpoint_id}", response_model=CheckpointOut)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from chassis.problems import Problem, code_of, first_line
 from services.checkpoints.attempts import FieldError
 from services.checkpoints.domain import errors
@@ -62,3 +65,16 @@ def problem_of(error: Exception) -> Problem | None:
     if status is None:
         return None
     return Problem(status, code_of(type(error)), str(error) or first_line(type(error)), headers=_RETRIED.get(status))
+
+
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """What is refused inside names which of many it was, unless it names a field already."""
+    try:
+        yield
+    except Exception as error:
+        problem = problem_of(error)
+        if problem is None or problem.errors:
+            raise
+        named = {"field": field, "message": problem.detail}
+        raise Problem(problem.status, problem.code, problem.detail, errors=[named]) from None

@@ -12,6 +12,10 @@ class CheckpointNotFound(Exception):
 class CheckpointRegisteredOtherwise(Exception):
     """A checkpoint with this id is registered with other content."""
 
+    def __init__(self, position: int = 0) -> None:
+        super().__init__()
+        self.position = position
+
 
 class CheckpointRefused(Exception):
     """Your token is not bound to this checkpoint."""

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from services.checkpoints.domain.scans import Checkpoint
 
+_ADD = sa.text("""
+INSERT INTO checkpoint (checkpoint_id, stage, kind, name, venue, area, venue_code, revision, registered_by)
+SELECT g.checkpoint_id, g.stage, g.kind, g.name, g.venue, g.area, g.venue_code, g.revision, :registered_by
+FROM json_to_recordset(CAST(:given AS json)) AS g (checkpoint_id uuid, stage text, kind text, name text, venue text,
+                                                   area text, venue_code text, revision integer)
+ORDER BY g.checkpoint_id
+ON CONFLICT (checkpoint_id) DO NOTHING
+RETURNING checkpoint_id
+""")
 
-def add(tx: Connection, checkpoint: Checkpoint, *, registered_by: str) -> bool:
-    """False when the id is taken."""
-    added = tx.execute(
-        sa.text(
-            "INSERT INTO checkpoint (checkpoint_id, stage, kind, name, venue, area, venue_code, revision, "
-            "registered_by) "
-            "VALUES (:checkpoint_id, :stage, :kind, :name, :venue, :area, :venue_code, :revision, :registered_by) "
-            "ON CONFLICT (checkpoint_id) DO NOTHING"
-        ),
+
+def add(tx: Connection, checkpoints: Iterable[Checkpoint], *, registered_by: str) -> set[UUID]:
+    """The ids that were not taken; in ascending order for everybody, so that two lists with the same places wait."""
+    given = [
         {
-            "checkpoint_id": checkpoint.checkpoint_id,
-            "stage": checkpoint.stage.value,
-            "kind": checkpoint.kind,
-            "name": checkpoint.name,
-            "venue": checkpoint.venue,
-            "area": checkpoint.area,
-            "venue_code": checkpoint.venue_code,
-            "revision": checkpoint.revision,
-            "registered_by": registered_by,
-        },
-    )
-    return added.rowcount == 1
+            "checkpoint_id": each.checkpoint_id,
+            "stage": each.stage,
+            "kind": each.kind,
+            "name": each.name,
+            "venue": each.venue,
+            "area": each.area,
+            "venue_code": each.venue_code,
+            "revision": each.revision,
+        }
+        for each in checkpoints
+    ]
+    return set(tx.execute(_ADD, {"given": orjson.dumps(given).decode(), "registered_by": registered_by}).scalars())
 
 
 def log_access(

@@ -53,54 +53,78 @@ class ChangeOrder:
     withdraws: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A place as somebody registers it; with `opens_at` it is planned until then."""
+
+    checkpoint_id: UUID | None
+    kind: str
+    name: str
+    venue: str
+    area: str
+    opens_at: datetime | None = None
+
+
 class Places:
     def __init__(self, areas: Areas, city_key: bytes, tell: Tell) -> None:
         self._areas, self._city_key, self._tell = areas, city_key, tell
 
     # -- registering -------------------------------------------------------------------------------------------------
 
-    def register_checkpoint(
-        self,
-        tx: Connection,
-        *,
-        checkpoint_id: UUID | None,
-        kind: str,
-        name: str,
-        venue: str,
-        area: str,
-        opens_at: datetime | None,
-        registered_by: str,
-        now: datetime,
-    ) -> tuple[Timeline, bool]:
-        """(the checkpoint's versions, whether it is new); with `opens_at` it is planned until then.
+    def register_checkpoints(
+        self, tx: Connection, given: Sequence[Registration], *, registered_by: str, now: datetime
+    ) -> list[tuple[Timeline, bool]]:
+        """Of each: (its versions, whether it is new). Ids and areas are checked by then (`require_area`).
 
-        Raises `AreaUnknown`, `CheckpointRegisteredOtherwise`.
+        Raises `CheckpointRegisteredOtherwise` with the position of the first such one; the transaction must not commit.
         """
-        self._require_area(area)
-        identifier = checkpoint_id or uuid4()
-        stage = Stage.OPEN if opens_at is None else Stage.PLANNED
-        code = venue_code(self._city_key, identifier)
-        checkpoint = Checkpoint(identifier, kind, name, venue, area, code, stage=stage)
-        if not places.add(tx, checkpoint, registered_by=registered_by):
-            self._require_same(tx, checkpoint, opens_at)
-            return lives.timelines(tx, [identifier])[0], False
-        if opens_at is not None:
-            opening = Change(2, ChangeKind.OPEN, opens_at, registered_by, now, "opens as registered")
-            self._keep(tx, checkpoint, [], opening)
-        versions = lives.timelines(tx, [identifier])[0]
-        shown = holding(versions, now)
-        lives.show(tx, shown, next_after(versions, now))
-        self._tell(tx, [CheckpointRegistered(shown)])
-        return versions, True
+        checkpoints = [self._registered(each) for each in given]
+        added = places.add(tx, checkpoints, registered_by=registered_by)
+        old = [each.checkpoint_id for each in checkpoints if each.checkpoint_id not in added]
+        self._require_same(tx, checkpoints, given, old)
+        for checkpoint, each in zip(checkpoints, given, strict=True):
+            if each.opens_at is not None and checkpoint.checkpoint_id in added:
+                opening = Change(2, ChangeKind.OPEN, each.opens_at, registered_by, now, "opens as registered")
+                versions = self._keep(tx, checkpoint, [], opening)
+                lives.show(tx, holding(versions, now), next_after(versions, now))
+        by_id = {each[0].checkpoint_id: each for each in lives.timelines(tx, [c.checkpoint_id for c in checkpoints])}
+        self._tell(
+            tx,
+            [
+                CheckpointRegistered(holding(by_id[c.checkpoint_id], now))
+                for c in checkpoints
+                if c.checkpoint_id in added
+            ],
+        )
+        return [(by_id[c.checkpoint_id], c.checkpoint_id in added) for c in checkpoints]
 
-    def _require_same(self, tx: Connection, checkpoint: Checkpoint, opens_at: datetime | None) -> None:
+    def _registered(self, given: Registration) -> Checkpoint:
+        identifier = given.checkpoint_id or uuid4()
+        stage = Stage.OPEN if given.opens_at is None else Stage.PLANNED
+        code = venue_code(self._city_key, identifier)
+        return Checkpoint(identifier, given.kind, given.name, given.venue, given.area, code, stage=stage)
+
+    def _require_same(
+        self, tx: Connection, checkpoints: Sequence[Checkpoint], given: Sequence[Registration], old: Sequence[UUID]
+    ) -> None:
         """A repeat says what the first registration said, whatever was ordered since."""
-        first = lives.registrations_of(tx, [checkpoint.checkpoint_id])[checkpoint.checkpoint_id]
-        said = (checkpoint.kind, checkpoint.name, checkpoint.venue, checkpoint.area)
-        changes = lives.changes_of(tx, [checkpoint.checkpoint_id])[checkpoint.checkpoint_id]
-        opened = changes[0].holds_from if first["change"] == lives.PLANNED else None
-        if (first["kind"], first["name"], first["venue"], first["area"]) != said or opened != opens_at:
-            raise CheckpointRegisteredOtherwise()
+        if not old:
+            return
+        firsts, changes, among = lives.registrations_of(tx, old), lives.changes_of(tx, old), set(old)
+        for position, (checkpoint, registration) in enumerate(zip(checkpoints, given, strict=True)):
+            identifier = checkpoint.checkpoint_id
+            if identifier not in among:
+                continue
+            first = firsts[identifier]
+            said = (checkpoint.kind, checkpoint.name, checkpoint.venue, checkpoint.area)
+            opened = changes[identifier][0].holds_from if first["change"] == lives.PLANNED else None
+            if (first["kind"], first["name"], first["venue"], first["area"]) != said or opened != registration.opens_at:
+                raise CheckpointRegisteredOtherwise(position)
+
+    def require_area(self, area: str) -> None:
+        """Raises `AreaUnknown`."""
+        if not self._areas.has(area):
+            raise AreaUnknown()
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
@@ -135,7 +159,7 @@ class Places:
         if revisions[identifier] != order.expected_revision:
             raise RevisionStale(order.expected_revision, revisions[identifier])
         if order.area is not None:
-            self._require_area(order.area)
+            self.require_area(order.area)
             require_area(order.area)
         if order.change is ChangeKind.WITHDRAW:
             require_withdrawable(changes, order.withdraws or 0, now)
@@ -189,10 +213,6 @@ class Places:
         taker = lives.holding_at(tx, order.successor, order.holds_from)
         if taker is None or not taker.is_open:
             raise ChangeRefused(detail="The checkpoint to merge into is not open at that moment.")
-
-    def _require_area(self, area: str) -> None:
-        if not self._areas.has(area):
-            raise AreaUnknown()
 
     # -- coming to hold ----------------------------------------------------------------------------------------------
 

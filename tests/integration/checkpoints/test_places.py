@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -55,6 +56,63 @@ def test_bad_registrations_name_the_field_and_register_nothing(client, issuer, s
     assert client.post("/v1/checkpoints", json=BODY, headers=issuer.headers("gate")).status_code == 403
     assert client.post("/v1/checkpoints", json=BODY).status_code == 401
     assert sql("SELECT count(*) FROM checkpoint") == [(0,)]
+
+
+def test_many_are_registered_at_once_and_a_repeat_adds_none(client, issuer, sql):
+    headers, later = issuer.headers("operator"), (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    first = client.post("/v1/checkpoints", json=BODY | {"checkpoint_id": str(uuid4())}, headers=headers).json()
+    many = [BODY | {"checkpoint_id": str(uuid4()), "name": f"gate {n}"} for n in range(200)]
+    many += [BODY, BODY | first, BODY | {"checkpoint_id": str(uuid4()), "kind": "road", "opens_at": later}]
+    answer = client.post("/v1/checkpoints/batch", json={"checkpoints": many}, headers=headers)
+    assert (answer.status_code, answer.json()["registered"]) == (201, 202)
+    ids = answer.json()["checkpoint_ids"]
+    assert [given.get("checkpoint_id", ids[200]) for given in many] == ids
+    assert sql("SELECT count(*) FROM checkpoint") == [(203,)]
+    assert sql("SELECT count(DISTINCT aggregateid) FROM outbox WHERE type LIKE '%%CheckpointRegistered'") == [(203,)]
+    assert client.get(f"/v1/checkpoints/{ids[-1]}", headers=headers).json()["stage"] == "planned"
+    assert client.get(f"/v1/checkpoints/{ids[0]}", headers=headers).json()["name"] == "gate 0"
+    del many[200]
+    again = client.post("/v1/checkpoints/batch", json={"checkpoints": many}, headers=headers)
+    assert (again.status_code, again.json()["registered"]) == (200, 0)
+    assert sql("SELECT count(*) FROM checkpoint") == [(203,)]
+
+
+def test_of_many_one_that_is_refused_is_named_and_none_is_registered(client, issuer, sql):
+    headers = issuer.headers("operator")
+    known = BODY | client.post("/v1/checkpoints", json=BODY, headers=headers).json()
+    new = BODY | {"checkpoint_id": str(uuid4())}
+    past_a_year = (datetime.now(UTC) + timedelta(days=400)).isoformat()
+    for bad, code, field in (
+        (BODY | {"area": "440199001"}, "area_unknown", "checkpoints.1"),
+        (known | {"name": "other"}, "checkpoint_registered_otherwise", "checkpoints.1"),
+        (BODY | {"kind": "airport"}, "invalid_request", "checkpoints.1.kind"),
+        (BODY | {"opens_at": past_a_year}, "invalid_request", "checkpoints.1.opens_at"),
+        (new, "invalid_request", "body"),
+    ):
+        answer = client.post("/v1/checkpoints/batch", json={"checkpoints": [new, bad]}, headers=headers)
+        assert (answer.status_code // 100, answer.json()["code"]) == (4, code)
+        assert [each["field"] for each in answer.json()["errors"]] == [field]
+    district = issuer.headers("operator", area="440103")
+    outside = {"checkpoints": [new, BODY | {"area": "440104003"}]}
+    refused = client.post("/v1/checkpoints/batch", json=outside, headers=district)
+    assert (refused.status_code, refused.json()["code"]) == (403, "area_refused")
+    assert refused.json()["errors"][0]["field"] == "checkpoints.1"
+    assert client.post("/v1/checkpoints/batch", json={"checkpoints": []}, headers=headers).status_code == 422
+    assert sql("SELECT count(*) FROM checkpoint") == [(1,)]
+
+
+def test_two_lists_with_the_same_places_in_other_orders_register_each_once(client, issuer, sql):
+    headers = issuer.headers("operator")
+    many = [BODY | {"checkpoint_id": str(uuid4())} for _ in range(300)]
+
+    def register(places):
+        return client.post("/v1/checkpoints/batch", json={"checkpoints": places}, headers=headers)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(register, [many, many[::-1], many, many[::-1]]))
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    assert sum(answer.json()["registered"] for answer in answers) == 300
+    assert sql("SELECT count(*) FROM checkpoint") == [(300,)]
 
 
 def test_a_checkpoint_registered_by_another_process_is_known_at_once(settings, codes, client, register, gate, issuer):
