@@ -24,13 +24,17 @@ def die_with_parent() -> None:
 
 @dataclass(slots=True)
 class Watched:
-    """One process under watch. `log` receives what it prints; `port` is where it listens, None where it does not."""
+    """One process under watch. `log` receives what it prints; `port` is where it listens, None where it does not.
+
+    `niceness` is the kernel's: with 10 it gets a tenth of a core while others want it whole.
+    """
 
     name: str
     command: list[str]
     environment: Mapping[str, str]
     log: Path
     port: int | None = None
+    niceness: int = 0
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     deaths: int = 0
@@ -46,9 +50,13 @@ class Watched:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 (one C call, started from the main thread)
+                preexec_fn=self._begin,  # noqa: PLW1509 (two C calls, started from the main thread)
             )
         self.started_at = time.monotonic()
+
+    def _begin(self) -> None:
+        die_with_parent()
+        os.nice(self.niceness)
 
     @property
     def pid(self) -> int:

@@ -32,6 +32,8 @@ PORT_OFFSETS = {"console": 0, "codes": 1, "checkpoints": 2, "ledger": 3}
 STATUS_LIST_URI = "https://guanka.example/s"
 _HOST = "127.0.0.1"
 _READY_S = 90.0
+_BEHIND = 10
+"""The niceness of what nobody at a gate waits for: where all share a few cores, workers catch up after a storm."""
 
 Say = Callable[[str], None]
 
@@ -165,7 +167,10 @@ class Stack:
                     environment["WORKERS_JSON"] = json.dumps(self._probes(workers))
                 name = f"{service}-{kind}"
                 command = [sys.executable, "-m", f"services.{service}.main", kind]
-                processes.append(Watched(name, command, environment, self.home.logs / f"{name}.log", port))
+                niceness = 0 if kind == "api" and service != "console" else _BEHIND
+                processes.append(
+                    Watched(name, command, environment, self.home.logs / f"{name}.log", port, niceness=niceness)
+                )
         return processes
 
     def _probes(self, workers: dict[str, int]) -> dict[str, str]:

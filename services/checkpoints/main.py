@@ -65,7 +65,7 @@ from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.positions import Positions, read_positions
 from services.checkpoints.publication import Publication
-from services.checkpoints.rate_limit import RateLimit
+from services.checkpoints.rate_limit import Admission, RateLimit
 from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
@@ -231,7 +231,7 @@ def compose_api(
         masks=masks,
         clock=utc_now,
         body_bytes_max=settings.body_bytes_max,
-        limit=RateLimit(settings.scan_admission_per_s),
+        admission=Admission(RateLimit(settings.scan_admission_per_s), single_max=settings.single_scans_max),
     )
     return Api(app, scan_routes, board, key_ring)
 

@@ -1,10 +1,14 @@
-"""How many scans a second are let in, where a limit is set: the generic cell rate algorithm (GCRA, ITU-T I.371).
+"""Who is let in when more come than can be served: an early, polite refusal is worth more than a late answer.
 
-Beyond what can be recorded in time an early, polite refusal is worth more than a late answer: who is refused is told
-when to come again, and who was let in is served as fast as ever.
+Two limits: scans a second, where one is set (`RateLimit`), and single scans under way at once (`Admission`). Who was
+let in is served as fast as ever, and who is refused is told when to come again: refusals form a line that moves as fast
+as scans were lately answered, and everybody is told when the place at its end will be served. So a storm spreads
+instead of coming back a second later, larger.
 """
 
 from __future__ import annotations
+
+import math
 
 _BURST_S = 0.25
 """How far ahead of its pace the traffic may be: a quarter of a second's worth at once."""
@@ -32,3 +36,47 @@ class RateLimit:
             return ahead_s - max(0.0, self._burst_s - need_s)
         self._arrives_at_s = due_s + need_s
         return 0.0
+
+
+class Line:
+    """Those who were refused, in thought: when each one's turn will come. Times are of a clock that never goes back."""
+
+    def __init__(self, *, wait_s_max: int = 30, answers_per_s_min: float = 50.0) -> None:
+        self._wait_s_max, self._answers_per_s_min = wait_s_max, answers_per_s_min
+        self._answers_per_s, self._answered, self._since_s = answers_per_s_min, 0, 0.0
+        self._last_turn_s = 0.0
+
+    def answered(self, now_s: float, count: int = 1) -> None:
+        """So many scans were answered: the line moves at the pace of the last second."""
+        self._answered += count
+        passed_s = now_s - self._since_s
+        if passed_s >= 1:
+            self._answers_per_s = max(self._answered / passed_s, self._answers_per_s_min)
+            self._answered, self._since_s = 0, now_s
+
+    def turn_s(self, now_s: float, count: int = 1) -> int:
+        """Queue so many at the end; in how many seconds their turn comes, from 1 to `wait_s_max`."""
+        turn_s = max(self._last_turn_s, now_s) + count / self._answers_per_s
+        self._last_turn_s = min(turn_s, now_s + self._wait_s_max)
+        return max(1, math.ceil(self._last_turn_s - now_s))
+
+
+class Admission:
+    """Lets scans in; `single_max` single ones may be under way at once. Batches are bounded by the scan log's queue."""
+
+    def __init__(self, limit: RateLimit, *, single_max: int) -> None:
+        self._limit, self._single_max, self._line = limit, single_max, Line()
+        self.singles = 0
+
+    def refused_for_s(self, now_s: float, count: int = 1, *, is_single: bool) -> int:
+        """0 when so many are let in; else in how many seconds they may come again. A single scan must `leave`."""
+        if (is_single and self.singles >= self._single_max) or self._limit.wait_s(now_s, count) > 0:
+            return self._line.turn_s(now_s, count)
+        self.singles += is_single
+        return 0
+
+    def answered(self, now_s: float, count: int = 1) -> None:
+        self._line.answered(now_s, count)
+
+    def leave(self) -> None:
+        self.singles -= 1

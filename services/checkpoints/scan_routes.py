@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -28,7 +28,7 @@ from services.checkpoints.domain.life import holding
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Ruling
 from services.checkpoints.fast_path import Policies, ScanPath
 from services.checkpoints.masks import Answered, Masks
-from services.checkpoints.rate_limit import RateLimit
+from services.checkpoints.rate_limit import Admission
 from services.checkpoints.registry import Registry
 
 log = structlog.get_logger("scan_routes")
@@ -88,13 +88,13 @@ class ScanRoutes:
         masks: Masks,
         clock: Clock,
         body_bytes_max: int,
-        limit: RateLimit,
+        admission: Admission,
     ) -> None:
         self._app, self._scan_path, self._attempts = app, scan_path, attempts
         self._registry, self._directory, self._policies = registry, directory, policies
         self._token_reader, self._clock, self._body_bytes_max = token_reader, clock, body_bytes_max
         self._masks = masks
-        self._limit = limit
+        self._admission = admission
         self._taken = 0
         self._times = _Answers()
         self._bearers: dict[bytes, tuple[float, Bearer]] = {}
@@ -125,8 +125,23 @@ class ScanRoutes:
         headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"")
         bearer = self._remembered(authorization) or await self._bearer(authorization)
-        if record == self._record_one:
-            self._let_in(1)
+        if record != self._record_one:
+            return await self._read_and(record, bearer, headers, scope, receive)
+        self._let_in(1, is_single=True)
+        try:
+            return await self._read_and(record, bearer, headers, scope, receive)
+        finally:
+            self._admission.leave()
+
+    async def _read_and(
+        self,
+        record: Callable[[Bearer, object], Awaitable[Answer]],
+        bearer: Bearer,
+        headers: Mapping[bytes, bytes],
+        scope: Scope,
+        receive: Receive,
+    ) -> Answer:
+        """Read the body and record what is in it, under a span where one is wanted."""
         body = await self._body(headers.get(b"content-length", b"0"), receive)
         try:
             document = orjson.loads(body)
@@ -139,9 +154,10 @@ class ScanRoutes:
         with tracer.start_as_current_span(f"POST {scope['path']}", context=context):
             return await record(bearer, document)
 
-    def _let_in(self, scans: int) -> None:
-        if self._limit.wait_s(time.monotonic(), scans) > 0:
-            raise Overloaded()
+    def _let_in(self, scans: int, *, is_single: bool) -> None:
+        refused_for_s = self._admission.refused_for_s(time.monotonic(), scans, is_single=is_single)
+        if refused_for_s:
+            raise Overloaded(refused_for_s)
 
     def _is_traced(self, traceparent: bytes) -> bool:
         """A span for a few: where the caller traces, and one of many; a span costs more than a decision."""
@@ -202,6 +218,7 @@ class ScanRoutes:
         attempt = self._attempts.read(document, self._clock())
         checkpoint = await self.checkpoint_for(bearer, attempt)
         recorded = await self._recorded(attempt, checkpoint)
+        self._admission.answered(time.monotonic())
         await self._masks.add_persons(_each_of(attempt, checkpoint, recorded), bearer.subject)
         return recorded
 
@@ -219,7 +236,7 @@ class ScanRoutes:
         bodies = read_members(document, _BATCH).get("scans")
         if not isinstance(bodies, list) or not 1 <= len(bodies) <= BATCH_MAX:
             raise FieldError("scans", f"must be a list of 1 to {BATCH_MAX}")
-        self._let_in(len(bodies))
+        self._let_in(len(bodies), is_single=False)
         read = [await self._read_item(bearer, body, number) for number, body in enumerate(bodies)]
         people = [item for item in read if not isinstance(item, Exception) and not item[0].people]
         rulings = iter(await self._scan_path.record_scans(people))
@@ -227,6 +244,7 @@ class ScanRoutes:
         failed = [each for each in results if isinstance(each, StoreUnavailable | Overloaded)]
         if len(failed) == len(results):
             raise failed[0]
+        self._admission.answered(time.monotonic(), len(results) - len(failed))
         await self._masks.add_persons(_all_of(read, results), bearer.subject)
         return {
             "results": [

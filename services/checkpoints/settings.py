@@ -40,6 +40,9 @@ class CheckpointsSettings(ServiceSettings):
     scan_admission_per_s: float = Field(
         default=0, ge=0, le=1_000_000, description="scans a second that one api process lets in, others get 503; 0: all"
     )
+    single_scans_max: int = Field(
+        default=256, ge=1, le=100_000, description="single scans under way at once in one api process, others get 503"
+    )
     scan_append_timeout_s: float = Field(default=5.0, gt=0, le=60, description="a commit slower than this is a 503")
 
     def city_key(self) -> bytes:

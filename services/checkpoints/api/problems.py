@@ -51,7 +51,6 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.VenueUnknown: 404,
     errors.RevisionStale: 412,
 }
-_RETRIED = {503: {"Retry-After": "1"}}
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -64,7 +63,9 @@ def problem_of(error: Exception) -> Problem | None:
     status = PROBLEMS.get(type(error))
     if status is None:
         return None
-    return Problem(status, code_of(type(error)), str(error) or first_line(type(error)), headers=_RETRIED.get(status))
+    retry_after_s = getattr(error, "retry_after_s", 1)
+    headers = {"Retry-After": str(retry_after_s)} if status == 503 else None
+    return Problem(status, code_of(type(error)), str(error) or first_line(type(error)), headers=headers)
 
 
 @contextmanager

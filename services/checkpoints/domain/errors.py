@@ -36,6 +36,10 @@ class StoreUnavailable(Exception):
 class Overloaded(Exception):
     """More scans are waiting than can be recorded in time; send the same scan again."""
 
+    def __init__(self, retry_after_s: int = 1) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
+
 
 class AreaUnknown(Exception):
     """The area tree has no such node."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.checkpoints.rate_limit import RateLimit
+from services.checkpoints.rate_limit import Admission, Line, RateLimit
 
 
 def test_without_a_limit_everything_enters() -> None:
@@ -42,3 +42,39 @@ def test_never_more_enter_than_the_pace_and_one_burst(arrivals: list[tuple[float
         now_s += pause_s
         entered += count if limit.wait_s(now_s, count) == 0 else 0
     assert entered <= 100 * (now_s + 0.5) + 1e-6 + 1
+
+
+def test_so_many_single_scans_are_under_way_and_one_that_ends_lets_the_next_in():
+    admission = Admission(RateLimit(0), single_max=2)
+    assert [admission.refused_for_s(10.0, is_single=True) for _ in range(3)] == [0, 0, 1]
+    assert admission.refused_for_s(10.0, 500, is_single=False) == 0, "a batch waits in the scan log"
+    admission.leave()
+    assert admission.refused_for_s(10.0, is_single=True) == 0
+    assert admission.singles == 2
+
+
+def test_who_is_refused_by_the_limit_of_scans_a_second_is_not_under_way():
+    admission = Admission(RateLimit(1), single_max=10)
+    answers = [admission.refused_for_s(5.0, is_single=True) for _ in range(5)]
+    assert answers[0] == 0
+    assert all(answers[1:])
+    assert admission.singles == 1
+
+
+def test_the_line_of_the_refused_moves_at_the_pace_of_the_answers():
+    line = Line(wait_s_max=30, answers_per_s_min=50)
+    line.answered(100.0)
+    for _ in range(200):
+        line.answered(101.0)
+    line.answered(102.0)
+    turns = [line.turn_s(102.0) for _ in range(1000)]
+    assert turns == sorted(turns)
+    for seconds in range(2, 5):
+        assert 195 <= turns.count(seconds) <= 205
+    assert line.turn_s(200.0) == 1, "the line is over"
+
+
+def test_nobody_is_told_to_wait_longer_than_a_gate_would():
+    line = Line(wait_s_max=30, answers_per_s_min=1)
+    assert [line.turn_s(0.0) for _ in range(100)][-1] == 30
+    assert line.turn_s(29.0) == 2, "those beyond the end do not make it longer"
