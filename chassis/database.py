@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+import chassis.arrays  # noqa: F401 (registers how lists are written)
+
 _PASSING = ("08", "53", "40", "57")
 """Classes of SQLSTATE that pass: connection, resources, rollback by a collision, intervention (shutdown, cancel)."""
 _PASSING_ALONE = ("55P03", "58030", "25006", "25P03", "25P04")

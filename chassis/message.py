@@ -64,26 +64,35 @@ class Subscription:
 
 def message_of(record: Received) -> Message:
     """Read the CloudEvents headers. Raises `MalformedMessage`, which puts the record aside."""
+    headers = _first_values(record)
     try:
         return Message(
-            id=UUID(attribute(record, "ce_id")),
-            source=attribute(record, "ce_source"),
-            type=attribute(record, "ce_type"),
-            subject=attribute(record, "ce_subject"),
-            revision=_revision(attribute(record, "ce_revision")),
-            time=attribute(record, "ce_time"),
-            district=attribute(record, "ce_district", ""),
+            id=UUID(_text(headers.get("ce_id"), "ce_id")),
+            source=_text(headers.get("ce_source"), "ce_source"),
+            type=_text(headers.get("ce_type"), "ce_type"),
+            subject=_text(headers.get("ce_subject"), "ce_subject"),
+            revision=_revision(_text(headers.get("ce_revision"), "ce_revision")),
+            time=_text(headers.get("ce_time"), "ce_time"),
+            district=_text(headers.get("ce_district"), "ce_district", ""),
             key=record.key,
             payload=record.value,
-            traceparent=attribute(record, "traceparent", ""),
+            traceparent=_text(headers.get("traceparent"), "traceparent", ""),
         )
     except (ValueError, AttributeError) as error:
         raise MalformedMessage(f"{type(error).__name__} in the CloudEvents headers") from None
 
 
+def _first_values(record: Received) -> dict[str, bytes]:
+    """The headers by name; of two with one name the first counts."""
+    return dict(reversed(record.headers))
+
+
 def attribute(record: Received, name: str, absent: str | None = None) -> str:
     """The text of a header. Raises `MalformedMessage` when it is missing (and nothing stands for that) or no text."""
-    value = record.header(name)
+    return _text(record.header(name), name, absent)
+
+
+def _text(value: bytes | None, name: str, absent: str | None = None) -> str:
     if value is None and absent is not None:
         return absent
     if value is None:

@@ -59,6 +59,9 @@ class Tracing:
         if not known:
             return
         traces.lock(tx)
+        times = [scan.scanned_at for scan in known]
+        if not traces.are_reached(tx, min(times), max(times)):
+            return
         meetings: dict[UUID, list[Meeting]] = defaultdict(list)
         for trace_id, watch, scan in traces.watches_over(tx, known):
             meetings[trace_id].append(meeting_of(watch, scan))

@@ -269,6 +269,19 @@ JOIN trace_window AS w ON w.{where} = s.{where} AND s.scanned_at BETWEEN w.from_
 """
 
 
+def are_reached(tx: Connection, earliest: datetime, latest: datetime) -> bool:
+    """Whether any trace or window overlaps a time: mostly none does, for traces are of the past and scans of now."""
+    return bool(
+        tx.execute(
+            sa.text(
+                "SELECT EXISTS (SELECT FROM trace_window WHERE to_at >= :earliest AND from_at <= :latest) "
+                "OR EXISTS (SELECT FROM trace WHERE to_at >= :earliest AND from_at <= :latest)"
+            ),
+            {"earliest": earliest, "latest": latest},
+        ).scalar_one()
+    )
+
+
 def watches_over(tx: Connection, scans: Sequence[ScanFact]) -> list[tuple[UUID, Watch, ScanFact]]:
     """The windows of answered traces into which the scans fall: (trace, window, scan)."""
     parameters: Mapping[str, Any] = {
