@@ -22,6 +22,20 @@ def die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def stand_back(niceness: int) -> None:
+    """In the child: let others have the cores first.
+
+    A session is a scheduling group of its own (man 7 sched, autogroup), in which a process's niceness says nothing to
+    other groups; so the group is told too, where the kernel knows of groups.
+    """
+    os.nice(niceness)
+    try:
+        with open("/proc/self/autogroup", "w", encoding="ascii") as group:
+            group.write(str(niceness))
+    except OSError:
+        return
+
+
 @dataclass(slots=True)
 class Watched:
     """One process under watch. `log` receives what it prints; `port` is where it listens, None where it does not.
@@ -50,13 +64,14 @@ class Watched:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=self._begin,  # noqa: PLW1509 (two C calls, started from the main thread)
+                preexec_fn=self._begin,  # noqa: PLW1509 (a few system calls, started from the main thread)
             )
         self.started_at = time.monotonic()
 
     def _begin(self) -> None:
         die_with_parent()
-        os.nice(self.niceness)
+        if self.niceness:
+            stand_back(self.niceness)
 
     @property
     def pid(self) -> int:

@@ -16,7 +16,10 @@ _POLITE = 503
 
 
 def figures_of(shape: Shape, written: Written) -> dict[str, float]:
-    """Latencies run from the moment a person came to the answer that let them go, retries and their pauses included."""
+    """Latencies of accepted requests run from the moment each was meant to go, however late the generator was.
+
+    For somebody who was refused and came again that is the moment of coming again; `waited_` runs from the first time.
+    """
     measured = [result for result in written.results if result.is_measured]
     refused = [result for result in measured if result.status == _POLITE]
     figures: dict[str, float] = {
@@ -28,9 +31,12 @@ def figures_of(shape: Shape, written: Written) -> dict[str, float]:
         "wrong_answers": written.figures["wrong_answers"],
         "given_up": written.figures["given_up"],
     }
-    figures |= _latencies("", [r.waited_ms for r in _accepted(measured) if r.kind in _AT_A_GATE])
-    figures |= _latencies("card_", [r.waited_ms for r in _accepted(measured) if r.kind == Kind.CARD])
-    figures |= _latencies("batch_", [r.waited_ms for r in _accepted(measured) if r.kind == Kind.BATCH])
+    accepted = _accepted(measured)
+    figures |= _latencies("", [r.latency_ms for r in accepted if r.kind in _AT_A_GATE])
+    figures |= _latencies("card_", [r.latency_ms for r in accepted if r.kind == Kind.CARD])
+    figures |= _latencies("batch_", [r.latency_ms for r in accepted if r.kind == Kind.BATCH])
+    figures |= _latencies("waited_", [r.waited_ms for r in accepted if r.kind in _AT_A_GATE])
+    figures |= _latencies("refusal_", [r.latency_ms for r in refused])
     figures["sent_late_p99_ms"] = percentile([r.late_ms for r in measured], 0.99)
     figures |= _rates(shape, measured)
     return figures

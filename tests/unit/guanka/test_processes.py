@@ -62,3 +62,14 @@ def test_a_process_that_ignores_sigterm_is_killed_in_the_end(tmp_path: Path) -> 
     Watch([stubborn], say=said.append, changed=lambda: None).stop(wait_s=0.3)
     assert not psutil.pid_exists(stubborn.pid)
     assert said == ["stubborn did not end in time and is killed"]
+
+
+def test_a_process_that_stands_back_lets_other_sessions_go_first(tmp_path: Path) -> None:
+    program = "import os; print(os.nice(0), open('/proc/self/autogroup').read() if os.path.exists('/proc/self/autogroup') else '')"
+    behind = Watched("behind", [sys.executable, "-c", program], {}, tmp_path / "log", niceness=10)
+    behind.start()
+    assert behind.process is not None
+    assert behind.process.wait(30) == 0
+    own, group = behind.log.read_text().split(maxsplit=1)
+    assert int(own) == 10
+    assert not group.strip() or group.split()[-1] == "10"
