@@ -65,7 +65,8 @@ def test_a_process_that_ignores_sigterm_is_killed_in_the_end(tmp_path: Path) -> 
 
 
 def test_a_process_that_stands_back_lets_other_sessions_go_first(tmp_path: Path) -> None:
-    program = "import os; print(os.nice(0), open('/proc/self/autogroup').read() if os.path.exists('/proc/self/autogroup') else '')"
+    group = "open('/proc/self/autogroup').read() if os.path.exists('/proc/self/autogroup') else ''"
+    program = f"import os; print(os.nice(0), {group})"
     behind = Watched("behind", [sys.executable, "-c", program], {}, tmp_path / "log", niceness=10)
     behind.start()
     assert behind.process is not None

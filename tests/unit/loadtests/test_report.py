@@ -34,14 +34,15 @@ def test_percentiles_are_of_what_was_accepted_at_gates_and_is_measured() -> None
         written(
             result(1, 900, is_measured=0),
             *[result(12, 4.0) for _ in range(98)],
-            result(12, 1500, latency_ms=4.0),
+            result(12, 1500, latency_ms=5.0),
             result(12, 30, kind=Kind.CARD),
             result(12, 700, kind=Kind.BATCH, scans=20),
             result(12, 1, 503),
             result(12, 1, 500),
         ),
     )
-    assert (figures["p50_ms"], figures["p99_ms"], figures["max_ms"]) == (4.0, 30, 1500)
+    assert (figures["p50_ms"], figures["p99_ms"], figures["max_ms"]) == (4.0, 5.0, 30)
+    assert figures["waited_max_ms"] == 1500, "who was refused and came again has waited since the first time"
     assert (figures["batch_p99_ms"], figures["refused"], figures["errors"]) == (700, 1, 1)
     assert figures["accepted_per_s"] == 12.0
 
