@@ -233,6 +233,7 @@ def compose_api(
         body_bytes_max=settings.body_bytes_max,
         admission=Admission(RateLimit(settings.scan_admission_per_s), single_max=settings.single_scans_max),
     )
+    _gauge("scans_under_way", "single scans that have no answer yet", scan_routes.under_way)
     return Api(app, scan_routes, board, key_ring)
 
 

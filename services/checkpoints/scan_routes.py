@@ -100,6 +100,10 @@ class ScanRoutes:
         self._bearers: dict[bytes, tuple[float, Bearer]] = {}
         self._routes = {"/v1/scans": self._record_one, "/v1/scans/batch": self._record_batch}
 
+    def under_way(self) -> int:
+        """Single scans that have no answer yet."""
+        return self._admission.singles
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record = self._routes.get(scope["path"]) if scope["type"] == "http" else None
         if record is None:

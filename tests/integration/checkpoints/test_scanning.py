@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
+from fastapi.testclient import TestClient
 
 from chassis.ids import uuid7
 from chassis.pseudonym import keyed_uuid
-from tests.integration.checkpoints.town import CITY_KEY, GREEN, LAPSED, RED, YELLOW, Issuer, Key, ago, scan
+from services.checkpoints.main import compose_api
+from tests.integration.checkpoints.town import CITY_KEY, GREEN, LAPSED, RED, YELLOW, Issuer, Key, ago, scan, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 COLOURS = [(GREEN, "pass", "green"), (YELLOW, "stop", "yellow"), (RED, "stop", "red"), (LAPSED, "check", "lapsed")]
@@ -327,3 +331,30 @@ def test_a_trace_goes_on_in_the_event(client, register, gate, codes, sql):
         headers.get("traceparent", "") for (headers,) in sql("SELECT headers FROM outbox WHERE aggregatetype = 'scan'")
     ]
     assert [trace_id in each for each in told] == [True, False]
+
+
+def test_beyond_so_many_at_once_a_scan_is_refused_politely_and_the_others_are_recorded(
+    settings, codes, topic, issuer, gate, sql
+):
+    composed = compose_api(settings.model_copy(update={"single_scans_max": 2}), codes=codes)
+    with TestClient(composed.scan_routes) as client, psycopg.connect(settings.database_url) as blocker:
+        wait_for(lambda: composed.board.is_complete and composed.key_ring.has_keys())
+        body = {"kind": "metro", "name": "A gate", "area": "440103001"}
+        place = client.post("/v1/checkpoints", json=body, headers=issuer.headers("operator")).json()["checkpoint_id"]
+        _, idx = topic.enrol(GREEN)
+        scans = [scan(place, credential={"pass": codes.mint(idx)}) for _ in range(3)]
+        blocker.execute("LOCK TABLE scan IN ACCESS EXCLUSIVE MODE")
+
+        def send(body):
+            return client.post("/v1/scans", json=body, headers=gate(place))
+
+        with ThreadPoolExecutor(2) as pool:
+            waiting = [pool.submit(send, body) for body in scans[:2]]
+            wait_for(lambda: composed.scan_routes.under_way() == 2)
+            refused = send(scans[2])
+            blocker.rollback()
+            assert [each.result().status_code for each in waiting] == [200, 200]
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert send(scans[2]).status_code == 200
+    assert sql("SELECT count(*) FROM scan") == [(3,)]
