@@ -1,7 +1,7 @@
 """`python -m tests.lanes`: all tests, in two lanes side by side: most wait for processes more than they work.
 
-The first lane has the tests that start whole products, the second everything else. What the second prints is shown when
-it has ended; the last line counts both.
+The first lane has the tests that start whole products and the fuzzing, the second everything else: so both take about
+as long. What the second prints is shown when it has ended; the last line counts both.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-WITH_PRODUCTS = ("faults", "e2e", "browser")
+FIRST = ("faults", "e2e", "browser", "fuzz")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
 
 
 def lanes() -> tuple[list[str], list[str]]:
     """The folders of each lane; a folder that is new is in the second."""
     folders = sorted(each.name for each in TESTS.iterdir() if each.is_dir() and any(each.rglob("test_*.py")))
-    first = [f"tests/{name}" for name in WITH_PRODUCTS]
-    return first, [f"tests/{name}" for name in folders if name not in WITH_PRODUCTS]
+    first = [f"tests/{name}" for name in FIRST]
+    return first, [f"tests/{name}" for name in folders if name not in FIRST]
 
 
 def counted(lines: Sequence[str]) -> Counter[str]:
