@@ -91,6 +91,7 @@ log = structlog.get_logger("checkpoints")
 POLICY_REFRESH_S = 0.5
 REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0, 5.0, 3600.0
 LIFE_S, DUTY_S, DRIFT_S = 0.25, 5.0, 60.0
+RELAY_PACE_S = 0.04
 
 
 def tell(tx: Connection, events: Iterable[DomainEvent]) -> None:
@@ -265,7 +266,7 @@ def compose_worker(
         reading_days=settings.reading_days,
         clock=utc_now,
     )
-    relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
+    relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS, pace_s=RELAY_PACE_S)
     consumer = Consumer(
         database,
         event_log,

@@ -52,6 +52,10 @@ class Masks:
         self._http: httpx.AsyncClient | None = None
         self._ask_after = 0.0
 
+    def are_asked(self, kind: str, policy_version: str) -> bool:
+        """Whether this policy lets the guard compare anybody at such a checkpoint."""
+        return bool(self._policies.compares(kind, policy_version))
+
     async def add_persons(self, answered: Sequence[Answered], asked_by: str) -> None:
         """Put `person` into the answers of those whom the guard compares, as far as codes can say who they are."""
         wanted = []

@@ -223,7 +223,8 @@ class ScanRoutes:
         checkpoint = await self.checkpoint_for(bearer, attempt)
         recorded = await self._recorded(attempt, checkpoint)
         self._admission.answered(time.monotonic())
-        await self._masks.add_persons(_each_of(attempt, checkpoint, recorded), bearer.subject)
+        if self._masks.are_asked(checkpoint.kind, recorded["policy_version"]):
+            await self._masks.add_persons(_each_of(attempt, checkpoint, recorded), bearer.subject)
         return recorded
 
     async def _recorded(self, attempt: Attempt, checkpoint: Checkpoint) -> Answer:
