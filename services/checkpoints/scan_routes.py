@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -129,29 +129,29 @@ class ScanRoutes:
         headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"")
         bearer = self._remembered(authorization) or await self._bearer(authorization)
+        body = await self._body(headers.get(b"content-length", b"0"), receive)
+        traceparent = headers.get(b"traceparent", b"")
         if record != self._record_one:
-            return await self._read_and(record, bearer, headers, scope, receive)
+            return await self._take(record, bearer, body, traceparent, scope)
         self._let_in(1, is_single=True)
         try:
-            return await self._read_and(record, bearer, headers, scope, receive)
+            return await self._take(record, bearer, body, traceparent, scope)
         finally:
             self._admission.leave()
 
-    async def _read_and(
+    async def _take(
         self,
         record: Callable[[Bearer, object], Awaitable[Answer]],
         bearer: Bearer,
-        headers: Mapping[bytes, bytes],
+        body: bytes,
+        traceparent: bytes,
         scope: Scope,
-        receive: Receive,
     ) -> Answer:
-        """Read the body and record what is in it, under a span where one is wanted."""
-        body = await self._body(headers.get(b"content-length", b"0"), receive)
+        """Record what is in the body, under a span where one is wanted."""
         try:
             document = orjson.loads(body)
         except ValueError:
             raise FieldError("body", "must be JSON") from None
-        traceparent = headers.get(b"traceparent", b"")
         if not self._is_traced(traceparent):
             return await record(bearer, document)
         context = context_of(traceparent.decode("latin-1"))

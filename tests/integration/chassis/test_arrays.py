@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.types.array import ListDumper
 
 from chassis.arrays import PlainListDumper
 
@@ -82,3 +83,11 @@ def test_what_no_array_can_hold_is_refused_before_it_is_sent(connection):
 def test_it_is_what_connections_use(connection):
     dumper = psycopg.adapt.Transformer(connection).get_dumper([UUID(int=0)], psycopg.adapt.PyFormat.AUTO)
     assert isinstance(dumper, PlainListDumper)
+
+
+def test_a_plain_list_is_not_looked_at_element_by_element(connection, monkeypatch):
+    def slowly(self, obj):
+        raise AssertionError("psycopg's own way")
+
+    monkeypatch.setattr(ListDumper, "dump", slowly)
+    assert connection.execute("SELECT %s::uuid[]", ([UUID(int=7), None],)).fetchone() == ([UUID(int=7), None],)
