@@ -15,6 +15,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _RESTART_PAUSE_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STEADY_S = 20.0
+_TOLD_TIMES_MAX = 5
 
 
 def die_with_parent() -> None:
@@ -26,14 +27,19 @@ def stand_back(niceness: int) -> None:
     """In the child: let others have the cores first.
 
     A session is a scheduling group of its own (man 7 sched, autogroup), in which a process's niceness says nothing to
-    other groups; so the group is told too, where the kernel knows of groups.
+    other groups; so the group is told too, where the kernel knows of groups. It hears one a tenth of a second.
     """
     os.nice(niceness)
-    try:
-        with open("/proc/self/autogroup", "w", encoding="ascii") as group:
-            group.write(str(niceness))
-    except OSError:
-        return
+    for _ in range(_TOLD_TIMES_MAX):
+        try:
+            with open("/proc/self/autogroup", "w", encoding="ascii") as group:
+                group.write(str(niceness))
+        except BlockingIOError:
+            time.sleep(0.11)
+        except OSError:
+            return
+        else:
+            return
 
 
 @dataclass(slots=True)

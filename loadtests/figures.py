@@ -78,9 +78,9 @@ def _rates(shape: Shape, measured: Sequence[Result]) -> dict[str, float]:
 def _steps(shape: Shape, measured: Sequence[Result]) -> dict[str, float]:
     steps: dict[str, float] = {}
     for rate, results in results_by_step(shape, measured):
-        waited = [r.waited_ms for r in _accepted(results) if r.kind in _AT_A_GATE]
+        latencies = [r.latency_ms for r in _accepted(results) if r.kind in _AT_A_GATE]
         for name, share in (("p50", 0.5), ("p99", 0.99)):
-            steps[f"{name}_ms_at_{rate:.0f}_per_s"] = percentile(waited, share)
+            steps[f"{name}_ms_at_{rate:.0f}_per_s"] = percentile(latencies, share)
         steps[f"refused_at_{rate:.0f}_per_s"] = sum(r.scans for r in results if r.status == _POLITE)
     return steps
 
@@ -103,7 +103,7 @@ SERIES_COLUMNS = ("second", "offered", "accepted", "refused", "errors", "p50_ms"
 
 
 def write_series(path: Path, results: Iterable[Result]) -> None:
-    """A line per second: the scans meant to go then, those accepted and refused of them, and how long people waited."""
+    """A line per second: scans meant to go then, those accepted and refused of them, and the accepted ones' latency."""
     seconds: dict[int, list[Result]] = {}
     for result in results:
         seconds.setdefault(int(max(0.0, result.due_s)), []).append(result)
@@ -116,14 +116,14 @@ def write_series(path: Path, results: Iterable[Result]) -> None:
 
 def _second(results: Sequence[Result]) -> list[float]:
     accepted = _accepted(results)
-    waited = [r.waited_ms for r in accepted if r.kind in _AT_A_GATE] or [r.waited_ms for r in accepted]
+    latencies = [r.latency_ms for r in accepted if r.kind in _AT_A_GATE] or [r.latency_ms for r in accepted]
     return [
         sum(r.scans for r in results if r.kind != Kind.REPEAT),
         sum(r.scans for r in accepted if r.kind != Kind.REPEAT),
         sum(r.scans for r in results if r.status == _POLITE),
         sum(not (200 <= r.status < 300 or r.status == _POLITE) for r in results),
-        round(percentile(waited, 0.5), 2),
-        round(percentile(waited, 0.99), 2),
+        round(percentile(latencies, 0.5), 2),
+        round(percentile(latencies, 0.99), 2),
     ]
 
 

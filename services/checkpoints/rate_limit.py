@@ -2,8 +2,8 @@
 
 Two limits: scans a second, where one is set (`RateLimit`), and single scans under way at once (`Admission`). Who was
 let in is served as fast as ever, and who is refused is told when to come again: refusals form a line that moves as fast
-as scans were lately answered, and everybody is told when the place at its end will be served. So a storm spreads
-instead of coming back a second later, larger.
+as scans are answered, and everybody is told when the place at its end will be served. So a storm spreads instead of
+coming back a second later, larger.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 
 _BURST_S = 0.25
 """How far ahead of its pace the traffic may be: a quarter of a second's worth at once."""
+_PACE_OF_S = 0.25
 
 
 class RateLimit:
@@ -39,26 +40,31 @@ class RateLimit:
 
 
 class Line:
-    """Those who were refused, in thought: when each one's turn will come. Times are of a clock that never goes back."""
+    """Those who were refused, in thought: how many are ahead. Times are of a clock that never goes back, in seconds."""
 
-    def __init__(self, *, wait_s_max: int = 30, answers_per_s_min: float = 50.0) -> None:
+    def __init__(self, *, wait_s_max: int = 30, answers_per_s_min: float = 200.0) -> None:
         self._wait_s_max, self._answers_per_s_min = wait_s_max, answers_per_s_min
         self._answers_per_s, self._answered, self._since_s = answers_per_s_min, 0, 0.0
-        self._last_turn_s = 0.0
+        self._ahead, self._seen_s = 0.0, 0.0
 
     def answered(self, now_s: float, count: int = 1) -> None:
-        """So many scans were answered: the line moves at the pace of the last second."""
+        """So many scans were answered: the line moves at the pace of the last quarter of a second."""
         self._answered += count
         passed_s = now_s - self._since_s
-        if passed_s >= 1:
+        if passed_s >= _PACE_OF_S:
+            self._move(now_s)
             self._answers_per_s = max(self._answered / passed_s, self._answers_per_s_min)
             self._answered, self._since_s = 0, now_s
 
     def turn_s(self, now_s: float, count: int = 1) -> int:
         """Queue so many at the end; in how many seconds their turn comes, from 1 to `wait_s_max`."""
-        turn_s = max(self._last_turn_s, now_s) + count / self._answers_per_s
-        self._last_turn_s = min(turn_s, now_s + self._wait_s_max)
-        return max(1, math.ceil(self._last_turn_s - now_s))
+        self._move(now_s)
+        self._ahead = min(self._ahead + count, self._answers_per_s * self._wait_s_max)
+        return max(1, math.ceil(self._ahead / self._answers_per_s))
+
+    def _move(self, now_s: float) -> None:
+        self._ahead = max(0.0, self._ahead - (now_s - self._seen_s) * self._answers_per_s)
+        self._seen_s = now_s
 
 
 class Admission:
@@ -74,6 +80,10 @@ class Admission:
             return self._line.turn_s(now_s, count)
         self.singles += is_single
         return 0
+
+    def turn_s(self, now_s: float, count: int = 1) -> int:
+        """When those may come again whom something else refused, in seconds."""
+        return self._line.turn_s(now_s, count)
 
     def answered(self, now_s: float, count: int = 1) -> None:
         self._line.answered(now_s, count)

@@ -115,6 +115,8 @@ class ScanRoutes:
         except _Gone:
             return None
         except Exception as error:
+            if isinstance(error, Overloaded) and error.retry_after_s is None:
+                error.retry_after_s = self._admission.turn_s(time.monotonic())
             problem = problem_of(error) or _unexpected(error)
             status = problem.status
             await _send(send, status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers or {})
@@ -223,7 +225,7 @@ class ScanRoutes:
         checkpoint = await self.checkpoint_for(bearer, attempt)
         recorded = await self._recorded(attempt, checkpoint)
         self._admission.answered(time.monotonic())
-        if self._masks.are_asked(checkpoint.kind, recorded["policy_version"]):
+        if attempt.people or self._masks.are_asked(checkpoint.kind, recorded["policy_version"]):
             await self._masks.add_persons(_each_of(attempt, checkpoint, recorded), bearer.subject)
         return recorded
 

@@ -35,6 +35,9 @@ from services.console.settings import ConsoleSettings
 from services.console.store import read_figures
 from services.console.vendor import VENDOR
 
+_LOOK_S = 0.2
+"""The pages show figures twice a second."""
+
 
 def build_api(
     settings: ConsoleSettings,
@@ -94,6 +97,8 @@ def worker() -> int:
         group="console",
         subscriptions=subscriptions(settings.zone),
         attempts_max=settings.handler_attempts_max,
+        records_max=2000,
+        pace_s=_LOOK_S,
     )
 
     def forget_the_minute() -> None:

@@ -143,6 +143,7 @@ def order_changes(body: ChangesIn, bearer: Operator, desk: AtDesk) -> ChangesOrd
     with desk.database.transaction() as tx:
         revisions = desk.places.lock(tx, orders)
         ordered = [_one_of_many(tx, desk, order, revisions, bearer, now, n) for n, order in enumerate(orders)]
+        lives.let_be_read(tx, revisions)
     desk.registry.put(versions for versions, _ in ordered)
     return ChangesOrderedOut(changes=[_ordered(versions, change) for versions, change in ordered])
 

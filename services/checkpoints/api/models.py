@@ -44,9 +44,12 @@ class CheckpointsIn(In):
 
     @model_validator(mode="after")
     def _differ(self) -> CheckpointsIn:
-        given = [each.checkpoint_id for each in self.checkpoints if each.checkpoint_id is not None]
-        if len(set(given)) < len(given):
-            raise ValueError("a checkpoint stands in the list once")
+        seen = set[UUID]()
+        for n, each in enumerate(self.checkpoints):
+            if each.checkpoint_id in seen:
+                raise ValueError(f"checkpoints.{n} stands in the list before: a checkpoint is registered once")
+            if each.checkpoint_id is not None:
+                seen.add(each.checkpoint_id)
         return self
 
 

@@ -63,7 +63,7 @@ def problem_of(error: Exception) -> Problem | None:
     status = PROBLEMS.get(type(error))
     if status is None:
         return None
-    retry_after_s = getattr(error, "retry_after_s", 1)
+    retry_after_s = getattr(error, "retry_after_s", None) or 1
     headers = {"Retry-After": str(retry_after_s)} if status == 503 else None
     return Problem(status, code_of(type(error)), str(error) or first_line(type(error)), headers=headers)
 

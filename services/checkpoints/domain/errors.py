@@ -36,7 +36,7 @@ class StoreUnavailable(Exception):
 class Overloaded(Exception):
     """More scans are waiting than can be recorded in time; send the same scan again."""
 
-    def __init__(self, retry_after_s: int = 1) -> None:
+    def __init__(self, retry_after_s: int | None = None) -> None:
         super().__init__()
         self.retry_after_s = retry_after_s
 

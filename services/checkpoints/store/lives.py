@@ -165,6 +165,15 @@ def show(tx: Connection, version: Checkpoint, next_change_at: datetime | None) -
     )
 
 
+def let_be_read(tx: Connection, ids: Collection[UUID]) -> None:
+    """To be the last word of a long transaction: processes read what has changed since shortly before they last looked,
+    and a commit that comes long after `changed_at` would be passed over."""
+    tx.execute(
+        sa.text("UPDATE checkpoint SET changed_at = clock_timestamp() WHERE checkpoint_id = ANY(:ids)"),
+        {"ids": list(ids)},
+    )
+
+
 def _content(version: Checkpoint) -> dict[str, object]:
     return {
         "checkpoint_id": version.checkpoint_id,

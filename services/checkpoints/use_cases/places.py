@@ -88,14 +88,9 @@ class Places:
                 versions = self._keep(tx, checkpoint, [], opening)
                 lives.show(tx, holding(versions, now), next_after(versions, now))
         by_id = {each[0].checkpoint_id: each for each in lives.timelines(tx, [c.checkpoint_id for c in checkpoints])}
-        self._tell(
-            tx,
-            [
-                CheckpointRegistered(holding(by_id[c.checkpoint_id], now))
-                for c in checkpoints
-                if c.checkpoint_id in added
-            ],
-        )
+        new = [checkpoint.checkpoint_id for checkpoint in checkpoints if checkpoint.checkpoint_id in added]
+        self._tell(tx, [CheckpointRegistered(holding(by_id[identifier], now)) for identifier in new])
+        lives.let_be_read(tx, new)
         return [(by_id[c.checkpoint_id], c.checkpoint_id in added) for c in checkpoints]
 
     def _registered(self, given: Registration) -> Checkpoint:

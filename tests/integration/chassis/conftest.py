@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -47,7 +48,7 @@ class Loopback:
     def relay(self, event_log: EventLog | None = None) -> Relay:
         return Relay(self.database.url, event_log or self.event_log, source="/cases", topics={"case": TOPIC})
 
-    def consumer(self, handle: Callable[[Connection, Message], None] | None = None, **options: int) -> Consumer:
+    def consumer(self, handle: Callable[[Connection, Message], None] | None = None, **options: Any) -> Consumer:
         subscription = Subscription(TOPIC, {KIND: each(handle or self.take)})
         return Consumer(self.database, self.event_log, group="cases", subscriptions=[subscription], **options)
 

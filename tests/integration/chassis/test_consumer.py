@@ -100,6 +100,24 @@ def test_subjects_have_revisions_of_their_own(loopback: Any, running: Running, u
     assert loopback.effects() == [("case/a", 7), ("case/b", 1), ("case/b", 2)]
 
 
+@pytest.mark.parametrize(("records_max", "pause_s"), [(500, 0.25), (3, 0.0)])
+def test_a_consumer_with_a_pace_waits_after_a_batch_that_was_not_full(
+    loopback: Any, records_max: int, pause_s: float
+) -> None:
+    publish(loopback, headers(1), headers(2), headers(3))
+    pauses: list[float] = []
+
+    class OneTurn(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0.0)
+            self.set()
+            return True
+
+    loopback.consumer(records_max=records_max, pace_s=0.25).run(OneTurn())
+    assert loopback.effects_of("a") == [1, 2, 3]
+    assert pauses == [pause_s]
+
+
 def test_a_topic_without_revisions_takes_every_event_once(loopback: Any, running: Running, until: Until) -> None:
     subscription = Subscription(TOPIC, loopback.subscription().handlers, has_revisions=False)
     consumer = Consumer(loopback.database, loopback.event_log, group="cases", subscriptions=[subscription])

@@ -92,6 +92,7 @@ def test_of_many_one_that_is_refused_is_named_and_none_is_registered(client, iss
         answer = client.post("/v1/checkpoints/batch", json={"checkpoints": [new, bad]}, headers=headers)
         assert (answer.status_code // 100, answer.json()["code"]) == (4, code)
         assert [each["field"] for each in answer.json()["errors"]] == [field]
+        assert "checkpoints.1" in str(answer.json()["errors"])
     district = issuer.headers("operator", area="440103")
     outside = {"checkpoints": [new, BODY | {"area": "440104003"}]}
     refused = client.post("/v1/checkpoints/batch", json=outside, headers=district)

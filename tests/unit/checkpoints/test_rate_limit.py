@@ -64,14 +64,18 @@ def test_who_is_refused_by_the_limit_of_scans_a_second_is_not_under_way():
 def test_the_line_of_the_refused_moves_at_the_pace_of_the_answers():
     line = Line(wait_s_max=30, answers_per_s_min=50)
     line.answered(100.0)
-    for _ in range(200):
-        line.answered(101.0)
-    line.answered(102.0)
-    turns = [line.turn_s(102.0) for _ in range(1000)]
-    assert turns == sorted(turns)
-    for seconds in range(2, 5):
-        assert 195 <= turns.count(seconds) <= 205
+    line.answered(101.0, 200)
+    turns = [line.turn_s(101.0) for _ in range(1000)]
+    assert [turns.count(seconds) for seconds in range(1, 6)] == [200] * 5
+    assert line.turn_s(103.0) == 4, "400 have had their turn"
     assert line.turn_s(200.0) == 1, "the line is over"
+
+
+def test_a_line_that_moves_faster_than_it_seemed_is_shorter_for_those_who_come_then():
+    line = Line(wait_s_max=30, answers_per_s_min=50)
+    assert [line.turn_s(0.0) for _ in range(1400)][-1] == 28
+    line.answered(0.25, 450)
+    assert line.turn_s(0.25) == 1
 
 
 def test_nobody_is_told_to_wait_longer_than_a_gate_would():

@@ -90,7 +90,8 @@ def test_every_shape_has_budgets_and_missing_one_is_seen() -> None:
     assert set(SHAPE_BUDGETS) == set(shape_names())
     figures = {"p50_ms": 6.0, "p99_ms": 30.1, "refused": 0, "errors": 0}
     assert [name for name, holds in kept("peak", figures).items() if not holds] == ["p99_ms_within_budget"]
-    assert not kept("storm", {"p99_ms": 1.0, "errors": 1})["errors_within_budget"]
+    storm = {"p99_ms": 1.0, "accepted_per_s": 300, "errors": 1}
+    assert list(kept("storm", storm).values()) == [True, False, False]
     assert not kept("day", {"scans_per_s": 2592, "errors": 0})["scans_per_s_within_budget"]
     assert not kept("overload", {"goodput": 1.2, "errors": 0})["goodput_within_budget"]
 
