@@ -54,17 +54,18 @@ def _latencies(prefix: str, values: list[float]) -> dict[str, float]:
 
 
 def _rates(shape: Shape, measured: Sequence[Result]) -> dict[str, float]:
-    """What was offered and what was accepted a second, over what is measured."""
+    """What was offered and what was accepted a second, over what is measured; answers after its end do not count."""
     if shape.name == "ladder":
         return _steps(shape, measured)
     first_times = [r for r in measured if r.kind != Kind.REPEAT]
     if shape.is_open:
         seconds = sum(segment.seconds for segment in shape.segments if segment.is_measured)
         offered = sum(r.scans for r in first_times if r.waited_ms == r.latency_ms)
+        end_s = sum(segment.seconds for segment in shape.segments)
     else:
-        seconds = max((r.due_s + r.latency_ms / 1000 for r in measured), default=0.0)
+        end_s = seconds = max((r.due_s + r.latency_ms / 1000 for r in measured), default=0.0)
         offered = sum(r.scans for r in first_times)
-    accepted = sum(r.scans for r in _accepted(first_times))
+    accepted = sum(r.scans for r in _accepted(first_times) if r.due_s + r.latency_ms / 1000 <= end_s)
     rates = {"seconds": seconds, "offered_per_s": offered / seconds, "accepted_per_s": accepted / seconds}
     if shape.name == "overload":
         rates["goodput"] = rates["accepted_per_s"] / OVERLOAD_LIMIT_PER_S

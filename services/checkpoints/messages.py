@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from chassis.consumer import MalformedMessage, Message, Subscription, each
 from chassis.event_log import Received, Topic
 from chassis.outbox import Event, append
+from chassis.timestamps import moment_of
 from services.checkpoints.board import Heartbeat, StandingsChange
 from services.checkpoints.domain.events import (
     ArrivalRegistered,
@@ -570,7 +571,7 @@ def standing_of_record(record: Received) -> StandingsChange | Heartbeat | None:
         return standings_change(record.value)
     if kind == STANDINGS_HEARTBEAT:
         heartbeat = codes_wire.StandingsHeartbeat.FromString(record.value)
-        return Heartbeat({each.list: each.revision for each in heartbeat.lists}, moment(heartbeat.at))
+        return Heartbeat({each.list: each.revision for each in heartbeat.lists}, moment_of(heartbeat.at))
     return None
 
 
@@ -589,8 +590,8 @@ def scan_fact(message: Message) -> ScanFact:
         checkpoint_id=UUID(scan.checkpoint_id),
         kind=scan.kind,
         area=scan.area,
-        scanned_at=moment(scan.scanned_at),
-        recorded_at=moment(scan.recorded_at),
+        scanned_at=moment_of(scan.scanned_at),
+        recorded_at=moment_of(scan.recorded_at),
         decision=scan.decision,
         colour=scan.colour,
         refusal=scan.refusal,
@@ -614,14 +615,9 @@ def trace_order(payload: bytes) -> TraceOrder:
         trace_id=UUID(request.trace_id),
         entry_id=request.entry_id,
         person_ref=UUID(request.person_ref),
-        from_at=moment(getattr(request, "from")),
-        to_at=moment(request.to),
+        from_at=moment_of(getattr(request, "from")),
+        to_at=moment_of(request.to),
     )
-
-
-def moment(at: Timestamp) -> datetime:
-    """As `ToDatetime(UTC)`, to the microsecond, in a tenth of its time."""
-    return datetime.fromtimestamp(at.seconds, UTC).replace(microsecond=at.nanos // 1000)
 
 
 def subscriptions(

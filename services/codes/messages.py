@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,6 +16,7 @@ from chassis.consumer import Message, Subscription
 from chassis.event_log import Topic
 from chassis.outbox import Event
 from chassis.telemetry import context_of
+from chassis.timestamps import moment_of
 from services.codes.domain.colours import Colour
 from services.codes.domain.dossier import Evidence
 from services.codes.domain.events import ColourChanged, DomainEvent, StandingsChanged, StandingsHeartbeat
@@ -140,9 +141,9 @@ def finding_of(message: Message) -> Evidence:
         person_ref=UUID(found.person_ref),
         area=None,
         facts={"entry_id": found.entry_id},
-        observed_at=found.observed_at.ToDatetime(UTC),
+        observed_at=moment_of(found.observed_at),
         source=message.source,
-        ended_at=found.ended_at.ToDatetime(UTC) if found.HasField("ended_at") else None,
+        ended_at=moment_of(found.ended_at) if found.HasField("ended_at") else None,
         outcome=found.outcome,
     )
 

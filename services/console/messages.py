@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection
 
 from chassis.consumer import Message, Subscription
 from chassis.event_log import Topic
+from chassis.timestamps import moment_of
 from services.console import read_model
 from services.console.domain.scans import ScanTaken, tally
 from services.console.read_model import AlarmRaised, CheckpointNamed, ColourChange
@@ -36,7 +36,7 @@ def subscriptions(zone: tzinfo) -> list[Subscription]:
     def scans_recorded(tx: Connection, messages: Sequence[Message]) -> None:
         scans = [checkpoints.ScanRecorded.FromString(message.payload) for message in messages if message.revision == 1]
         taken = (
-            ScanTaken(_utc(scan.scanned_at), _utc(scan.recorded_at), scan.decision)
+            ScanTaken(moment_of(scan.scanned_at), moment_of(scan.recorded_at), scan.decision)
             for scan in scans
             if not scan.is_self_reported
         )
@@ -103,10 +103,8 @@ def alarms_raised(tx: Connection, messages: Sequence[Message]) -> None:
     events = [ledger.AlarmRaised.FromString(message.payload) for message in messages]
     read_model.show_alarms(
         tx,
-        [AlarmRaised(UUID(e.alarm_id), e.kind, e.owner, e.area, e.checkpoint_id, _utc(e.raised_at)) for e in events],
+        [
+            AlarmRaised(UUID(e.alarm_id), e.kind, e.owner, e.area, e.checkpoint_id, moment_of(e.raised_at))
+            for e in events
+        ],
     )
-
-
-def _utc(moment: Timestamp) -> datetime:
-    """As `ToDatetime(UTC)`, to the microsecond, in a tenth of its time."""
-    return datetime.fromtimestamp(moment.seconds, UTC).replace(microsecond=moment.nanos // 1000)

@@ -13,6 +13,7 @@ from chassis import outbox
 from chassis.clock import Clock
 from chassis.event_log import Topic
 from chassis.message import Handler, Message, Subscription, each
+from chassis.timestamps import moment_of
 from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
 from services.ledger.domain.areas import district_of
 from services.ledger.domain.city import City
@@ -297,7 +298,7 @@ def _meeting_of(contact: checkpoints.Contact) -> Meeting:
         checkpoint_id=contact.checkpoint_id,
         kind=contact.kind,
         area=contact.area,
-        met_at=_time(contact.met_at),
+        met_at=moment_of(contact.met_at),
         apart_s=contact.apart_s,
         case_scan_id=contact.case_scan_id,
         contact_scan_id=contact.contact_scan_id,
@@ -340,7 +341,7 @@ def arrival_of(message: Message) -> Arrival:
         to_area=told.to_area,
         checkpoint_id=told.checkpoint_id,
         area=told.area,
-        registered_at=_time(told.registered_at),
+        registered_at=moment_of(told.registered_at),
         has_fever=told.has_fever,
     )
 
@@ -351,13 +352,9 @@ def colour_change_of(message: Message) -> ColourChange:
         event_id=message.id,
         person_ref=UUID(told.person_ref),
         colour=_COLOURS.get(told.colour, ""),
-        since=_time(told.since),
+        since=moment_of(told.since),
         area=told.area,
     )
-
-
-def _time(stamp: Timestamp) -> datetime:
-    return stamp.ToDatetime(tzinfo=UTC)
 
 
 def _actor(message: Message) -> Actor:

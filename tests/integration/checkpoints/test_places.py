@@ -71,6 +71,10 @@ def test_many_are_registered_at_once_and_a_repeat_adds_none(client, issuer, sql)
     assert sql("SELECT count(DISTINCT aggregateid) FROM outbox WHERE type LIKE '%%CheckpointRegistered'") == [(203,)]
     assert client.get(f"/v1/checkpoints/{ids[-1]}", headers=headers).json()["stage"] == "planned"
     assert client.get(f"/v1/checkpoints/{ids[0]}", headers=headers).json()["name"] == "gate 0"
+    early = sql("SELECT count(*) FROM checkpoint WHERE changed_at < (SELECT max(created_at) FROM outbox)")
+    assert early == [(1,)], (
+        "other processes read by changed_at, so that is the last that is written; one came alone before"
+    )
     del many[200]
     again = client.post("/v1/checkpoints/batch", json={"checkpoints": many}, headers=headers)
     assert (again.status_code, again.json()["registered"]) == (200, 0)

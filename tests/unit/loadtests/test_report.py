@@ -49,11 +49,17 @@ def test_percentiles_are_of_what_was_accepted_at_gates_and_is_measured() -> None
 
 def test_the_goodput_of_an_overload_is_what_was_accepted_of_the_limit() -> None:
     overload = shape_of("overload", Asked(seconds=1))
-    accepted, refused = [result(10.5, 5) for _ in range(760)], [result(10.5, 1, 503) for _ in range(1640)]
+    accepted, refused = [result(1.5, 5) for _ in range(760)], [result(1.5, 1, 503) for _ in range(1640)]
     figures = figures_of(overload, written(*accepted, *refused))
     assert figures["goodput"] == 0.95
     assert figures["offered_per_s"] == 2400
     assert all(kept("overload", figures).values())
+
+
+def test_what_is_accepted_after_a_storm_is_no_part_of_its_rate() -> None:
+    storm = shape_of("storm", Asked(seconds=10))
+    in_time, late = [result(15, 100) for _ in range(30)], [result(15, 5001) for _ in range(70)]
+    assert figures_of(storm, written(*in_time, *late))["accepted_per_s"] == 3.0
 
 
 def test_a_ladder_has_figures_for_each_step() -> None:
