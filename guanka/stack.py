@@ -86,7 +86,11 @@ class Stack:
         self._postgres.prepare()
         self._postgres.start()
         for name in (*SERVICES, *(["eventlog"] if self.events == "local" else [])):
-            self._databases[name] = self._postgres.create_database(name)
+            self._databases[name] = self._postgres.create_database(self._of_this_log(name))
+
+    def _of_this_log(self, name: str) -> str:
+        """Each event log has a state of its own: positions in the one mean nothing in the other."""
+        return name if self.events == "local" else f"{name}_{self.events}"
 
     def _migrate(self) -> None:
         for service in SERVICES:
@@ -149,7 +153,7 @@ class Stack:
         """Guangzhou's checkpoints, at the first start."""
         from guanka.seed import seed_checkpoints
 
-        marker = self.home.path / "seeded"
+        marker = self.home.path / self._of_this_log("seeded")
         if not marker.exists():
             address = f"http://{_HOST}:{self.port_base + PORT_OFFSETS['checkpoints']}"
             count = seed_checkpoints(address, TokenIssuer(self.home).token("operator"), REFERENCE)
