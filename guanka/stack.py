@@ -86,11 +86,7 @@ class Stack:
         self._postgres.prepare()
         self._postgres.start()
         for name in (*SERVICES, *(["eventlog"] if self.events == "local" else [])):
-            self._databases[name] = self._postgres.create_database(self._of_this_log(name))
-
-    def _of_this_log(self, name: str) -> str:
-        """Each event log has a state of its own: positions in the one mean nothing in the other."""
-        return name if self.events == "local" else f"{name}_{self.events}"
+            self._databases[name] = self._postgres.create_database(state_name(name, self.events))
 
     def _migrate(self) -> None:
         for service in SERVICES:
@@ -153,7 +149,7 @@ class Stack:
         """Guangzhou's checkpoints, at the first start."""
         from guanka.seed import seed_checkpoints
 
-        marker = self.home.path / self._of_this_log("seeded")
+        marker = self.home.path / state_name("seeded", self.events)
         if not marker.exists():
             address = f"http://{_HOST}:{self.port_base + PORT_OFFSETS['checkpoints']}"
             count = seed_checkpoints(address, TokenIssuer(self.home).token("operator"), REFERENCE)
@@ -260,6 +256,11 @@ class Stack:
         if self._bootstrap:
             document["kafka_bootstrap"] = self._bootstrap
         write_whole(self.home.run_file, json.dumps(document, indent=2) + "\n")
+
+
+def state_name(name: str, events: str) -> str:
+    """Each event log has a state of its own in a home: positions in the one mean nothing in the other."""
+    return name if events == "local" else f"{name}_{events}"
 
 
 def check_ports(port_base: int) -> None:

@@ -22,6 +22,7 @@ from chassis.migrations import migrate
 from guanka.home import ROOT, Home
 from guanka.keys import TokenIssuer, make_keys
 from guanka.postgres import EmbeddedPostgres
+from guanka.stack import state_name
 from loadtests.passes import make_signing_keys
 from loadtests.population import Population, settle
 from tests.running import Product
@@ -62,7 +63,7 @@ def load_stack(people: int, *, events: str, settings: Mapping[str, str], seed: i
         (home.keys / "signing.json").write_text(make_signing_keys(datetime.now(UTC)))
         make_keys(home)
         city_key = bytes.fromhex((home.keys / "city.key").read_text().strip())
-        population = _settled(home, city_key, people, seed)
+        population = _settled(home, city_key, people, seed, events)
         product = LoadProduct(home.path, events=events, settings=settings)
         product.start()
         try:
@@ -75,13 +76,13 @@ def load_stack(people: int, *, events: str, settings: Mapping[str, str], seed: i
             raise RuntimeError(f"left running: {', '.join(process.name() for process in left)}")
 
 
-def _settled(home: Home, city_key: bytes, people: int, seed: int) -> Population:
+def _settled(home: Home, city_key: bytes, people: int, seed: int, events: str) -> Population:
     """The people in codes' database, before anything else runs."""
     postgres = EmbeddedPostgres(home.path)
     postgres.prepare()
     postgres.start()
     try:
-        codes = postgres.create_database("codes")
+        codes = postgres.create_database(state_name("codes", events))
         migrate(codes, ROOT / "services" / "codes" / "migrations")
         return settle(codes, city_key, people, seed=seed)
     finally:
