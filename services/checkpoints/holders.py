@@ -16,9 +16,8 @@ from chassis.database import Database
 from services.checkpoints.board import Applied, Board, StandingsChange
 from services.checkpoints.board_feed import Standings
 from services.checkpoints.codes_client import CodesUnavailable
-from services.checkpoints.domain.events import ScanCompleted
-from services.checkpoints.store import history, standings
-from services.checkpoints.trace import Tell
+from services.checkpoints.store import standings
+from services.checkpoints.trace import Tell, complete_scans
 
 log = structlog.get_logger("holders")
 
@@ -79,6 +78,5 @@ class Holders:
         log.info("a list was fetched with its holders", list=number, revision=found.revision, holders=len(found.idx))
 
     def fill_persons(self) -> None:
-        """Give recorded scans the persons that have arrived since, and tell them again."""
         with self._database.transaction() as tx:
-            self._tell(tx, [ScanCompleted(scan) for scan in history.fill_persons(tx)])
+            complete_scans(tx, self._tell)

@@ -12,7 +12,7 @@ import pytest
 
 from chassis.ids import uuid7
 from services.checkpoints import messages
-from tests.integration.checkpoints.test_worker import read_events, running  # noqa: F401 (a fixture)
+from tests.integration.checkpoints.test_worker import read_events, running, turning  # noqa: F401 (a fixture)
 from tests.integration.checkpoints.town import GREEN, envelope, scan, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 from wire.ledger.v1 import events_pb2 as ledger_wire
@@ -173,6 +173,23 @@ def test_a_request_that_comes_twice_is_answered_once(register, visit, ask, parts
     wait_for(lambda: parts(other))
     assert len(parts(trace_id)) == 1
     assert sql("SELECT count(*) FROM trace") == [(2,)]
+
+
+def test_scans_whose_persons_have_just_become_known_are_found_with_the_first_part(
+    client, register, gate, codes, person, worker, sql, ask, parts
+):
+    """Who enrols and rides within a second is scanned before the worker knows who holds the entry."""
+    mall, (case, case_idx), (contact, contact_idx) = register("mall"), person(GREEN), person(GREEN)
+    for minute, idx in enumerate((case_idx, contact_idx)):
+        at = NOON + timedelta(minutes=minute)
+        shown = {"pass": codes.mint(idx, at=at)}
+        client.post("/v1/scans", json=scan(mall, at=at, credential=shown), headers=gate(mall))
+    assert sql("SELECT person_ref FROM scan") == [(None,), (None,)]
+    worker.holders.catch_up()
+    with turning(worker, "topics", "relay", "consumer"):
+        trace_id = ask(case)
+        [part] = wait_for(lambda: parts(trace_id))
+    assert contacts([part]) == {str(contact): wire.GRADE_CLOSE}
 
 
 def test_a_late_scan_of_a_contact_adds_a_part_with_only_what_is_new(register, visit, ask, parts):

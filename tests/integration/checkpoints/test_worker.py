@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,12 +18,18 @@ from wire.checkpoints.v1 import events_pb2 as wire
 @pytest.fixture
 def running(worker):
     """The worker's loops, with its timers turned faster by the tests themselves."""
+    with turning(worker, "topics", "relay", "consumer", "persons"):
+        yield worker
+
+
+@contextmanager
+def turning(worker, *names):
+    """Some of the worker's loops."""
     stop = threading.Event()
-    names = ("topics", "relay", "consumer", "persons")
     threads = [threading.Thread(target=worker.loops[name], args=(stop,), daemon=True) for name in names]
     for thread in threads:
         thread.start()
-    yield worker
+    yield
     stop.set()
     for thread in threads:
         thread.join(timeout=10)
