@@ -45,6 +45,7 @@ INSERT INTO identity (person_ref, document_type, country,
 VALUES (:person_ref, :document_type, :country,
         :number_sealed, :name_sealed, :phone_sealed, :birth_date_sealed, :address_sealed)
 """)
+# The planner cannot know how long a JSON document is: without the list of persons it reads every person there is.
 _DECIDE = sa.text("""
 WITH decided AS (
     SELECT * FROM jsonb_to_recordset(:rows) AS row (
@@ -58,7 +59,7 @@ WITH decided AS (
 )
 UPDATE person AS p SET colour = d.colour, revision = d.revision, since = d.since, review_at = d.review_at,
                        verdict_id = coalesce(d.verdict_id, p.verdict_id)
-FROM decided AS d WHERE p.person_ref = d.person_ref
+FROM decided AS d WHERE p.person_ref = d.person_ref AND p.person_ref = ANY(:person_refs)
 """).bindparams(sa.bindparam("rows", type_=JSONB))
 _FIND_IN_AREA = sa.text("""
 SELECT DISTINCT s.person_ref FROM unnest(CAST(:areas AS text[])) AS risk (area)
@@ -114,7 +115,8 @@ class PeopleTable:
         tx.execute(_ENROL, {"person_ref": person.person_ref, **place, **identity})
 
     def decide(self, tx: Connection, decided: Sequence[Decided], at: datetime) -> None:
-        tx.execute(_DECIDE, {"rows": [_decided_row(each, at) for each in decided], "at": at})
+        rows = [_decided_row(each, at) for each in decided]
+        tx.execute(_DECIDE, {"rows": rows, "at": at, "person_refs": [each.person.person_ref for each in decided]})
 
     def in_area(self, tx: Connection, areas: Sequence[str], since: datetime, people_max: int) -> list[UUID] | None:
         asked = {"areas": list(areas), "since": since, "people_max": people_max + 1}

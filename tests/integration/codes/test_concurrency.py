@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from sqlalchemy import Connection
+
 from chassis.database import Database
 from services.codes.api.desk import Desk
 from services.codes.domain.dossier import Evidence
@@ -41,6 +43,20 @@ def test_a_hundred_enrolments_of_one_document_are_one_person(city: City, databas
 def finding(person: UUID, kind: str, identifier: UUID | None = None, *, has_ended: bool = False) -> Evidence:
     now = datetime.now(UTC)
     return Evidence(identifier or uuid4(), kind, person, None, {}, now, "/ledger", now if has_ended else None)
+
+
+def test_deciding_about_one_person_reads_no_other(city: City, desk: Desk, database: Database) -> None:
+    people = [city.enrol() for _ in range(120)]
+    with database.transaction() as tx:
+        before = people_read(tx)
+        take_findings(tx, desk.office, [finding(people[60], "close_contact")], desk.clock())
+        assert 0 < people_read(tx) - before < 10
+
+
+def people_read(tx: Connection) -> int:
+    """Rows of `person` that this connection has read and not yet reported."""
+    asked = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'person'"
+    return int(tx.exec_driver_sql(asked).scalar_one())
 
 
 def test_concurrent_changes_of_the_same_people_never_deadlock_and_keep_every_revision(
