@@ -26,6 +26,7 @@ _WRITE: dict[type, Callable[[Any], str]] = {
     str: _quoted,
     datetime: datetime.isoformat,
     date: date.isoformat,
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
 }
 
 

@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.ids import uuid7
 
-outbox = sa.table(
-    "outbox",
-    sa.column("id", sa.Uuid),
-    sa.column("aggregatetype", sa.Text),
-    sa.column("aggregateid", sa.Text),
-    sa.column("type", sa.Text),
-    sa.column("payload", sa.LargeBinary),
-    sa.column("headers", JSONB),
-)
+# One statement for all events: a trace tells of 500 contacts at once. The default of `seq` is taken after the sorting.
+_APPEND = sa.text("""
+INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers)
+SELECT id, aggregatetype, aggregateid, type, payload, CAST(headers AS jsonb)
+FROM unnest(CAST(:ids AS uuid[]), CAST(:aggregatetypes AS text[]), CAST(:aggregateids AS text[]),
+            CAST(:types AS text[]), CAST(:payloads AS bytea[]), CAST(:headers AS text[])) WITH ORDINALITY
+     AS given (id, aggregatetype, aggregateid, type, payload, headers, place)
+ORDER BY place
+""")
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -60,7 +60,17 @@ def append(tx: Connection, events: Sequence[Event]) -> None:
     if not events:
         return
     trace = trace_headers()
-    tx.execute(sa.insert(outbox), [_row(event, trace) for event in events])
+    tx.execute(
+        _APPEND,
+        {
+            "ids": [event.id for event in events],
+            "aggregatetypes": [event.aggregatetype for event in events],
+            "aggregateids": [event.aggregateid for event in events],
+            "types": [event.type for event in events],
+            "payloads": [event.payload for event in events],
+            "headers": [_headers(event, trace) for event in events],
+        },
+    )
 
 
 def trace_headers() -> dict[str, str]:
@@ -72,15 +82,9 @@ def trace_headers() -> dict[str, str]:
     return {name: value for name, value in carrier.items() if name == "traceparent"}
 
 
-def _row(event: Event, trace: dict[str, str]) -> dict[str, object]:
-    return {
-        "id": event.id,
-        "aggregatetype": event.aggregatetype,
-        "aggregateid": event.aggregateid,
-        "type": event.type,
-        "payload": event.payload,
-        "headers": header_columns(event.subject, event.revision, event.time, event.district) | trace,
-    }
+def _headers(event: Event, trace: dict[str, str]) -> str:
+    columns = header_columns(event.subject, event.revision, event.time, event.district)
+    return orjson.dumps(columns | trace).decode()
 
 
 def header_columns(subject: str, revision: int, time: datetime, district: str) -> dict[str, str]:

@@ -12,14 +12,13 @@ The database links a record when its transaction commits (migration 0001): this 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -48,11 +47,7 @@ def content_of(record: Record) -> str:
 
 
 def canonical(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def write(tx: Connection, records: Sequence[Record]) -> None:

@@ -71,11 +71,15 @@ class PostgresBook:
         return [entry_of(row) for row in rows]
 
     def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]:
+        return self._by_person(_open_of(persons)) if persons else {}
+
+    def lock_open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]:
+        return self._by_person(_open_of(persons).with_for_update()) if persons else {}
+
+    def _by_person(self, asked: sa.Select[Any]) -> dict[UUID, list[Entry]]:
         held: dict[UUID, list[Entry]] = {}
-        if persons:
-            asked = sa.select(entry).where(entry.c.person_ref == _any(persons), entry.c.closed_at.is_(None))
-            for row in self._tx.execute(asked.order_by(entry.c.entry_id)):
-                held.setdefault(row.person_ref, []).append(entry_of(row))
+        for row in self._tx.execute(asked):
+            held.setdefault(row.person_ref, []).append(entry_of(row))
         return held
 
     def insert_entries(self, entries: Sequence[Entry], digests: Mapping[UUID, bytes]) -> set[UUID]:
@@ -292,6 +296,11 @@ class PostgresBook:
 
     def tell(self, happenings: Sequence[Happening]) -> None:
         self._tell(self._tx, happenings)
+
+
+def _open_of(persons: Collection[UUID]) -> sa.Select[Any]:
+    of_them = sa.select(entry).where(entry.c.person_ref == _any(persons), entry.c.closed_at.is_(None))
+    return of_them.order_by(entry.c.entry_id)
 
 
 def _any(persons: Collection[UUID]) -> sa.ColumnElement[Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -28,12 +27,9 @@ def insert_rows(
     )
     statement += " ON CONFLICT DO NOTHING" if unless_there else ""
     statement += f" RETURNING {returning}" if returning else ""
-    document = json.dumps(rows, default=_plain, ensure_ascii=False)
-    answer = tx.execute(sa.text(statement), {"rows": document})
+    answer = tx.execute(sa.text(statement), {"rows": orjson.dumps(rows, default=_plain).decode()})
     return list(answer.scalars()) if returning else []
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
     return "\\x" + value.hex() if isinstance(value, bytes) else str(value)

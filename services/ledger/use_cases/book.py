@@ -54,6 +54,9 @@ class Book(Protocol):
 
     def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]: ...
 
+    def lock_open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]:
+        """The open entries, kept from changing until the transaction ends."""
+
     def insert_entries(self, entries: Sequence[Entry], digests: Mapping[UUID, bytes]) -> set[UUID]:
         """Insert those that neither repeat an identifier nor open a ledger twice for a person; which were."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 from chassis.ids import uuid7
 from services.ledger.domain.city import City
@@ -19,12 +18,12 @@ def follow_colours(book: Book, city: City, changes: Sequence[ColourChange], by: 
     """Changes in order. A contact's entry is opened before the evidence that colours them, so it is found here."""
     book.remember_areas({change.person_ref: change.area for change in changes if change.area})
     for wave in waves([change for change in changes if change.colour in OCCURRENCES]):
-        held = book.open_entries_of([change.person_ref for change in wave])
+        held = book.lock_open_entries_of([change.person_ref for change in wave])
         unheld = [change for change in wave if not held.get(change.person_ref)]
         keep_openings(book, city, list(filter(None, (_opening(city, each, now) for each in unheld))), by, now)
         for change in wave:
             for entry in held.get(change.person_ref, ()):
-                _follow(book, city, entry.entry_id, change, by, now)
+                _follow(book, city, entry, change, by, now)
 
 
 def _opening(city: City, change: ColourChange, now: datetime) -> Entry | None:
@@ -47,6 +46,6 @@ def _opening(city: City, change: ColourChange, now: datetime) -> Entry | None:
     )
 
 
-def _follow(book: Book, city: City, entry_id: UUID, change: ColourChange, by: Actor, now: datetime) -> None:
+def _follow(book: Book, city: City, entry: Entry, change: ColourChange, by: Actor, now: datetime) -> None:
     occurrence = OCCURRENCES[change.colour]
-    move_by_occurrence(book, city, entry_id, occurrence, by, since=min(change.since, now), now=now)
+    move_by_occurrence(book, city, entry, occurrence, by, since=min(change.since, now), now=now)

@@ -46,12 +46,9 @@ def move_by_order(book: Book, city: City, order: MoveOrder, by: Actor, now: date
 
 
 def move_by_occurrence(
-    book: Book, city: City, entry_id: UUID, occurrence: Occurrence, by: Actor, *, since: datetime, now: datetime
+    book: Book, city: City, entry: Entry, occurrence: Occurrence, by: Actor, *, since: datetime, now: datetime
 ) -> Entry | None:
-    """The entry after the move that the occurrence makes at its stage; None where it makes none."""
-    entry = book.lock_entry(entry_id)
-    if entry is None:
-        return None
+    """A locked entry after the move that the occurrence makes at its stage; None where it makes none."""
     definition = city.definition_of(entry)
     move = definition.stages[entry.stage].move_upon(occurrence)
     if move is None:

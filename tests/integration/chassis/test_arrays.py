@@ -36,6 +36,7 @@ def connection(postgres):
         st.tuples(st.just("bigint[]"), st.lists(st.none() | st.integers(-(2**63), 2**63 - 1))),
         st.tuples(st.just("boolean[]"), st.lists(st.none() | st.booleans())),
         st.tuples(st.just("text[]"), st.lists(st.none() | TEXTS)),
+        st.tuples(st.just("bytea[]"), st.lists(st.none() | st.binary())),
         st.tuples(st.just("date[]"), st.lists(st.none() | st.dates())),
         st.tuples(
             st.just("timestamptz[]"),
@@ -58,6 +59,7 @@ def test_all_kinds_of_plain_values_are_told_by_their_own_type(connection):
         ([None, here], "timestamp with time zone[]"),
         ([date(2022, 6, 28)], "date[]"),
         ([True], "boolean[]"),
+        ([b"\\x00"], "bytea[]"),
         ([1, 2**40], "bigint[]"),
     ):
         row = connection.execute("SELECT pg_typeof(%s)::text, %s", (values, values)).fetchone()

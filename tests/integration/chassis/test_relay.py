@@ -96,6 +96,15 @@ def test_what_was_written_in_a_transaction_reaches_the_log_with_its_envelope(
     }
 
 
+def test_many_events_written_at_once_keep_their_order_and_every_byte(loopback: Any) -> None:
+    events = [loopback.event(f"case {n}", 1, bytes([n % 256, 0, 92, 34])) for n in range(600)]
+    loopback.write(*events)
+    with loopback.database.transaction() as tx:
+        rows = tx.exec_driver_sql("SELECT id, aggregateid, payload, headers->>'ce_subject' FROM outbox ORDER BY seq")
+        written = [(row[0], row[1], bytes(row[2]), row[3]) for row in rows]
+    assert written == [(each.id, each.aggregateid, each.payload, each.subject) for each in events]
+
+
 def test_an_event_of_a_transaction_that_was_rolled_back_is_never_told(
     loopback: Any, running: Running, until: Until
 ) -> None:
