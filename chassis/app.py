@@ -108,14 +108,16 @@ def server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
     )
 
 
-def serve(app: ASGIApp, settings: ServiceSettings) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status of the process.
-
-    What is loaded by now stays for good, so the garbage collector need not look through it again and again.
-    """
+def rest_garbage_collector() -> None:
+    """What is loaded by now stays for good, so the garbage collector need not look through it again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+
+
+def serve(app: ASGIApp, settings: ServiceSettings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status of the process."""
+    rest_garbage_collector()
     running = server(app, host=settings.http_host, port=settings.http_port)
     run_until_signalled(running)
     return 0 if running.started else 1

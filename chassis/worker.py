@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping
 import psycopg
 import structlog
 
-from chassis.app import Readiness, ReadinessCheck, create_app, run_until_signalled, server
+from chassis.app import (
+    Readiness,
+    ReadinessCheck,
+    create_app,
+    rest_garbage_collector,
+    run_until_signalled,
+    server,
+)
 from chassis.consumer import Consumer
 from chassis.database import Database, is_passing
 from chassis.event_log import EventLogUnavailable, UnknownTopic
@@ -85,6 +92,7 @@ def run_worker(
     """Run the loops until SIGTERM or SIGINT, or until one of them fails; the exit status of the process."""
     app = create_app(title, settings, checks=checks, problems={})
     probes = server(app, host=settings.http_host, port=settings.http_port)
+    rest_garbage_collector()
     stop, failed = threading.Event(), threading.Event()
 
     def guarded(name: str, loop: Loop) -> None:

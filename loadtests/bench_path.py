@@ -100,11 +100,10 @@ def measure(
     """All figures and whether each promise holds."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {REST})
-    figures = raw_rates()
     with running_product() as product:
         bench = _Bench(product, seconds, connections)
         results = bench.run(turns, only)
-        figures |= bench.insert_rates()
+        figures = bench.insert_rates()
     os.sched_setaffinity(0, cores)
     for name, taken in results.items():
         figures[f"{name}_per_s"] = statistics.median(turn.rate for turn in taken)
@@ -139,7 +138,7 @@ class _Bench:
 
     def run(self, turns: int, only: Sequence[str]) -> dict[str, list[Turn]]:
         results: dict[str, list[Turn]] = {}
-        programs: dict[str, Callable[[], Turn]] = {}
+        programs: dict[str, Callable[[], Turn]] = raw_programs()
         with self._quiet(), self._floor("scan") as scan_floor, self._floor("mint") as mint_floor:
             if "scan" in only:
                 programs["scan_floor"] = lambda: self._turn(*scan_floor, self._scans())
@@ -287,26 +286,27 @@ class _Bench:
         return _shuffled(prepared)
 
 
-def raw_rates() -> dict[str, float]:
-    """ES256 verifications and signatures a second, by `cryptography`, on the measured core and nothing else."""
-    os.sched_setaffinity(0, {MEASURED})
+def raw_programs() -> dict[str, Callable[[], Turn]]:
+    """ES256 verifications and signatures, by `cryptography` and nothing else."""
     key, algorithm, message = ec.generate_private_key(ec.SECP256R1()), ec.ECDSA(SHA256()), os.urandom(200)
     signature, public = key.sign(message, algorithm), key.public_key()
-    rates = {
-        "es256_verify_per_s": _rate(lambda: public.verify(signature, message, algorithm)),
-        "es256_sign_per_s": _rate(lambda: key.sign(message, algorithm)),
+    return {
+        "es256_verify": lambda: _raw_turn(lambda: public.verify(signature, message, algorithm)),
+        "es256_sign": lambda: _raw_turn(lambda: key.sign(message, algorithm)),
     }
-    os.sched_setaffinity(0, {REST})
-    return rates
 
 
-def _rate(work: Callable[[], Any], seconds: float = 2.0) -> float:
+def _raw_turn(work: Callable[[], Any], seconds: float = 1.0) -> Turn:
+    """As often as one thread of this process can, on the measured core."""
+    os.sched_setaffinity(0, {MEASURED})
     started, count = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
         for _ in range(100):
             work()
         count += 100
-    return count / (time.perf_counter() - started)
+    rate = count / (time.perf_counter() - started)
+    os.sched_setaffinity(0, {REST})
+    return Turn(rate, 1e6 / rate, 0.0)
 
 
 async def _passes(home: Home) -> Passes:
