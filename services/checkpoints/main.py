@@ -91,7 +91,8 @@ log = structlog.get_logger("checkpoints")
 POLICY_REFRESH_S = 0.5
 REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0, 5.0, 3600.0
 LIFE_S, DUTY_S, DRIFT_S = 0.25, 5.0, 60.0
-RELAY_PACE_S = 0.04
+RELAY_PACE_S = 0.1
+"""Ten passes a second: at 25 the peak's 343 scans/s cost half as much again, in all that read them."""
 
 
 def tell(tx: Connection, events: Iterable[DomainEvent]) -> None:
