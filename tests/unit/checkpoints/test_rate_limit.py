@@ -61,10 +61,10 @@ def test_who_is_refused_by_the_limit_of_scans_a_second_is_not_under_way():
     assert admission.singles == 1
 
 
-def test_the_line_of_the_refused_moves_at_the_pace_of_the_answers():
+def test_the_line_of_the_refused_moves_at_half_the_pace_of_the_answers():
     line = Line(wait_s_max=30, answers_per_s_min=50)
     line.answered(100.0)
-    line.answered(101.0, 200)
+    line.answered(101.0, 400)
     turns = [line.turn_s(101.0) for _ in range(1000)]
     assert [turns.count(seconds) for seconds in range(1, 6)] == [200] * 5
     assert line.turn_s(103.0) == 4, "400 have had their turn"
@@ -72,13 +72,13 @@ def test_the_line_of_the_refused_moves_at_the_pace_of_the_answers():
 
 
 def test_a_line_that_moves_faster_than_it_seemed_is_shorter_for_those_who_come_then():
-    line = Line(wait_s_max=30, answers_per_s_min=50)
+    line = Line(wait_s_max=30, answers_per_s_min=100)
     assert [line.turn_s(0.0) for _ in range(1400)][-1] == 28
-    line.answered(0.25, 450)
+    line.answered(0.25, 900)
     assert line.turn_s(0.25) == 1
 
 
 def test_nobody_is_told_to_wait_longer_than_a_gate_would():
-    line = Line(wait_s_max=30, answers_per_s_min=1)
+    line = Line(wait_s_max=30, answers_per_s_min=2)
     assert [line.turn_s(0.0) for _ in range(100)][-1] == 30
     assert line.turn_s(29.0) == 2, "those beyond the end do not make it longer"
