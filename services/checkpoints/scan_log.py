@@ -104,21 +104,47 @@ _GATHER_S_MAX = 0.01
 Encode = Callable[[Scan], bytes]
 
 
+class _Answers:
+    """Of scans that came together, in their order; `complete` is done when each has one.
+
+    One future for a hundred scans: one for each, gathered, cost as much as reading a scan.
+    """
+
+    __slots__ = ("complete", "found", "missing")
+
+    def __init__(self, scans: int, complete: asyncio.Future[None]) -> None:
+        self.found: list[Ruling | Exception | None] = [None] * scans
+        self.missing, self.complete = scans, complete
+
+    def put(self, place: int, answer: Ruling | Exception) -> None:
+        """The first answer counts."""
+        if self.found[place] is None:
+            self.found[place] = answer
+            self.missing -= 1
+            if not self.missing and not self.complete.done():
+                self.complete.set_result(None)
+
+    async def all(self) -> list[Ruling | Exception]:
+        await self.complete
+        return [answer for answer in self.found if answer is not None]
+
+
 class _Waiting:
-    """A scan whose answer is awaited."""
+    """A scan whose answer is awaited; it goes to `place` of `answers`."""
 
-    __slots__ = ("answer", "row", "scan", "scan_id")
+    __slots__ = ("answers", "place", "row", "scan", "scan_id")
 
-    def __init__(self, scan: Scan, scan_id: str, row: Row, answer: asyncio.Future[Ruling]) -> None:
-        self.scan, self.scan_id, self.row, self.answer = scan, scan_id, row, answer
+    def __init__(self, scan: Scan, scan_id: str, row: Row, answers: _Answers, place: int) -> None:
+        self.scan, self.scan_id, self.row, self.answers, self.place = scan, scan_id, row, answers, place
+
+    def is_answered(self) -> bool:
+        return self.answers.found[self.place] is not None
 
     def settle(self, ruling: Ruling) -> None:
-        if not self.answer.done():
-            self.answer.set_result(ruling)
+        self.answers.put(self.place, ruling)
 
     def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        self.answers.put(self.place, error)
 
 
 Row = dict[str, object]
@@ -171,23 +197,25 @@ class ScanLog:
 
         Raises `ScanIdReused`, `Overloaded` (nothing was tried) or `StoreUnavailable` (nothing is known).
         """
-        return await self._enqueue([scan])[0]
+        (answer,) = await self.append_all([scan])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    async def append_all(self, scans: Sequence[Scan]) -> list[Ruling | BaseException]:
+    async def append_all(self, scans: Sequence[Scan]) -> list[Ruling | Exception]:
         """The same for many at once: per scan its ruling or why there is none. Raises `Overloaded` for all."""
-        return await asyncio.gather(*self._enqueue(scans), return_exceptions=True)
+        return await self._enqueue(scans).all() if scans else []
 
-    def _enqueue(self, scans: Sequence[Scan]) -> list[asyncio.Future[Ruling]]:
+    def _enqueue(self, scans: Sequence[Scan]) -> _Answers:
         if self._is_closing or len(self._queue) + len(scans) > self._queue_max:
             _refused.add(len(scans), {"reason": "overloaded"})
             raise Overloaded()
-        loop, trace = asyncio.get_running_loop(), trace_headers()
-        waiting = [self._waiting(scan, trace, loop.create_future()) for scan in scans]
-        self._queue.extend(waiting)
+        trace, answers = trace_headers(), _Answers(len(scans), asyncio.get_running_loop().create_future())
+        self._queue.extend([self._waiting(scan, trace, answers, place) for place, scan in enumerate(scans)])
         self._is_filled.set()
-        return [each.answer for each in waiting]
+        return answers
 
-    def _waiting(self, scan: Scan, trace: dict[str, str], answer: asyncio.Future[Ruling]) -> _Waiting:
+    def _waiting(self, scan: Scan, trace: dict[str, str], answers: _Answers, place: int) -> _Waiting:
         attempt, ruling, entry, offline = scan.attempt, scan.ruling, scan.entry, scan.attempt.offline
         scan_id = str(attempt.scan_id)
         row: Row = {
@@ -218,7 +246,7 @@ class ScanLog:
             row["offline_decision"], row["offline_refusal"] = offline.decision, offline.refusal
             row["offline_policy_version"] = offline.policy_version
             row["offline_list_revision"] = offline.list_revision
-        return _Waiting(scan, scan_id, row, answer)
+        return _Waiting(scan, scan_id, row, answers, place)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -322,7 +350,7 @@ class ScanLog:
 
     def _fail(self, waiting: Iterable[_Waiting], error: Exception) -> None:
         """Fail those that have no answer yet."""
-        unanswered = [each for each in waiting if not each.answer.done()]
+        unanswered = [each for each in waiting if not each.is_answered()]
         for each in unanswered:
             each.fail(error)
         if unanswered:

@@ -247,7 +247,7 @@ class ScanRoutes:
         read = [await self._read_item(bearer, body, number) for number, body in enumerate(bodies)]
         people = [item for item in read if not isinstance(item, Exception) and not item[0].people]
         rulings = iter(await self._scan_path.record_scans(people))
-        results = [await self._result(item, rulings) for item in read]
+        results = [self._result(item, rulings) or await self._vehicle(item) for item in read]
         failed = [each for each in results if isinstance(each, StoreUnavailable | Overloaded)]
         if len(failed) == len(results):
             raise failed[0]
@@ -255,7 +255,7 @@ class ScanRoutes:
         await self._masks.add_persons(_all_of(read, results), bearer.subject)
         return {
             "results": [
-                _refused_item(body, each) if isinstance(each, BaseException) else each
+                _refused_item(body, each) if isinstance(each, Exception) else each
                 for body, each in zip(bodies, results, strict=True)
             ]
         }
@@ -267,20 +267,29 @@ class ScanRoutes:
         except Exception as error:
             return error
 
-    async def _result(
-        self, item: tuple[Attempt, Checkpoint] | Exception, rulings: Iterator[Ruling | BaseException]
-    ) -> Answer | BaseException:
-        """An item's answer, or why it has none; `rulings` yields those of the items without a vehicle, in order."""
+    def _result(
+        self, item: tuple[Attempt, Checkpoint] | Exception, rulings: Iterator[Ruling | Exception]
+    ) -> Answer | Exception | None:
+        """An item's answer, or why it has none; None for a vehicle. `rulings` yields those of the others, in order."""
         if isinstance(item, Exception):
             return item
         attempt, checkpoint = item
+        if attempt.people:
+            return None
+        ruling = next(rulings)
+        if isinstance(ruling, Exception):
+            return ruling
         try:
-            if attempt.people:
-                return await self._recorded(attempt, checkpoint)
-            ruling = next(rulings)
-            if isinstance(ruling, BaseException):
-                return ruling
             return answer(attempt, checkpoint, ruling, self._policies)
+        except Exception as error:
+            return error
+
+    async def _vehicle(self, item: tuple[Attempt, Checkpoint] | Exception) -> Answer | Exception:
+        """The answer of a vehicle with its people, which are recorded one after the other, or why it has none."""
+        if isinstance(item, Exception):
+            return item
+        try:
+            return await self._recorded(*item)
         except Exception as error:
             return error
 
@@ -307,7 +316,7 @@ def _each_of(attempt: Attempt, checkpoint: Checkpoint, recorded: Answer) -> list
 
 
 def _all_of(
-    read: Sequence[tuple[Attempt, Checkpoint] | Exception], results: Sequence[Answer | BaseException]
+    read: Sequence[tuple[Attempt, Checkpoint] | Exception], results: Sequence[Answer | Exception]
 ) -> list[Answered]:
     """The scans of a batch that were recorded."""
     found: list[Answered] = []
@@ -318,14 +327,13 @@ def _all_of(
     return found
 
 
-def _refused_item(body: object, error: BaseException) -> Answer:
+def _refused_item(body: object, error: Exception) -> Answer:
     scan_id = body.get("scan_id") if isinstance(body, dict) else None
-    known = problem_of(error) if isinstance(error, Exception) else None
-    problem = known or _unexpected(error)
+    problem = problem_of(error) or _unexpected(error)
     return {"scan_id": scan_id if isinstance(scan_id, str) else None, "problem": problem.document()}
 
 
-def _unexpected(error: BaseException) -> Problem:
+def _unexpected(error: Exception) -> Problem:
     log.error("unexpected error on the scan path", error=type(error).__name__, exc_info=error)
     return Problem(500, "unexpected_error", "Something went wrong here; nothing is known to be recorded. Try again.")
 

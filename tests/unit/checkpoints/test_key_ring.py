@@ -6,13 +6,16 @@ import base64
 import hmac
 import json
 import random
+import string
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm
 
 from services.checkpoints.domain.scans import Entry, Refusal
-from services.checkpoints.key_ring import KeyRing
+from services.checkpoints.key_ring import KeyRing, _decoded
 from tests.integration.checkpoints.town import STATUS_LIST_URI, FakeCodes, Key
 
 NOW = datetime(2022, 11, 22, 8, 0, tzinfo=UTC)
@@ -189,3 +192,20 @@ def test_a_key_that_cannot_be_read_is_left_out(codes):
     assert ring.put({"keys": [broken, codes.printed.jwk()]})
     assert ring.read(codes.mint(5, at=NOW), NOW) is Refusal.PASS_FORGED
     assert ring.read(codes.mint(5, at=NOW, key=codes.printed), NOW) == Entry(1, 5)
+
+
+LETTERS = string.ascii_letters + string.digits + "-_"
+
+
+@given(st.binary(max_size=80).map(b64) | st.text(LETTERS, max_size=20) | st.text(LETTERS + "+/=\n é", max_size=20))
+def test_only_the_one_spelling_that_the_standard_library_writes_is_base64url(segment: str) -> None:
+    try:
+        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        is_canonical = b64(raw) == segment
+    except ValueError:
+        is_canonical = False
+    if is_canonical:
+        assert _decoded(segment) == raw
+    else:
+        with pytest.raises(ValueError, match=r"."):
+            _decoded(segment)
