@@ -15,13 +15,19 @@ from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.scans import OfflineDecision
 
 _ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
+# `OFFSET 0` keeps the persons first: joined the other way round, all that the city scanned in this time would be read.
 _OTHER_USES = """
 SELECT g.scan_id AS of_scan, s.scan_id, s.checkpoint_id, s.scanned_at
 FROM unnest(CAST(:scan_ids AS uuid[]), CAST(:person_refs AS uuid[]), CAST(:lists AS integer[]),
             CAST(:idx AS integer[]), CAST(:ats AS timestamptz[]), CAST(:recorded AS timestamptz[]))
      AS g (scan_id, person_ref, list, idx, at, recorded_at)
-JOIN scan AS s ON s.person_ref = g.person_ref AND s.scanned_at BETWEEN g.at - :within AND g.at + :within
-WHERE s.scan_id >= :from_id AND s.scan_id < :to_id AND s.scan_id <> g.scan_id
+CROSS JOIN LATERAL (
+    SELECT * FROM scan WHERE scan.person_ref = g.person_ref
+    AND scan.scanned_at BETWEEN g.at - :within AND g.at + :within
+    AND scan.scan_id >= :from_id AND scan.scan_id < :to_id
+    OFFSET 0
+) AS s
+WHERE s.scan_id <> g.scan_id
   AND s.list = g.list AND s.idx = g.idx AND NOT s.is_self_reported
   AND (s.recorded_at, s.scan_id) < (g.recorded_at, g.scan_id)
 ORDER BY g.scan_id, s.scan_id
