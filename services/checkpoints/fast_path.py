@@ -23,8 +23,7 @@ from services.checkpoints.domain.policy import KindPolicy, Say
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Entry, Refusal, Ruling, Scan
 
 _TURN = 16
-"""Passes read in a row before others get the event loop: one after the other they take a little less than
-with the rest of a scan between."""
+"""Passes read in a row before others get the event loop."""
 
 _WEIGHT = {Colour.UNKNOWN: 0, Colour.LAPSED: 1, Colour.GREEN: 2, Colour.YELLOW: 3, Colour.RED: 4}
 
@@ -80,21 +79,16 @@ class ScanPath:
     async def record_scan(self, attempt: Attempt, checkpoint: Checkpoint) -> Ruling:
         """One person's scan, durable when this returns."""
         holders = await self._holders_of([attempt])
-        shown = self._read_pass(attempt)
-        return await self._scan_log.append(self._settled(attempt, checkpoint, holders, self._clock(), shown))
+        return await self._scan_log.append(self._settled(attempt, checkpoint, holders, self._clock()))
 
     async def record_scans(self, attempts: Sequence[tuple[Attempt, Checkpoint]]) -> list[Ruling | Exception]:
         """Many people's scans; per scan its ruling, or why it is not recorded."""
         holders = await self._holders_of(attempt for attempt, _ in attempts)
-        now, scans = self._clock(), list[Scan]()
-        for start in range(0, len(attempts), _TURN):
-            turn = attempts[start : start + _TURN]
-            shown = [self._read_pass(attempt) for attempt, _ in turn]
-            scans += [
-                self._settled(attempt, checkpoint, holders, now, each)
-                for (attempt, checkpoint), each in zip(turn, shown, strict=True)
-            ]
-            await asyncio.sleep(0)
+        now, scans = self._clock(), []
+        for number, (attempt, checkpoint) in enumerate(attempts):
+            if number % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            scans.append(self._settled(attempt, checkpoint, holders, now))
         return await self._scan_log.append_all(scans)
 
     async def record_vehicle(self, attempt: Attempt, checkpoint: Checkpoint) -> tuple[Ruling, list[Ruling]]:
@@ -104,8 +98,8 @@ class ScanPath:
         """
         holders = await self._holders_of([attempt, *attempt.people])
         now = self._clock()
-        people = [self._settled(person, checkpoint, holders, now, self._read_pass(person)) for person in attempt.people]
-        own = self._settled(attempt, checkpoint, holders, now, self._read_pass(attempt))
+        people = [self._settled(person, checkpoint, holders, now) for person in attempt.people]
+        own = self._settled(attempt, checkpoint, holders, now)
         if attempt.names_nobody():
             own = Scan(attempt, checkpoint, None, worst(person.ruling for person in people))
         first = await self._scan_log.append(own)
@@ -116,20 +110,9 @@ class ScanPath:
             rulings.append(ruling)
         return worst([first, *rulings]), rulings
 
-    def _read_pass(self, attempt: Attempt) -> Entry | Refusal | None:
-        """Step 1; None where no pass is shown."""
-        return None if attempt.token is None else self._key_ring.read(attempt.token, attempt.scanned_at)
-
-    def _settled(
-        self,
-        attempt: Attempt,
-        checkpoint: Checkpoint,
-        holders: Holders,
-        now: datetime,
-        shown: Entry | Refusal | None,
-    ) -> Scan:
-        """Steps 2 and 3, with what the pass said."""
-        entry, fault = self._identified(attempt, shown, holders, now)
+    def _settled(self, attempt: Attempt, checkpoint: Checkpoint, holders: Holders, now: datetime) -> Scan:
+        """Steps 1 to 3."""
+        entry, fault = self._identified(attempt, holders, now)
         now_s, is_reused = now.timestamp(), False
         standing = NOBODY if entry is None else self._board.standing_of(entry, now_s)
         if entry is not None and attempt.is_use_of_a_pass():
@@ -153,17 +136,16 @@ class ScanPath:
             return self._policies.of(checkpoint.kind)
         return self._policies.of_moment(checkpoint.kind, attempt.scanned_at)
 
-    def _identified(
-        self, attempt: Attempt, shown: Entry | Refusal | None, holders: Holders, now: datetime
-    ) -> tuple[Entry | None, Refusal | None]:
+    def _identified(self, attempt: Attempt, holders: Holders, now: datetime) -> tuple[Entry | None, Refusal | None]:
         """Whose colour counts, or why nobody's does."""
-        if isinstance(shown, Refusal):
-            return None, shown
+        found = None if attempt.token is None else self._key_ring.read(attempt.token, attempt.scanned_at)
+        if isinstance(found, Refusal):
+            return None, found
         if attempt.person_ref is None:
-            return shown, None
+            return found, None
         entries = holders.get(attempt.person_ref, ())
-        if shown is not None:
-            return (shown, None) if shown in entries else (None, Refusal.WRONG_HOLDER)
+        if found is not None:
+            return (found, None) if found in entries else (None, Refusal.WRONG_HOLDER)
         if not entries:
             return None, Refusal.UNKNOWN_PERSON
         return self._governing(entries, now), None

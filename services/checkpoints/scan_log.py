@@ -105,10 +105,7 @@ Encode = Callable[[Scan], bytes]
 
 
 class _Answers:
-    """Of scans that came together, in their order; `complete` is done when each has one.
-
-    One future for a hundred scans: one for each, gathered, cost as much as reading a scan.
-    """
+    """Of scans that came together, in their order; `complete` is done when each has one."""
 
     __slots__ = ("complete", "found", "missing")
 

@@ -247,7 +247,7 @@ class ScanRoutes:
         read = [await self._read_item(bearer, body, number) for number, body in enumerate(bodies)]
         people = [item for item in read if not isinstance(item, Exception) and not item[0].people]
         rulings = iter(await self._scan_path.record_scans(people))
-        results = [self._result(item, rulings) or await self._vehicle(item) for item in read]
+        results = [await self._result(item, rulings) for item in read]
         failed = [each for each in results if isinstance(each, StoreUnavailable | Overloaded)]
         if len(failed) == len(results):
             raise failed[0]
@@ -267,29 +267,20 @@ class ScanRoutes:
         except Exception as error:
             return error
 
-    def _result(
+    async def _result(
         self, item: tuple[Attempt, Checkpoint] | Exception, rulings: Iterator[Ruling | Exception]
-    ) -> Answer | Exception | None:
-        """An item's answer, or why it has none; None for a vehicle. `rulings` yields those of the others, in order."""
+    ) -> Answer | Exception:
+        """An item's answer, or why it has none; `rulings` yields those of the items without a vehicle, in order."""
         if isinstance(item, Exception):
             return item
         attempt, checkpoint = item
-        if attempt.people:
-            return None
-        ruling = next(rulings)
-        if isinstance(ruling, Exception):
-            return ruling
         try:
+            if attempt.people:
+                return await self._recorded(attempt, checkpoint)
+            ruling = next(rulings)
+            if isinstance(ruling, Exception):
+                return ruling
             return answer(attempt, checkpoint, ruling, self._policies)
-        except Exception as error:
-            return error
-
-    async def _vehicle(self, item: tuple[Attempt, Checkpoint] | Exception) -> Answer | Exception:
-        """The answer of a vehicle with its people, which are recorded one after the other, or why it has none."""
-        if isinstance(item, Exception):
-            return item
-        try:
-            return await self._recorded(*item)
         except Exception as error:
             return error
 

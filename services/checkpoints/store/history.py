@@ -154,5 +154,4 @@ RETURNING s.scan_id, s.checkpoint_id, c.kind, c.area, s.scanned_at, s.recorded_a
 
 def fill_persons(tx: Connection, *, limit: int = 1000) -> list[ScanFact]:
     """Give scans the person of their entry where he was not known yet; which."""
-    tx.execute(sa.text("SET LOCAL enable_seqscan = off"))
     return [ScanFact(**row) for row in tx.execute(sa.text(_FILL), {"limit": limit}).mappings()]

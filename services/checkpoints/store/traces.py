@@ -154,7 +154,6 @@ def case_scans(tx: Connection, person_ref: UUID, from_at: datetime, to_at: datet
 
 def find_meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch]) -> list[Meeting]:
     """Everyone who was scanned inside the watches, with how and when; the days that cannot matter are not read."""
-    tx.execute(sa.text("SET LOCAL enable_seqscan = off"))
     plan_afresh(tx)
     found: list[Meeting] = []
     for place in ("checkpoint_id", "vehicle_ref"):

@@ -28,6 +28,7 @@ from tests.integration.checkpoints.town import (
     FakeCodes,
     Issuer,
     StandingsTopic,
+    turning,
     wait_for,
 )
 
@@ -119,6 +120,13 @@ def worker(settings: CheckpointsSettings, codes: FakeCodes) -> Iterator[Worker]:
     composed = compose_worker(settings, codes=codes)
     yield composed
     composed.database.close()
+
+
+@pytest.fixture
+def running(worker: Worker) -> Iterator[Worker]:
+    """The worker with the loops that most tests need; timers are turned by the tests themselves."""
+    with turning(worker, "topics", "relay", "consumer", "persons"):
+        yield worker
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from chassis.database import Database
+from chassis.database import PLANNER, Database
 from chassis.ids import uuid7
 from chassis.migrations import migrate
 from services.checkpoints.domain.facts import TraceOrder
@@ -71,8 +71,7 @@ def looked_at(url: str) -> Callable[..., list[dict[str, Any]]]:
             tx.rollback()
         database.close()
         plans = []
-        with psycopg.connect(url) as connection:
-            connection.execute("SET enable_seqscan = off")
+        with psycopg.connect(url, options=PLANNER) as connection:
             for statement, parameters in statements:
                 explained = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}".encode(), parameters)
                 row = explained.fetchone()

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import pytest
 
-from chassis.ids import uuid7
 from services.checkpoints import messages
-from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.store import second_looks
 from tests.integration.checkpoints.test_tracing import NOON, crowd
 from tests.integration.checkpoints.test_worker import read_events
-from tests.integration.checkpoints.town import GREEN, RED, YELLOW, ago, scan, wait_for
+from tests.integration.checkpoints.town import GREEN, RED, YELLOW, ago, scan, scan_fact, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
-
-
-@pytest.fixture
-def running(worker):
-    stop = threading.Event()
-    threads = [
-        threading.Thread(target=worker.loops[name], args=(stop,), daemon=True)
-        for name in ("topics", "relay", "consumer", "persons")
-    ]
-    for thread in threads:
-        thread.start()
-    yield worker
-    stop.set()
-    for thread in threads:
-        thread.join(timeout=10)
 
 
 @pytest.fixture
@@ -164,38 +145,13 @@ def test_a_repeat_is_not_a_second_use(gates, codes, person, client, gate):
 def test_other_uses_of_a_pass_are_found_without_reading_whom_else_the_city_scanned(client, register, worker, settings):
     crowd(settings.database_url, register("mall"), 2000)
     at = NOON + timedelta(minutes=3)
-    asked = [scan_of(uuid4(), at) for _ in range(30)]
+    asked = [scan_fact(at) for _ in range(30)]
     with worker.database.transaction() as tx:
         for _ in range(12):  # until a plan is kept for all values
             second_looks.other_uses(tx, asked[:1], timedelta(minutes=15))
         before = scans_read(tx)
         assert second_looks.other_uses(tx, asked, timedelta(minutes=15)) == []
         assert scans_read(tx) - before < 30
-
-
-def scan_of(person_ref, at):
-    return ScanFact(
-        scan_id=uuid7(at),
-        checkpoint_id=uuid4(),
-        kind="mall",
-        area="440103001",
-        scanned_at=at,
-        recorded_at=at,
-        decision="pass",
-        colour="green",
-        refusal="",
-        policy_version="default@1",
-        board_revision=1,
-        direction="",
-        temperature_c=None,
-        list=1,
-        idx=1,
-        person_ref=person_ref,
-        vehicle_ref=None,
-        offline_decision="",
-        is_self_reported=False,
-        revision=1,
-    )
 
 
 def scans_read(tx):

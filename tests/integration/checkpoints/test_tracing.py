@@ -12,8 +12,8 @@ import pytest
 
 from chassis.ids import uuid7
 from services.checkpoints import messages
-from tests.integration.checkpoints.test_worker import read_events, running, turning  # noqa: F401 (a fixture)
-from tests.integration.checkpoints.town import GREEN, envelope, scan, wait_for
+from tests.integration.checkpoints.test_worker import read_events
+from tests.integration.checkpoints.town import GREEN, envelope, scan, turning, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 from wire.ledger.v1 import events_pb2 as ledger_wire
 
@@ -21,7 +21,7 @@ NOON = datetime.now(UTC) - timedelta(hours=30)
 
 
 @pytest.fixture
-def visit(client, gate, codes, person, running, sql) -> Callable[..., UUID]:  # noqa: F811
+def visit(client, gate, codes, person, running, sql) -> Callable[..., UUID]:
     """Somebody at a checkpoint; the same person again when a name is given again."""
     people: dict[str, tuple[UUID, int]] = {}
 

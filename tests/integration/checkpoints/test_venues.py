@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from chassis.ids import uuid7
-from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.main import tell
 from services.checkpoints.use_cases.venues import Venues
-from tests.integration.checkpoints.test_worker import running  # noqa: F401 (a fixture)
-from tests.integration.checkpoints.town import GREEN, RED, scan, wait_for
+from tests.integration.checkpoints.town import GREEN, RED, scan, scan_fact, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 VENUE = "Somewhere"
@@ -46,28 +42,7 @@ def occupancy(client, issuer):
 
 
 def fact(place, direction, at, *, decision="pass"):
-    return ScanFact(
-        scan_id=uuid7(at),
-        checkpoint_id=place,
-        kind="mall",
-        area="440103001",
-        scanned_at=at,
-        recorded_at=at,
-        decision=decision,
-        colour="green",
-        refusal="",
-        policy_version="default@1",
-        board_revision=1,
-        direction=direction,
-        temperature_c=None,
-        list=1,
-        idx=1,
-        person_ref=uuid4(),
-        vehicle_ref=None,
-        offline_decision="",
-        is_self_reported=False,
-        revision=1,
-    )
+    return scan_fact(at, checkpoint_id=place, direction=direction, decision=decision)
 
 
 def test_full_and_free_are_told_once_each_time_the_limit_is_crossed(register, put, occupancy, worker, sql):
@@ -108,7 +83,7 @@ def test_recorded_scans_are_counted_by_the_worker_and_no_gate_waits(
     gate,
     codes,
     person,
-    running,  # noqa: F811
+    running,
     sql,
 ):
     place = register("mall")

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
-
-import pytest
 
 from services.checkpoints import messages
 from services.checkpoints.store import standings
 from tests.integration.checkpoints.town import GREEN, RED, YELLOW, scan, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
-
-
-@pytest.fixture
-def running(worker):
-    """The worker's loops, with its timers turned faster by the tests themselves."""
-    with turning(worker, "topics", "relay", "consumer", "persons"):
-        yield worker
-
-
-@contextmanager
-def turning(worker, *names):
-    """Some of the worker's loops."""
-    stop = threading.Event()
-    threads = [threading.Thread(target=worker.loops[name], args=(stop,), daemon=True) for name in names]
-    for thread in threads:
-        thread.start()
-    yield
-    stop.set()
-    for thread in threads:
-        thread.join(timeout=10)
 
 
 def read_events(event_log, topic):

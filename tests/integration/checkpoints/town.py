@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,8 @@ from jwt.algorithms import ECAlgorithm
 from chassis.event_log import EventLog, Record
 from chassis.ids import uuid7
 from services.checkpoints.codes_client import CodesUnavailable, StandingList, StatusList
+from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.main import Worker
 from wire.codes.v1 import events_pb2 as codes_wire
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -240,6 +244,46 @@ def scan(checkpoint_id: object, *, at: datetime | None = None, **members: Any) -
     """The body of a scan, its id made at the moment of the scan."""
     at = at or datetime.now(UTC)
     return {"scan_id": str(uuid7(at)), "checkpoint_id": str(checkpoint_id), "scanned_at": at.isoformat(), **members}
+
+
+def scan_fact(at: datetime, **more: Any) -> ScanFact:
+    """A recorded scan as the worker reads it: somebody green who went into a mall."""
+    told: dict[str, Any] = {
+        "scan_id": uuid7(at),
+        "checkpoint_id": uuid4(),
+        "kind": "mall",
+        "area": "440103001",
+        "scanned_at": at,
+        "recorded_at": at,
+        "decision": "pass",
+        "colour": "green",
+        "refusal": "",
+        "policy_version": "default@1",
+        "board_revision": 1,
+        "direction": "in",
+        "temperature_c": None,
+        "list": 1,
+        "idx": 1,
+        "person_ref": uuid4(),
+        "vehicle_ref": None,
+        "offline_decision": "",
+        "is_self_reported": False,
+        "revision": 1,
+    }
+    return ScanFact(**told | more)
+
+
+@contextmanager
+def turning(worker: Worker, *names: str) -> Iterator[None]:
+    """Some of the worker's loops."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=worker.loops[name], args=(stop,), daemon=True) for name in names]
+    for thread in threads:
+        thread.start()
+    yield
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=10)
 
 
 def ago(**parts: float) -> datetime:

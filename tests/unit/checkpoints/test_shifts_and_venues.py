@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import uuid4
 
 import pytest
 
 from services.checkpoints.domain.errors import ShiftSignedOff
-from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.shifts import STAGES, Shift, ShiftStage, ShiftStep, after
 from services.checkpoints.domain.venues import Occupancy, counts
+from tests.integration.checkpoints.town import scan_fact
 
 NOON = datetime(2020, 2, 17, 4, tzinfo=UTC)
 ON_DUTY = Shift(uuid4(), uuid4(), 4, 1, "li", NOON)
@@ -35,32 +34,6 @@ def test_every_stage_has_a_row_and_the_last_one_is_empty():
     assert STAGES[ShiftStage.SIGNED_OFF] == {}
 
 
-def scan(**more: object) -> ScanFact:
-    fact = ScanFact(
-        scan_id=uuid4(),
-        checkpoint_id=uuid4(),
-        kind="mall",
-        area="440103001",
-        scanned_at=NOON,
-        recorded_at=NOON,
-        decision="pass",
-        colour="green",
-        refusal="",
-        policy_version="default@1",
-        board_revision=1,
-        direction="in",
-        temperature_c=None,
-        list=1,
-        idx=7,
-        person_ref=uuid4(),
-        vehicle_ref=None,
-        offline_decision="",
-        is_self_reported=False,
-        revision=1,
-    )
-    return replace(fact, **more)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("more", "moves"),
     [
@@ -77,7 +50,7 @@ def scan(**more: object) -> ScanFact:
     ],
 )
 def test_who_is_let_in_or_goes_out_is_counted_once(more, moves):
-    assert counts(scan(**more)) is moves
+    assert counts(scan_fact(NOON, **more)) is moves
 
 
 def test_nobody_is_inside_where_more_left_than_came():
