@@ -28,12 +28,17 @@ def _known_zone(name: str) -> str:
     return name
 
 
-class ServiceSettings(BaseModel):
-    """What every service needs. A field is read from the variable of its name in capitals."""
+class DatabaseSettings(BaseModel):
+    """What migrating needs. A field is read from the variable of its name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     database_url: str = Field(pattern=r"^postgresql://", description="the service's own PostgreSQL database")
+
+
+class ServiceSettings(DatabaseSettings):
+    """What every service needs."""
+
     event_log_url: Annotated[str, AfterValidator(_known_event_log)] = Field(
         description="local:postgresql://… (a database) or kafka:HOST:PORT[,…]"
     )

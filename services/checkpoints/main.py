@@ -1,4 +1,4 @@
-"""Puts checkpoints together: `python -m services.checkpoints.main api|worker|republish|replay ID`."""
+"""Puts checkpoints together: `python -m services.checkpoints.main api|worker|republish|migrate|replay ID`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 
 from chassis.app import Readiness, serve
 from chassis.clock import utc_now
+from chassis.commands import Commands
 from chassis.consumer import Consumer, Subscription, replay
 from chassis.database import Database
 from chassis.event_log import EventLog, EventLogUnavailable
@@ -497,18 +498,8 @@ def _settings(process: str) -> CheckpointsSettings:
 
 
 def main(arguments: Sequence[str]) -> int:
-    commands: dict[str, Callable[[], int]] = {"api": api, "worker": worker, "republish": republish}
-    try:
-        match arguments:
-            case ["replay", number] if number.isdigit():
-                return replay_dead_letter(int(number))
-            case [name] if name in commands:
-                return commands[name]()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(__doc__, file=sys.stderr)
-    return 2
+    by_name = {"api": api, "worker": worker, "republish": republish}
+    return Commands("checkpoints", by_name, replay_dead_letter, Path(__file__).parent / "migrations").run(arguments)
 
 
 if __name__ == "__main__":

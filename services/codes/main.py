@@ -1,25 +1,27 @@
-"""Puts codes together: `python -m services.codes.main api|worker|republish|replay ID`."""
+"""Puts codes together: `python -m services.codes.main api|worker|republish|migrate|replay ID`."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 from fastapi import FastAPI
 
 from chassis.app import serve
 from chassis.clock import utc_now
+from chassis.commands import Commands
 from chassis.consumer import Consumer, replay
 from chassis.database import Database
 from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import SettingsError, read_settings
+from chassis.settings import read_settings
 from chassis.telemetry import start_telemetry
 from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
 from services.codes import messages
@@ -178,18 +180,8 @@ def _settings(process: str) -> CodesSettings:
 
 
 def main(arguments: Sequence[str]) -> int:
-    commands: dict[str, Callable[[], int]] = {"api": api, "worker": worker, "republish": republish}
-    try:
-        match arguments:
-            case ["replay", number] if number.isdigit():
-                return replay_dead_letter(int(number))
-            case [name] if name in commands:
-                return commands[name]()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(__doc__, file=sys.stderr)
-    return 2
+    by_name = {"api": api, "worker": worker, "republish": republish}
+    return Commands("codes", by_name, replay_dead_letter, Path(__file__).parent / "migrations").run(arguments)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The console's composition root: `python -m services.console.main api|worker|republish`."""
+"""The console's composition root: `python -m services.console.main api|worker|republish|migrate|replay ID`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,12 +14,13 @@ from fastapi import FastAPI
 
 from chassis.app import Readiness, create_app, server
 from chassis.clock import utc_now
+from chassis.commands import Commands
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.dead_letters import replay
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
-from chassis.settings import SettingsError, read_settings
+from chassis.settings import read_settings
 from chassis.telemetry import start_telemetry
 from chassis.worker import consumer_check, every, run_worker
 from services.console.api import PROBLEMS, add_routes
@@ -141,20 +142,9 @@ def _start(process: str) -> ConsoleSettings:
     return settings
 
 
-def main(arguments: list[str]) -> int:
-    processes = {"api": api, "worker": worker, "republish": republish}
-    try:
-        match arguments:
-            case ["replay", number] if number.isdigit():
-                return replay_dead_letter(int(number))
-            case [name] if name in processes:
-                return processes[name]()
-            case _:
-                print(f"usage: python -m services.console.main {'|'.join(processes)}|replay ID", file=sys.stderr)
-                return 2
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
+def main(arguments: Sequence[str]) -> int:
+    by_name = {"api": api, "worker": worker, "republish": republish}
+    return Commands("console", by_name, replay_dead_letter, Path(__file__).parent / "migrations").run(arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The ledger's composition root: `python -m services.ledger.main api|worker|republish|verify|replay ID`."""
+"""The ledger's composition root: `python -m services.ledger.main api|worker|republish|verify|migrate|replay ID`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
-from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from chassis.app import serve
 from chassis.clock import utc_now
+from chassis.commands import Commands
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.dead_letters import replay
@@ -21,7 +22,7 @@ from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import SettingsError, read_settings
+from chassis.settings import DatabaseSettings, read_settings
 from chassis.telemetry import start_logging, start_telemetry
 from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
 from services.ledger import journal, messages
@@ -97,13 +98,9 @@ def replay_dead_letter(dead_letter_id: int) -> int:
     return 0 if replay(parts.database, subscriptions, dead_letter_id) else 1
 
 
-class VerifySettings(BaseModel):
-    database_url: str = Field(pattern=r"^postgresql://", description="the ledger's database")
-
-
 def verify() -> int:
     """Walk the journal's chain; print what was found as JSON, and exit 1 when it is broken."""
-    database = Database(read_settings(VerifySettings, os.environ).database_url, statement_timeout_s=3600)
+    database = Database(read_settings(DatabaseSettings, os.environ).database_url, statement_timeout_s=3600)
     with database.transaction() as tx:
         verdict = journal.verify(tx)
     database.close()
@@ -141,23 +138,10 @@ def _declare(event_log: EventLog) -> Loop:
     return run
 
 
-COMMANDS: dict[str, Callable[[], int]] = {"api": api, "worker": worker, "republish": republish, "verify": verify}
-
-
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     start_logging("INFO")
-    try:
-        match arguments:
-            case ["replay", number] if number.isdigit():
-                return replay_dead_letter(int(number))
-            case [name] if name in COMMANDS:
-                return COMMANDS[name]()
-            case _:
-                print(f"usage: python -m services.ledger.main {'|'.join(COMMANDS)}|replay ID", file=sys.stderr)
-                return 2
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
+    by_name = {"api": api, "worker": worker, "republish": republish, "verify": verify}
+    return Commands("ledger", by_name, replay_dead_letter, Path(__file__).parent / "migrations").run(arguments)
 
 
 if __name__ == "__main__":
