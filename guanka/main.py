@@ -74,15 +74,18 @@ def demo(
 
 
 @app.command()
-def seed() -> None:
-    """Register Guangzhou's checkpoints at the running product; repeating it changes nothing."""
+def seed(
+    address: Annotated[str | None, typer.Option(help="of checkpoints' api; the running product's without it")] = None,
+) -> None:
+    """Register Guangzhou's checkpoints; repeating it changes nothing."""
     from guanka.home import REFERENCE
     from guanka.keys import TokenIssuer
     from guanka.seed import seed_checkpoints
 
     home = _home()
     try:
-        count = seed_checkpoints(home.address("checkpoints"), TokenIssuer(home).token("operator"), REFERENCE)
+        where = address or home.address("checkpoints")
+        count = seed_checkpoints(where, TokenIssuer(home).token("operator"), REFERENCE)
     except NotRunning as error:
         raise _refuse(error) from error
     typer.echo(f"{count} checkpoints are registered")
@@ -111,6 +114,16 @@ def token(
         raise _refuse(error) from error
     checkpoints = [*(checkpoint or []), *(more or [])]
     typer.echo(issuer.token(role, area=area or CITY, subject=subject, checkpoints=checkpoints, person=person))
+
+
+@app.command()
+def keys(folder: Annotated[Path | None, typer.Argument(help="default: where deploy/ looks for them")] = None) -> None:
+    """Write the development keys with which deploy/compose.yaml and deploy/k8s/overlays/local start."""
+    from guanka.deployment_keys import FOLDER, write_deployment_keys
+
+    where = folder or FOLDER
+    written = write_deployment_keys(_home(), where)
+    typer.echo(f"{len(written)} files in {where}; they are for trying out, and never for a city.")
 
 
 @app.command()

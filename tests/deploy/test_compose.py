@@ -1,0 +1,89 @@
+"""deploy/compose.yaml: complete for the services, shut to the outside, the same as the local overlay elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chassis.settings import read_settings
+from docs.build_settings import settings_of
+from tests.deploy.containers import DEPLOY, Container, Manifest, in_compose, in_kubernetes, of_kind
+
+FILE = DEPLOY / "compose.yaml"
+_OF_THE_PLACE = {"AUTH_JWKS", "CODES_URL", "POLICY_FILE", "POLICY_KEYS_FILE", "SERVICE_TOKEN_FILE", "WORKERS_JSON"}
+"""Settings that name neighbours and mounted files, which Compose and Kubernetes name differently."""
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    return document
+
+
+@pytest.fixture
+def containers(kubernetes: Path) -> list[Container]:
+    return in_compose(FILE, kubernetes / "overlays" / "local" / "keys")
+
+
+def test_every_variable_is_a_setting_and_no_setting_is_missing(containers: list[Container]) -> None:
+    serving = [each for each in containers if not each.is_migration]
+    assert len(serving) == 8
+    for container in serving:
+        (kind,) = settings_of(container.service)
+        read_settings(kind, container.environment)
+        assert container.environment.keys() <= {name.upper() for name in kind.model_fields}, container.name
+        assert all(
+            value in container.files for value in container.environment.values() if value.startswith("/keys/")
+        ), container.name
+
+
+def test_a_setting_has_the_same_value_as_in_the_local_overlay(
+    containers: list[Container], local: list[Manifest]
+) -> None:
+    there = {each.command: each.environment for each in in_kubernetes(local)}
+    assert {container.command for container in containers} == there.keys()
+    for container in containers:
+        for name in container.environment.keys() - _OF_THE_PLACE:
+            assert container.environment[name] == there[container.command][name], f"{container.name}: {name}"
+
+
+def test_postgres_and_kafka_are_the_same_as_in_the_local_overlay(
+    compose: dict[str, Any], local: list[Manifest]
+) -> None:
+    for name in ("postgres", "kafka"):
+        (container,) = of_kind(local, "StatefulSet")[name]["spec"]["template"]["spec"]["containers"]
+        here = compose["services"][name]
+        assert here["image"] == container["image"]
+        told = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+        assert here["environment"] == told
+        assert here.get("command", ["postgres"])[1:] == container.get("args", [])
+
+
+def test_nothing_listens_beyond_this_machine(compose: dict[str, Any]) -> None:
+    published = [port for each in compose["services"].values() for port in each.get("ports", ())]
+    assert len(published) >= 4
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_whatever_a_container_refers_to_is_declared(compose: dict[str, Any]) -> None:
+    for name, each in compose["services"].items():
+        assert set(each.get("depends_on", ())) <= compose["services"].keys(), name
+        assert {config["source"] for config in each.get("configs", ())} <= compose["configs"].keys(), name
+        for volume in each.get("volumes", ()):
+            source = volume.split(":")[0]
+            is_of_this_folder = source.startswith("./") and (source.endswith("/keys") or (DEPLOY / source).exists())
+            assert is_of_this_folder or source in compose["volumes"], f"{name}: {volume}"
+        assert each["image"].rpartition(":")[2] not in ("", "latest"), name
+
+
+def test_guankas_containers_may_write_nothing_and_have_no_capabilities(compose: dict[str, Any]) -> None:
+    ours = {name: each for name, each in compose["services"].items() if each["image"].startswith("guanka:")}
+    assert len(ours) == 13
+    for name, each in ours.items():
+        assert each["read_only"] is True
+        assert each["cap_drop"] == ["ALL"]
+        assert ("user" in each) == (name == "keys")
+        assert ("cap_add" in each) == (name == "keys")
