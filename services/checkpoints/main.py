@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,12 +27,11 @@ from chassis.database import Database
 from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
-from chassis.problems import first_line
 from chassis.relay import Relay
 from chassis.settings import SettingsError, read_settings
 from chassis.telemetry import meter, start_telemetry
 from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
-from services.checkpoints import messages
+from services.checkpoints import messages, setting_files
 from services.checkpoints.api.application import build
 from services.checkpoints.api.desk import Desk
 from services.checkpoints.areas import read_areas
@@ -42,20 +40,9 @@ from services.checkpoints.board import Board
 from services.checkpoints.board_feed import BoardFeed
 from services.checkpoints.board_watch import board_check, measure_board
 from services.checkpoints.bundles import SignedLists
-from services.checkpoints.clinics import read_clinics
 from services.checkpoints.codes_client import CodesClient
 from services.checkpoints.directory import Directory
-from services.checkpoints.domain.clinics import FeverClinics
-from services.checkpoints.domain.errors import (
-    PolicyIncomplete,
-    PolicyNotSigned,
-    PolicyPublishedOtherwise,
-    ReuseRuleIncomplete,
-    TracingRuleIncomplete,
-)
 from services.checkpoints.domain.events import CheckpointRegistered, DomainEvent
-from services.checkpoints.domain.reuse import ReuseRule, read_reuse_rule
-from services.checkpoints.domain.tracing import TracingRule, read_tracing_rule
 from services.checkpoints.duty import Duty
 from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.holders import Holders
@@ -64,19 +51,16 @@ from services.checkpoints.keys_feed import KeysFeed
 from services.checkpoints.masks import Masks
 from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.policy_shelf import PolicyShelf
-from services.checkpoints.positions import Positions, read_positions
 from services.checkpoints.publication import Publication
 from services.checkpoints.rate_limit import Admission, RateLimit
 from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
 from services.checkpoints.scan_routes import ScanRoutes
-from services.checkpoints.sealing import Sealer, read_sealer
 from services.checkpoints.second_looks import OfflineDifferences, Reuses, one_after_the_other
 from services.checkpoints.settings import CheckpointsSettings
 from services.checkpoints.sightings import Sightings
-from services.checkpoints.signed import POLICY, Keys, read_key_file
-from services.checkpoints.signed_policies import read_signed_policy
+from services.checkpoints.signed import Keys
 from services.checkpoints.store import lives, standings
 from services.checkpoints.store import policies as published_policies
 from services.checkpoints.trace import Tracing
@@ -118,15 +102,15 @@ def compose_api(
     codes_transport: httpx.AsyncBaseTransport | None = None,
 ) -> Api:
     """Raises `SettingsError` when a file that the settings name cannot be used."""
-    city_key, rule = _city_key(settings), _tracing_rule(settings)
+    city_key, rule = setting_files.city_key(settings), setting_files.tracing_rule(settings)
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
     codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
     board, key_ring = Board(settings.board_stale_s), KeyRing(settings.status_list_uri)
-    policy_jwks, policy_keys = _policy_keys(settings)
+    policy_jwks, policy_keys = setting_files.policy_keys(settings)
     publication = Publication(policy_keys)
     policies, registry = _policies(settings, database, policy_keys), Registry(_changed_checkpoints(database))
-    areas, sealer = read_areas(settings.area_file), _sealer(settings)
+    areas, sealer = read_areas(settings.area_file), setting_files.sealer(settings)
     directory = Directory(settings.database_url, timeout_s=settings.scan_append_timeout_s)
     masks = Masks(
         settings.codes_url,
@@ -148,7 +132,7 @@ def compose_api(
         policies=policies,
         scan_log=scan_log,
         directory=directory,
-        sightings=Sightings(*_reuse(settings)),
+        sightings=Sightings(setting_files.reuse_rule(settings), setting_files.positions(settings)),
         clock=utc_now,
     )
     desk = Desk(
@@ -170,7 +154,7 @@ def compose_api(
         clock=utc_now,
         areas=areas,
         sealer=sealer,
-        clinics=_clinics(settings),
+        clinics=setting_files.clinics(settings),
         registering=Registering(sealer, tell),
         measuring=_measuring(settings),
         shifts=Shifts(sealer),
@@ -262,7 +246,7 @@ def compose_worker(
     retention = Retention(database, history_days=settings.history_days, tell=tell, clock=utc_now)
     duty = Duty(
         database,
-        Places(read_areas(settings.area_file), _city_key(settings), tell),
+        Places(read_areas(settings.area_file), setting_files.city_key(settings), tell),
         _measuring(settings),
         Venues(tell, ZoneInfo(settings.city_timezone)),
         reading_days=settings.reading_days,
@@ -338,9 +322,9 @@ def replay_dead_letter(dead_letter_id: int) -> int:
 
 
 def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[Subscription]:
-    tracing = Tracing(_tracing_rule(settings), tell, kept_since=_kept_since(settings))
+    tracing = Tracing(setting_files.tracing_rule(settings), tell, kept_since=_kept_since(settings))
     findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
-    reuses = Reuses(*_reuse(settings), tell, started_at=utc_now())
+    reuses = Reuses(setting_files.reuse_rule(settings), setting_files.positions(settings), tell, started_at=utc_now())
     venues = Venues(tell, ZoneInfo(settings.city_timezone))
     take_scans = one_after_the_other(
         findings.take_scans,
@@ -393,24 +377,9 @@ def _again_and_again(loop: Loop, name: str) -> Loop:
     return run
 
 
-def _policy_keys(settings: CheckpointsSettings) -> tuple[dict[str, Any], Keys]:
-    """(the JWKS as it is published, the keys by their kid)."""
-    try:
-        return read_key_file(settings.policy_keys_file, POLICY)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"POLICY_KEYS_FILE: {error}") from None
-
-
 def _policies(settings: CheckpointsSettings, database: Database, keys: Keys) -> PolicyShelf:
     """The shelf of what was published, the policy of the settings among it."""
-    try:
-        signed = read_signed_policy(settings.policy_file.read_text(encoding="utf-8").strip(), keys)
-        with database.transaction() as tx:
-            Publication(keys).shelve(tx, signed, published_by="POLICY_FILE")
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"POLICY_FILE: {error}") from None
-    except (PolicyIncomplete, PolicyNotSigned, PolicyPublishedOtherwise) as error:
-        raise SettingsError(f"POLICY_FILE: {str(error) or first_line(type(error))}") from None
+    setting_files.shelve_policy(settings, database, keys)
 
     def read_published() -> list[tuple[str, str]]:
         with database.transaction() as tx:
@@ -421,58 +390,9 @@ def _policies(settings: CheckpointsSettings, database: Database, keys: Keys) -> 
     return shelf
 
 
-def _tracing_rule(settings: CheckpointsSettings) -> TracingRule:
-    try:
-        return read_tracing_rule(_json(settings.tracing_rule_file, "TRACING_RULE_FILE"))
-    except TracingRuleIncomplete as error:
-        raise SettingsError(f"TRACING_RULE_FILE: {error}") from None
-
-
-def _reuse(settings: CheckpointsSettings) -> tuple[ReuseRule, Positions]:
-    try:
-        rule = read_reuse_rule(_json(settings.reuse_rule_file, "REUSE_RULE_FILE"))
-    except ReuseRuleIncomplete as error:
-        raise SettingsError(f"REUSE_RULE_FILE: {error}") from None
-    try:
-        return rule, read_positions(settings.positions_file)
-    except (OSError, ValueError, KeyError) as error:
-        raise SettingsError(f"POSITIONS_FILE: {type(error).__name__}: {error}") from None
-
-
-def _city_key(settings: CheckpointsSettings) -> bytes:
-    try:
-        return settings.city_key()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"CITY_KEY_FILE: {error}") from None
-
-
 def _measuring(settings: CheckpointsSettings) -> Measuring:
     case_within = timedelta(minutes=settings.measurement_case_minutes)
     return Measuring(tell, ZoneInfo(settings.city_timezone), case_within=case_within)
-
-
-def _sealer(settings: CheckpointsSettings) -> Sealer:
-    try:
-        return read_sealer(settings.data_keys_file)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"DATA_KEYS_FILE: {error}") from None
-
-
-def _clinics(settings: CheckpointsSettings) -> FeverClinics:
-    try:
-        return read_clinics(settings.fever_clinic_file)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"FEVER_CLINIC_FILE: {error}") from None
-
-
-def _json(file: Path, variable: str) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{variable}: {error}") from None
-    if not isinstance(document, dict):
-        raise SettingsError(f"{variable}: an object is needed")
-    return document
 
 
 def _changed_checkpoints(database: Database) -> Callable[..., Any]:

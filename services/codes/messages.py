@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from opentelemetry import trace
 from sqlalchemy import Connection
 
@@ -16,7 +14,7 @@ from chassis.consumer import Message, Subscription
 from chassis.event_log import Topic
 from chassis.outbox import Event
 from chassis.telemetry import context_of
-from chassis.timestamps import moment_of
+from chassis.timestamps import moment_of, stamp_of
 from services.codes.domain.colours import Colour
 from services.codes.domain.dossier import Evidence
 from services.codes.domain.events import ColourChanged, DomainEvent, StandingsChanged, StandingsHeartbeat
@@ -63,8 +61,8 @@ def _colour_changed(event: ColourChanged) -> Event:
         person_ref=str(event.person_ref),
         colour=_COLOURS[event.colour],
         previous=words.COLOUR_UNSPECIFIED if event.previous is None else _COLOURS[event.previous],
-        since=_timestamp(event.since),
-        review_at=None if event.review_at is None else _timestamp(event.review_at),
+        since=stamp_of(event.since),
+        review_at=None if event.review_at is None else stamp_of(event.review_at),
         rule_set=event.rule_set,
         area=event.area,
     )
@@ -109,7 +107,7 @@ def _standings_changed(event: StandingsChanged) -> Event:
 
 
 def _heartbeat(event: StandingsHeartbeat) -> Event:
-    message = words.StandingsHeartbeat(at=_timestamp(event.at))
+    message = words.StandingsHeartbeat(at=stamp_of(event.at))
     for list_number, revision in event.lists:
         message.lists.add(list=list_number, revision=revision)
     return Event(
@@ -146,9 +144,3 @@ def finding_of(message: Message) -> Evidence:
         ended_at=moment_of(found.ended_at) if found.HasField("ended_at") else None,
         outcome=found.outcome,
     )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,7 +13,7 @@ from chassis import outbox
 from chassis.clock import Clock
 from chassis.event_log import Topic
 from chassis.message import Handler, Message, Subscription, each
-from chassis.timestamps import moment_of
+from chassis.timestamps import moment_of, stamp_of
 from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
 from services.ledger.domain.areas import district_of
 from services.ledger.domain.city import City
@@ -114,8 +114,8 @@ def _opened(entry: Entry) -> bytes:
         area=entry.area,
         stage=entry.stage,
         owner=entry.owner,
-        opened_at=_stamp(entry.opened_at),
-        next_deadline=_stamp(entry.next_deadline),
+        opened_at=stamp_of(entry.opened_at),
+        next_deadline=_stamp_or_none(entry.next_deadline),
         caused_by_entry=_text(entry.cause.entry_id),
         caused_by_event=_text(entry.cause.event_id),
     ).SerializeToString()
@@ -131,8 +131,8 @@ def _moved(entry: Entry, move: str, previous_stage: str, at: datetime) -> bytes:
         stage=entry.stage,
         previous_stage=previous_stage,
         owner=entry.owner,
-        moved_at=_stamp(at),
-        next_deadline=_stamp(entry.next_deadline),
+        moved_at=stamp_of(at),
+        next_deadline=_stamp_or_none(entry.next_deadline),
     ).SerializeToString()
 
 
@@ -144,7 +144,7 @@ def _closed(entry: Entry) -> bytes:
         area=entry.area,
         stage=entry.stage,
         outcome=entry.outcome or "",
-        closed_at=_stamp(entry.closed_at),
+        closed_at=_stamp_or_none(entry.closed_at),
     ).SerializeToString()
 
 
@@ -155,8 +155,8 @@ def _evidence_event(happening: EvidenceFound) -> outbox.Event:
         person_ref=str(evidence.person_ref),
         kind=evidence.kind,
         entry_id=str(evidence.entry_id),
-        observed_at=_stamp(evidence.observed_at),
-        ended_at=_stamp(evidence.ended_at),
+        observed_at=stamp_of(evidence.observed_at),
+        ended_at=_stamp_or_none(evidence.ended_at),
         outcome=evidence.outcome or "",
         area=evidence.area,
     ).SerializeToString()
@@ -171,9 +171,9 @@ def _trace_event(happening: TraceRequested) -> outbox.Event:
         trace_id=str(trace.trace_id),
         entry_id=str(trace.entry_id),
         person_ref=str(trace.person_ref),
-        to=_stamp(trace.to),
+        to=stamp_of(trace.to),
     )
-    getattr(payload, "from").CopyFrom(_stamp(trace.from_))
+    getattr(payload, "from").CopyFrom(stamp_of(trace.from_))
     return _event("TraceRequested", "trace", trace.trace_id, 1, trace.to, payload.SerializeToString(), happening.area)
 
 
@@ -189,7 +189,7 @@ def _alarm_event(happening: AlarmRaised) -> outbox.Event:
         checkpoint_id=alarm.checkpoint_id,
         scan_id=alarm.scan_id,
         about=alarm.about,
-        raised_at=_stamp(alarm.raised_at),
+        raised_at=stamp_of(alarm.raised_at),
     ).SerializeToString()
     return _event("AlarmRaised", "alarm", alarm.alarm_id, 1, alarm.raised_at, payload, alarm.area)
 
@@ -201,8 +201,8 @@ def _task_opened(task: Task) -> bytes:
         person_ref=str(task.person_ref),
         owner=task.owner,
         area=task.area,
-        opened_at=_stamp(task.opened_at),
-        due_at=_stamp(task.due_at),
+        opened_at=stamp_of(task.opened_at),
+        due_at=stamp_of(task.due_at),
         caused_by=str(task.cause_id),
     ).SerializeToString()
 
@@ -215,16 +215,12 @@ def _task_completed(task: Task) -> bytes:
         owner=task.owner,
         area=task.area,
         outcome=task.outcome or "",
-        completed_at=_stamp(task.completed_at),
+        completed_at=_stamp_or_none(task.completed_at),
     ).SerializeToString()
 
 
-def _stamp(at: datetime | None) -> Timestamp | None:
-    if at is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(at.astimezone(UTC))
-    return stamp
+def _stamp_or_none(at: datetime | None) -> Timestamp | None:
+    return None if at is None else stamp_of(at)
 
 
 def _text(identifier: UUID | None) -> str:

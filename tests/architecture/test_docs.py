@@ -64,11 +64,15 @@ def asyncapi() -> Any:
     return yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
 
 
+def services() -> list[Path]:
+    return sorted(path.parent for path in (ROOT / "services").glob("*/__init__.py"))
+
+
 def declared_topics() -> dict[str, Topic]:
-    """The topics as the services declare them in their `messages.py`."""
+    """The topics as the services declare them in their `messages`."""
     found: dict[str, Topic] = {}
-    for path in (ROOT / "services").glob("*/messages.py"):
-        for value in vars(importlib.import_module(f"services.{path.parent.name}.messages")).values():
+    for service in services():
+        for value in vars(importlib.import_module(f"services.{service.name}.messages")).values():
             listed = value if isinstance(value, list | tuple) else [value]
             found |= {topic.name: topic for topic in listed if isinstance(topic, Topic)}
     return found
@@ -118,11 +122,11 @@ def test_events_name_as_takers_the_services_that_subscribe() -> None:
         for row in rows(text)
     }
     takers: dict[str, set[str]] = {event.name: set() for event in events()}
-    for path in (ROOT / "services").glob("*/messages.py"):
-        service, text = path.parent.name, path.read_text()
+    for service in services():
+        text = "\n".join(path.read_text() for path in [*service.glob("messages.py"), *service.glob("messages/*.py")])
         for event in events():
-            if service != event.service and f'"guanka.{event.service}.v1.{event.name}"' in text:
-                takers[event.name].add(service)
+            if service.name != event.service and f'"guanka.{event.service}.v1.{event.name}"' in text:
+                takers[event.name].add(service.name)
     assert written == takers
 
 

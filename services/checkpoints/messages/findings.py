@@ -1,0 +1,117 @@
+"""What is found in a scan and told at once: a stop, a fever, a pass that was used twice, an offline difference."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from chassis.outbox import Event
+from chassis.timestamps import stamp_of
+from services.checkpoints.domain.events import PassReused
+from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.domain.measurement import MeasurementCase
+from services.checkpoints.domain.scans import Checkpoint, OfflineDecision
+from services.checkpoints.messages.topics import OURS, district_of
+from wire.checkpoints.v1 import events_pb2 as words
+
+
+def person_stopped(scan: ScanFact) -> Event:
+    message = words.PersonStopped(
+        scan_id=str(scan.scan_id),
+        person_ref=str(scan.person_ref),
+        checkpoint_id=str(scan.checkpoint_id),
+        kind=scan.kind,
+        area=scan.area,
+        scanned_at=stamp_of(scan.scanned_at),
+        colour=scan.colour,
+        refusal=scan.refusal,
+    )
+    return _finding("PersonStopped", f"stop/{scan.scan_id}", scan, message.SerializeToString())
+
+
+def fever_flagged(scan: ScanFact) -> Event:
+    message = words.FeverFlagged(
+        scan_id=str(scan.scan_id),
+        person_ref=str(scan.person_ref or ""),
+        checkpoint_id=str(scan.checkpoint_id),
+        kind=scan.kind,
+        area=scan.area,
+        scanned_at=stamp_of(scan.scanned_at),
+        temperature_c=scan.temperature_c or 0.0,
+    )
+    return _finding("FeverFlagged", f"fever/{scan.scan_id}", scan, message.SerializeToString())
+
+
+def fever_measured(case: MeasurementCase, checkpoint: Checkpoint, at: datetime) -> Event:
+    """FeverFlagged, as of a scan with a fever; the measurement case stands for the scan."""
+    message = words.FeverFlagged(
+        scan_id=str(case.case_id),
+        person_ref=str(case.person_ref or ""),
+        checkpoint_id=str(checkpoint.checkpoint_id),
+        kind=checkpoint.kind,
+        area=checkpoint.area,
+        scanned_at=stamp_of(at),
+        temperature_c=case.remeasured_c or case.temperature_c,
+    )
+    return Event(
+        type=OURS + "FeverFlagged",
+        aggregatetype="finding",
+        aggregateid=str(case.person_ref or case.case_id),
+        subject=f"fever/{case.case_id}",
+        revision=1,
+        time=at,
+        payload=message.SerializeToString(),
+        district=checkpoint.district,
+    )
+
+
+def pass_reused(event: PassReused) -> Event:
+    scan, other = event.scan, event.other
+    message = words.PassReused(
+        scan_id=str(scan.scan_id),
+        person_ref=str(scan.person_ref or ""),
+        checkpoint_id=str(scan.checkpoint_id),
+        kind=scan.kind,
+        area=scan.area,
+        scanned_at=stamp_of(scan.scanned_at),
+        decision=scan.decision,
+        other_scan_id=str(other.scan_id),
+        other_checkpoint_id=str(other.place.checkpoint_id),
+        other_scanned_at=stamp_of(datetime.fromtimestamp(other.at_s, UTC)),
+        apart_s=event.apart_s,
+        distance_m=event.distance_m,
+    )
+    return _finding("PassReused", f"reuse/{scan.scan_id}/{other.scan_id}", scan, message.SerializeToString())
+
+
+def offline_decision_differed(scan: ScanFact, taken: OfflineDecision) -> Event:
+    message = words.OfflineDecisionDiffered(
+        scan_id=str(scan.scan_id),
+        person_ref=str(scan.person_ref or ""),
+        checkpoint_id=str(scan.checkpoint_id),
+        kind=scan.kind,
+        area=scan.area,
+        scanned_at=stamp_of(scan.scanned_at),
+        taken_decision=taken.decision,
+        taken_refusal=taken.refusal or "",
+        taken_policy_version=taken.policy_version,
+        taken_list_revision=taken.list_revision,
+        decision=scan.decision,
+        colour=scan.colour,
+        refusal=scan.refusal,
+        policy_version=scan.policy_version,
+        board_revision=scan.board_revision,
+    )
+    return _finding("OfflineDecisionDiffered", f"difference/{scan.scan_id}", scan, message.SerializeToString())
+
+
+def _finding(name: str, subject: str, scan: ScanFact, payload: bytes) -> Event:
+    return Event(
+        type=OURS + name,
+        aggregatetype="finding",
+        aggregateid=str(scan.person_ref or scan.scan_id),
+        subject=subject,
+        revision=1,
+        time=scan.scanned_at,
+        payload=payload,
+        district=district_of(scan.area),
+    )
