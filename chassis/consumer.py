@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from chassis.database import Database, is_collision, is_passing
-from chassis.dead_letters import put_aside, replay
+from chassis.dead_letters import dead_letters_waiting, put_aside, replay
 from chassis.event_log import EventLog, EventLogUnavailable, OffsetOutOfRange, Place, Reader, Received, UnknownTopic
 from chassis.inbox import RevisionMoved, handle_messages
 from chassis.leadership import Leadership
@@ -186,6 +186,10 @@ class Consumer:
                 )
             return {place: offset for place, offset in _offsets(tx).items() if place in starts}
 
+    @property
+    def topics(self) -> list[str]:
+        return list(self._subscriptions)
+
     def lag(self) -> dict[str, int]:
         """Records of each topic that are not applied yet."""
         with self._database.transaction() as tx:
@@ -197,6 +201,11 @@ class Consumer:
             )
             for topic in self._subscriptions
         }
+
+    def dead_letters(self) -> int:
+        """Dead letters that wait to be replayed."""
+        with self._database.transaction() as tx:
+            return dead_letters_waiting(tx)
 
     # -- applying ----------------------------------------------------------------------------------------------------
 

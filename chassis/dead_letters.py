@@ -48,6 +48,12 @@ def put_aside(tx: Connection, record: Received, error: Exception, *, attempts: i
     log.error("a message was put aside", topic=record.topic, offset=record.offset, error=type(error).__name__)
 
 
+def dead_letters_waiting(tx: Connection) -> int:
+    """How many nobody has replayed yet."""
+    waiting = sa.select(sa.func.count()).select_from(dead_letter).where(dead_letter.c.replayed_at.is_(None))
+    return int(tx.execute(waiting).scalar_one())
+
+
 def replay(database: Database, subscriptions: Sequence[Subscription], dead_letter_id: int) -> bool:
     """Apply a dead letter again, in a transaction of its own; False when it had been replayed or does not exist.
 

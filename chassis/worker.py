@@ -1,11 +1,13 @@
 """A worker process: loops in threads (relay, consumer, timers), with probes and metrics on a port beside them.
 
 A loop that ends with an error ends the process: whoever watches it starts it again, and a half-working worker is worse
-than a restarted one.
+than a restarted one. What the checks find is in the metrics too: each few seconds they are made in a loop of their own,
+for a check may wait for a log that is away, and whoever reads the metrics must not.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,8 +28,19 @@ from chassis.database import Database, is_passing
 from chassis.event_log import EventLogUnavailable, UnknownTopic
 from chassis.relay import Relay
 from chassis.settings import ServiceSettings
+from chassis.telemetry import meter
 
 log = structlog.get_logger("worker")
+
+_LOOK_S = 10.0
+_UNKNOWN = math.nan
+"""Of a gauge whose figure cannot be read now: the last one would say that all is well."""
+
+_ready = meter.create_gauge("worker_ready", description="1 while a check of the worker's /readyz says yes, by check")
+_outbox_rows = meter.create_gauge("outbox_rows", description="outbox rows that wait for the event log, at most 100,000")
+_outbox_oldest_s = meter.create_gauge("outbox_oldest_s", description="seconds that the oldest outbox row has waited")
+_lag = meter.create_gauge("consumer_lag", description="records that are not applied yet, by topic")
+_dead_letters = meter.create_gauge("consumer_dead_letters_waiting", description="dead letters that nobody replayed yet")
 
 Loop = Callable[[threading.Event], None]
 
@@ -65,25 +78,45 @@ def relay_check(relay: Relay, database: Database) -> ReadinessCheck:
                     "FROM (SELECT created_at FROM outbox ORDER BY seq LIMIT 100000) AS waiting"
                 ).one()
         except Exception as error:
+            _tell_outbox(_UNKNOWN, _UNKNOWN)
             return Readiness(False, {"error": type(error).__name__})
+        _tell_outbox(rows, oldest_s)
         return Readiness(True, {"active": relay.is_active, "rows": rows, "oldest_s": round(oldest_s, 3)})
 
     return check
+
+
+def _tell_outbox(rows: float, oldest_s: float) -> None:
+    _outbox_rows.set(rows)
+    _outbox_oldest_s.set(oldest_s)
 
 
 def consumer_check(consumer: Consumer) -> ReadinessCheck:
     """Ready while nothing stops the consumer; the detail tells its lag per topic in records."""
 
     def check() -> Readiness:
+        lag: Mapping[str, float] = dict.fromkeys(consumer.topics, _UNKNOWN)
+        dead_letters = _UNKNOWN
         try:
+            dead_letters = consumer.dead_letters()
             lag = consumer.lag()
         except Exception as error:
             return Readiness(False, {"error": type(error).__name__})
+        finally:
+            _dead_letters.set(dead_letters)
+            for topic, records in lag.items():
+                _lag.set(records, {"topic": topic})
         return Readiness(
             consumer.trouble is None, {"active": consumer.is_active, "lag": lag, "trouble": consumer.trouble}
         )
 
     return check
+
+
+def look(checks: Mapping[str, ReadinessCheck]) -> None:
+    """Make every check once, and tell in the metrics what it found."""
+    for name, check in checks.items():
+        _ready.set(int(check().is_ready), {"check": name})
 
 
 def run_worker(
@@ -103,7 +136,8 @@ def run_worker(
             failed.set()
             probes.should_exit = True
 
-    threads = [threading.Thread(target=guarded, args=item, name=item[0], daemon=True) for item in loops.items()]
+    watched = {**loops, "look": every(_LOOK_S, lambda: look(checks), name="look", first_s=0.0)}
+    threads = [threading.Thread(target=guarded, args=item, name=item[0], daemon=True) for item in watched.items()]
     for thread in threads:
         thread.start()
     run_until_signalled(probes)

@@ -42,7 +42,10 @@ _BATCH = frozenset(["scans"])
 Answer = dict[str, Any]
 
 _answer_times = meter.create_histogram(
-    "scan_answer_seconds", unit="s", description="the time of answers of the scan path, one of 16, by route and status"
+    "scan_answer_seconds",
+    unit="s",
+    description="the time of answers of the scan path, one of 16, by route and status",
+    explicit_bucket_boundaries_advisory=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 _TIMED_ONE_IN = 16
 
