@@ -186,10 +186,6 @@ class Consumer:
                 )
             return {place: offset for place, offset in _offsets(tx).items() if place in starts}
 
-    @property
-    def topics(self) -> list[str]:
-        return list(self._subscriptions)
-
     def lag(self) -> dict[str, int]:
         """Records of each topic that are not applied yet."""
         with self._database.transaction() as tx:

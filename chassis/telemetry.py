@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import structlog
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.context import Context
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -25,6 +26,20 @@ from chassis.redaction import RedactedSpans, name_exception, redact
 meter = metrics.get_meter("guanka")
 LINKS_MAX = 64
 """A batch may have two thousand causes; a span with all of them would be larger than the batch."""
+
+
+class Figures:
+    """A gauge of what was seen at the last look, for what costs too much to look at while somebody reads the metrics.
+
+    What could not be seen is to have no figures, and then none are told: old ones would say that all is well.
+    """
+
+    def __init__(self, name: str, description: str) -> None:
+        self.last: Sequence[Observation] = ()
+        meter.create_observable_gauge(name, [self._observe], description=description)
+
+    def _observe(self, _options: CallbackOptions) -> Sequence[Observation]:
+        return self.last
 
 
 def start_telemetry(service: str, *, log_level: str, otlp_endpoint: str | None, sample_ratio: float = 0.05) -> None:

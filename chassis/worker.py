@@ -7,13 +7,13 @@ for a check may wait for a log that is away, and whoever reads the metrics must 
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 
 import psycopg
 import structlog
+from opentelemetry.metrics import Observation
 
 from chassis.app import (
     Readiness,
@@ -28,19 +28,17 @@ from chassis.database import Database, is_passing
 from chassis.event_log import EventLogUnavailable, UnknownTopic
 from chassis.relay import Relay
 from chassis.settings import ServiceSettings
-from chassis.telemetry import meter
+from chassis.telemetry import Figures
 
 log = structlog.get_logger("worker")
 
 _LOOK_S = 10.0
-_UNKNOWN = math.nan
-"""Of a gauge whose figure cannot be read now: the last one would say that all is well."""
 
-_ready = meter.create_gauge("worker_ready", description="1 while a check of the worker's /readyz says yes, by check")
-_outbox_rows = meter.create_gauge("outbox_rows", description="outbox rows that wait for the event log, at most 100,000")
-_outbox_oldest_s = meter.create_gauge("outbox_oldest_s", description="seconds that the oldest outbox row has waited")
-_lag = meter.create_gauge("consumer_lag", description="records that are not applied yet, by topic")
-_dead_letters = meter.create_gauge("consumer_dead_letters_waiting", description="dead letters that nobody replayed yet")
+_ready = Figures("worker_ready", "1 while a check of the worker's /readyz says yes, by check")
+_outbox_rows = Figures("outbox_rows", "outbox rows that wait for the event log, at most 100,000")
+_outbox_oldest_s = Figures("outbox_oldest_s", "seconds that the oldest outbox row has waited")
+_lag = Figures("consumer_lag", "records that are not applied yet, by topic")
+_dead_letters = Figures("consumer_dead_letters_waiting", "dead letters that nobody replayed yet")
 
 Loop = Callable[[threading.Event], None]
 
@@ -78,34 +76,28 @@ def relay_check(relay: Relay, database: Database) -> ReadinessCheck:
                     "FROM (SELECT created_at FROM outbox ORDER BY seq LIMIT 100000) AS waiting"
                 ).one()
         except Exception as error:
-            _tell_outbox(_UNKNOWN, _UNKNOWN)
+            _outbox_rows.last = _outbox_oldest_s.last = ()
             return Readiness(False, {"error": type(error).__name__})
-        _tell_outbox(rows, oldest_s)
+        _outbox_rows.last, _outbox_oldest_s.last = [Observation(rows)], [Observation(oldest_s)]
         return Readiness(True, {"active": relay.is_active, "rows": rows, "oldest_s": round(oldest_s, 3)})
 
     return check
-
-
-def _tell_outbox(rows: float, oldest_s: float) -> None:
-    _outbox_rows.set(rows)
-    _outbox_oldest_s.set(oldest_s)
 
 
 def consumer_check(consumer: Consumer) -> ReadinessCheck:
     """Ready while nothing stops the consumer; the detail tells its lag per topic in records."""
 
     def check() -> Readiness:
-        lag: Mapping[str, float] = dict.fromkeys(consumer.topics, _UNKNOWN)
-        dead_letters = _UNKNOWN
+        waiting: list[Observation] = []
+        behind: list[Observation] = []
         try:
-            dead_letters = consumer.dead_letters()
+            waiting.append(Observation(consumer.dead_letters()))
             lag = consumer.lag()
+            behind += [Observation(records, {"topic": topic}) for topic, records in lag.items()]
         except Exception as error:
             return Readiness(False, {"error": type(error).__name__})
         finally:
-            _dead_letters.set(dead_letters)
-            for topic, records in lag.items():
-                _lag.set(records, {"topic": topic})
+            _dead_letters.last, _lag.last = waiting, behind
         return Readiness(
             consumer.trouble is None, {"active": consumer.is_active, "lag": lag, "trouble": consumer.trouble}
         )
@@ -114,9 +106,8 @@ def consumer_check(consumer: Consumer) -> ReadinessCheck:
 
 
 def look(checks: Mapping[str, ReadinessCheck]) -> None:
-    """Make every check once, and tell in the metrics what it found."""
-    for name, check in checks.items():
-        _ready.set(int(check().is_ready), {"check": name})
+    """Make every check once; what they found is in the metrics until the next time."""
+    _ready.last = [Observation(int(check().is_ready), {"check": name}) for name, check in checks.items()]
 
 
 def run_worker(

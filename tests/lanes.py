@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-FIRST = ("faults", "e2e", "browser", "fuzz", "deploy")
+FIRST = ("faults", "e2e", "browser", "fuzz")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
 
 

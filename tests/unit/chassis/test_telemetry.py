@@ -13,13 +13,17 @@ import psycopg
 import pydantic
 import pytest
 import structlog
+from opentelemetry.metrics import Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy.exc import IntegrityError
 
+from chassis import telemetry
 from chassis.redaction import REDACTED, RedactedSpans, error_text, name_exception, redact
-from chassis.telemetry import context_of, start_logging
+from chassis.telemetry import Figures, context_of, start_logging
 
 NAME, SYMPTOMS = "张三", "咳嗽"
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
@@ -166,3 +170,23 @@ def test_a_span_leaves_the_process_without_what_its_exception_said() -> None:
 def test_a_message_without_a_trace_starts_a_new_one() -> None:
     assert context_of("") is None
     assert context_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01") is not None
+
+
+def test_figures_are_told_until_the_next_look_and_not_when_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = InMemoryMetricReader()
+    monkeypatch.setattr(telemetry, "meter", MeterProvider([reader]).get_meter("test"))
+
+    def told() -> dict[str, Any]:
+        data = reader.get_metrics_data()
+        found = [] if data is None else json.loads(data.to_json())["resource_metrics"][0]["scope_metrics"]
+        points = [point for scope in found for metric in scope["metrics"] for point in metric["data"]["data_points"]]
+        return {point["attributes"]["topic"]: point["value"] for point in points}
+
+    lag = Figures("lag", "records behind, by topic")
+    assert told() == {}
+    lag.last = [Observation(2, {"topic": "a"}), Observation(0, {"topic": "b"})]
+    assert told() == told() == {"a": 2, "b": 0}
+    lag.last = [Observation(1, {"topic": "b"})]
+    assert told() == {"b": 1}
+    lag.last = ()
+    assert told() == {}
