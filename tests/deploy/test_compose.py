@@ -87,3 +87,9 @@ def test_guankas_containers_may_write_nothing_and_have_no_capabilities(compose: 
         assert each["cap_drop"] == ["ALL"]
         assert ("user" in each) == (name == "keys")
         assert ("cap_add" in each) == (name == "keys")
+
+
+def test_prometheus_reads_every_process(containers: list[Container]) -> None:
+    configuration = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
+    ((job,), names) = configuration["scrape_configs"], [name for each in containers for name in each.names]
+    assert sorted(job["static_configs"][0]["targets"]) == sorted(names)
