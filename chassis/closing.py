@@ -21,7 +21,8 @@ import struct
 import sys
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from chassis.direct import DirectConnection
 
 _DOOR_S = 0.1
 """How long a handshake that has begun may take to end."""
@@ -50,7 +51,7 @@ class ClosingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-class ClosingConnection(HttpToolsProtocol):
+class ClosingConnection(DirectConnection):
     """One connection; `shutdown` is called when the process is to end."""
 
     _is_ending = False
@@ -58,7 +59,7 @@ class ClosingConnection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self._is_ending = True
-        if self._is_idle():
+        if self.is_idle():
             self.loop.call_later(_GRACE_S, self._close_our_side)
         elif not self.cycle.response_started:
             self.cycle.keep_alive = False
@@ -80,11 +81,8 @@ class ClosingConnection(HttpToolsProtocol):
         if not self._is_half_closed:
             super().data_received(data)
 
-    def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
-
     def _close_our_side(self) -> None:
-        if self.transport.is_closing() or self._is_half_closed or not self._is_idle():
+        if self.transport.is_closing() or self._is_half_closed or not self.is_idle():
             return
         self._is_half_closed = True
         self.transport.write_eof()

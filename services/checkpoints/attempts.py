@@ -237,6 +237,14 @@ def read_pass(value: object, field: str) -> str:
     return value
 
 
+def parsed(body: bytes) -> object:
+    """The JSON of a body. Raises `FieldError`."""
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        raise FieldError("body", "must be JSON") from None
+
+
 def read_members(body: object, allowed: frozenset[str], at: str = "") -> dict[str, Any]:
     return _members(body, allowed, at)
 

@@ -12,7 +12,7 @@ once more, for its holder's entry, and a checkpoint that is new to the process (
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -50,7 +50,12 @@ class Sightings(Protocol):
     def is_reused(self, entry: Entry, checkpoint: Checkpoint, scanned_at_s: float, now_s: float) -> bool: ...
 
 
+Tell = Callable[[Ruling | Exception], None]
+
+
 class ScanLog(Protocol):
+    def append_soon(self, scan: Scan, tell: Tell) -> None: ...
+
     async def append(self, scan: Scan) -> Ruling: ...
 
     async def append_all(self, scans: Sequence[Scan]) -> list[Ruling | Exception]: ...
@@ -75,6 +80,10 @@ class ScanPath:
         self._key_ring, self._board, self._policies = key_ring, board, policies
         self._scan_log, self._directory, self._clock = scan_log, directory, clock
         self._sightings = sightings
+
+    def begin_scan(self, attempt: Attempt, checkpoint: Checkpoint, now: datetime, tell: Tell) -> None:
+        """One person's scan by pass alone; `tell` is called when it is durable, or cannot be. Raises `Overloaded`."""
+        self._scan_log.append_soon(self._settled(attempt, checkpoint, {}, now), tell)
 
     async def record_scan(self, attempt: Attempt, checkpoint: Checkpoint) -> Ruling:
         """One person's scan, durable when this returns."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,17 +29,20 @@ from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import SettingsError, read_settings
+from chassis.settings import read_settings
 from chassis.telemetry import meter, start_telemetry
 from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
 from services.checkpoints import messages, setting_files
+from services.checkpoints.answers import AnswerTimes
 from services.checkpoints.api.application import build
 from services.checkpoints.api.desk import Desk
 from services.checkpoints.areas import read_areas
 from services.checkpoints.attempts import AttemptReader
+from services.checkpoints.batch_scans import BatchScans
 from services.checkpoints.board import Board
 from services.checkpoints.board_feed import BoardFeed
 from services.checkpoints.board_watch import board_check, measure_board
+from services.checkpoints.bound_checkpoints import BoundCheckpoints
 from services.checkpoints.bundles import SignedLists
 from services.checkpoints.codes_client import CodesClient
 from services.checkpoints.directory import Directory
@@ -56,11 +60,13 @@ from services.checkpoints.rate_limit import Admission, RateLimit
 from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
+from services.checkpoints.scan_parts import ScanParts
 from services.checkpoints.scan_routes import ScanRoutes
 from services.checkpoints.second_looks import OfflineDifferences, Reuses, one_after_the_other
 from services.checkpoints.settings import CheckpointsSettings
 from services.checkpoints.sightings import Sightings
 from services.checkpoints.signed import Keys
+from services.checkpoints.single_scans import SingleScans
 from services.checkpoints.store import lives, standings
 from services.checkpoints.store import policies as published_policies
 from services.checkpoints.trace import Tracing
@@ -207,18 +213,19 @@ def compose_api(
     measure_board(board)
     _gauge("scans_waiting", "scans that wait for a commit", scan_log.waiting)
     app = build(settings, desk, checks=checks, lifespan=lifespan)
+    times = AnswerTimes()
+    admission = Admission(RateLimit(settings.scan_admission_per_s), single_max=settings.single_scans_max)
+    parts = ScanParts(
+        scan_path, desk.attempts, BoundCheckpoints(registry, directory), policies, masks, admission, utc_now
+    )
     scan_routes = ScanRoutes(
         app,
-        scan_path=scan_path,
-        attempts=desk.attempts,
-        registry=registry,
-        directory=directory,
-        policies=policies,
+        singles=SingleScans(parts, times),
+        batches=BatchScans(parts),
         token_reader=app.state.token_reader,
-        masks=masks,
-        clock=utc_now,
+        admission=admission,
+        times=times,
         body_bytes_max=settings.body_bytes_max,
-        admission=Admission(RateLimit(settings.scan_admission_per_s), single_max=settings.single_scans_max),
     )
     _gauge("scans_under_way", "single scans that have no answer yet", scan_routes.under_way)
     return Api(app, scan_routes, board, key_ring)

@@ -52,9 +52,9 @@ class Masks:
         self._http: httpx.AsyncClient | None = None
         self._ask_after = 0.0
 
-    def are_asked(self, kind: str, policy_version: str) -> bool:
-        """Whether this policy lets the guard compare anybody at such a checkpoint."""
-        return bool(self._policies.compares(kind, policy_version))
+    def is_wanted(self, attempt: Attempt, checkpoint: Checkpoint, answer: Answer) -> bool:
+        """Whether the guard compares this person."""
+        return self._wanted(attempt, checkpoint, answer) is not None
 
     async def add_persons(self, answered: Sequence[Answered], asked_by: str) -> None:
         """Put `person` into the answers of those whom the guard compares, as far as codes can say who they are."""

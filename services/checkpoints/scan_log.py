@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -99,9 +100,14 @@ _groups = meter.create_counter("scan_groups", description="commit groups of scan
 _recorded = meter.create_counter("scans_recorded", description="scans made durable")
 _refused = meter.create_counter("scans_not_recorded", description="scans refused for the store's or the queue's sake")
 
-_GATHER_S_MAX = 0.01
+_GATHER_S_MAX = 0.004
+"""Longer, and PostgreSQL waits for the process while it gathers, and then the process for PostgreSQL."""
 
-Encode = Callable[[Scan], bytes]
+Encode = Callable[[Scan, str], bytes]
+"""The event of a scan and its id in writing, as bytes."""
+
+Tell = Callable[[Ruling | Exception], None]
+"""What is called, once, with a scan's ruling or why there is none; it must not raise."""
 
 
 class _Answers:
@@ -114,12 +120,10 @@ class _Answers:
         self.missing, self.complete = scans, complete
 
     def put(self, place: int, answer: Ruling | Exception) -> None:
-        """The first answer counts."""
-        if self.found[place] is None:
-            self.found[place] = answer
-            self.missing -= 1
-            if not self.missing and not self.complete.done():
-                self.complete.set_result(None)
+        self.found[place] = answer
+        self.missing -= 1
+        if not self.missing and not self.complete.done():
+            self.complete.set_result(None)
 
     async def all(self) -> list[Ruling | Exception]:
         await self.complete
@@ -127,21 +131,18 @@ class _Answers:
 
 
 class _Waiting:
-    """A scan whose answer is awaited; it goes to `place` of `answers`."""
+    """A scan whose answer is awaited; the first one counts."""
 
-    __slots__ = ("answers", "place", "row", "scan", "scan_id")
+    __slots__ = ("_tell", "is_answered", "row", "scan", "scan_id")
 
-    def __init__(self, scan: Scan, scan_id: str, row: Row, answers: _Answers, place: int) -> None:
-        self.scan, self.scan_id, self.row, self.answers, self.place = scan, scan_id, row, answers, place
+    def __init__(self, scan: Scan, scan_id: str, row: Row, tell: Tell) -> None:
+        self.scan, self.scan_id, self.row, self._tell = scan, scan_id, row, tell
+        self.is_answered = False
 
-    def is_answered(self) -> bool:
-        return self.answers.found[self.place] is not None
-
-    def settle(self, ruling: Ruling) -> None:
-        self.answers.put(self.place, ruling)
-
-    def fail(self, error: Exception) -> None:
-        self.answers.put(self.place, error)
+    def answer(self, answer: Ruling | Exception) -> None:
+        if not self.is_answered:
+            self.is_answered = True
+            self._tell(answer)
 
 
 Row = dict[str, object]
@@ -166,6 +167,7 @@ class ScanLog:
         self._group_max, self._queue_max, self._timeout_s = group_max, queue_max, append_timeout_s
         self._queue: deque[_Waiting] = deque()
         self._is_filled = asyncio.Event()
+        self._gathering = asyncio.Lock()
         self._is_closing = False
         self._connections = connections
         self._writers: list[asyncio.Task[None]] = []
@@ -201,18 +203,25 @@ class ScanLog:
 
     async def append_all(self, scans: Sequence[Scan]) -> list[Ruling | Exception]:
         """The same for many at once: per scan its ruling or why there is none. Raises `Overloaded` for all."""
-        return await self._enqueue(scans).all() if scans else []
+        if not scans:
+            return []
+        answers = _Answers(len(scans), asyncio.get_running_loop().create_future())
+        self._enqueue([(scan, partial(answers.put, place)) for place, scan in enumerate(scans)])
+        return await answers.all()
 
-    def _enqueue(self, scans: Sequence[Scan]) -> _Answers:
+    def append_soon(self, scan: Scan, tell: Tell) -> None:
+        """As `append`, for who does not wait: `tell` is called with the ruling or the error. Raises `Overloaded`."""
+        self._enqueue([(scan, tell)])
+
+    def _enqueue(self, scans: Sequence[tuple[Scan, Tell]]) -> None:
         if self._is_closing or len(self._queue) + len(scans) > self._queue_max:
             _refused.add(len(scans), {"reason": "overloaded"})
             raise Overloaded()
-        trace, answers = trace_headers(), _Answers(len(scans), asyncio.get_running_loop().create_future())
-        self._queue.extend([self._waiting(scan, trace, answers, place) for place, scan in enumerate(scans)])
+        trace = trace_headers()
+        self._queue.extend([self._waiting(scan, trace, tell) for scan, tell in scans])
         self._is_filled.set()
-        return answers
 
-    def _waiting(self, scan: Scan, trace: dict[str, str], answers: _Answers, place: int) -> _Waiting:
+    def _waiting(self, scan: Scan, trace: dict[str, str], tell: Tell) -> _Waiting:
         attempt, ruling, entry, offline = scan.attempt, scan.ruling, scan.entry, scan.attempt.offline
         scan_id = str(attempt.scan_id)
         row: Row = {
@@ -228,7 +237,7 @@ class ScanLog:
             "direction": attempt.direction,
             "is_self_reported": attempt.is_self_reported,
             "digest": "\\x" + attempt.digest.hex(),
-            "payload": "\\x" + self._encode(scan).hex(),
+            "payload": "\\x" + self._encode(scan, scan_id).hex(),
             "headers": header_columns(f"scan/{scan_id}", 1, attempt.scanned_at, scan.checkpoint.district) | trace,
         }
         if entry is not None:
@@ -243,7 +252,7 @@ class ScanLog:
             row["offline_decision"], row["offline_refusal"] = offline.decision, offline.refusal
             row["offline_policy_version"] = offline.policy_version
             row["offline_list_revision"] = offline.list_revision
-        return _Waiting(scan, scan_id, row, answers, place)
+        return _Waiting(scan, scan_id, row, tell)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -251,17 +260,11 @@ class ScanLog:
         """One writer: its own connection, one group after the other, for ever."""
         connection: Connection | None = None
         while True:
-            while not self._queue:
-                if self._is_closing:
-                    if connection is not None:
-                        await connection.close()
-                    return
-                self._is_filled.clear()
-                await self._is_filled.wait()
-            await self._let_more_come()
-            group = self._take_group()
+            group = await self._next_group()
             if not group:
-                continue
+                if connection is not None:
+                    await connection.close()
+                return
             try:
                 if connection is None or connection.broken or connection.closed:
                     connection = await self._connect()
@@ -272,6 +275,17 @@ class ScanLog:
                 self._fail((each for copies in group.values() for each in copies), StoreUnavailable())
                 if connection is not None:
                     await connection.close()
+
+    async def _next_group(self) -> Group:
+        """What waits, as soon as something does; empty when this closes. One writer gathers at a time."""
+        async with self._gathering:
+            while not self._queue:
+                if self._is_closing:
+                    return {}
+                self._is_filled.clear()
+                await self._is_filled.wait()
+            await self._let_more_come()
+            return self._take_group()
 
     async def _let_more_come(self) -> None:
         """Wait as long as the turns of the event loop bring more scans: a group costs as much as several scans.
@@ -332,7 +346,7 @@ class ScanLog:
         _recorded.add(len(recorded))
         for scan_id in recorded:
             first, *copies = group[scan_id]
-            first.settle(first.scan.ruling)
+            first.answer(first.scan.ruling)
             _answer_copies(copies, first.scan.attempt.digest, first.scan.ruling)
         if len(recorded) < len(group):
             await self._answer_again(connection, {i: copies for i, copies in group.items() if i not in recorded})
@@ -347,9 +361,9 @@ class ScanLog:
 
     def _fail(self, waiting: Iterable[_Waiting], error: Exception) -> None:
         """Fail those that have no answer yet."""
-        unanswered = [each for each in waiting if not each.is_answered()]
+        unanswered = [each for each in waiting if not each.is_answered]
         for each in unanswered:
-            each.fail(error)
+            each.answer(error)
         if unanswered:
             _refused.add(len(unanswered), {"reason": "store_unavailable"})
 
@@ -357,6 +371,6 @@ class ScanLog:
 def _answer_copies(copies: Iterable[_Waiting], digest: bytes, ruling: Ruling) -> None:
     for copy in copies:
         if copy.scan.attempt.digest == digest:
-            copy.settle(ruling)
+            copy.answer(ruling)
         else:
-            copy.fail(ScanIdReused())
+            copy.answer(ScanIdReused())

@@ -19,7 +19,7 @@ from services.checkpoints.attempts import (
     TEMPERATURE_C_MAX,
     TEMPERATURE_C_MIN,
 )
-from services.checkpoints.scan_routes import BATCH_MAX
+from services.checkpoints.batch_scans import BATCH_MAX
 
 DecisionWord = Literal["pass", "check", "stop"]
 ColourWord = Literal["green", "yellow", "red", "lapsed", "unknown"]

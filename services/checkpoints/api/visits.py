@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from chassis.auth import Bearer, needs
+from services.checkpoints.answers import answer
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import VenueVisitIn
 from services.checkpoints.api.problems import problem_of
 from services.checkpoints.api.scan_schemas import ScanAnswer
 from services.checkpoints.attempts import read_time
 from services.checkpoints.domain.errors import VenueNotFound
-from services.checkpoints.scan_routes import answer
 
 router = APIRouter(tags=["scans"])
 

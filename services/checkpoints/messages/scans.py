@@ -20,10 +20,10 @@ from wire.checkpoints.v1 import events_pb2 as words
 # -- on the scan path ------------------------------------------------------------------------------------------------
 
 
-def scan_recorded_payload(scan: Scan) -> bytes:
-    """ScanRecorded without its person, whom the append statement adds."""
+def scan_recorded_payload(scan: Scan, scan_id: str) -> bytes:
+    """ScanRecorded without its person, whom the append statement adds; `scan_id` is the scan's, written already."""
     attempt, place, ruling = scan.attempt, scan.checkpoint, scan.ruling
-    message = words.ScanRecorded(scan_id=str(attempt.scan_id), board_revision=ruling.board_revision)
+    message = words.ScanRecorded(scan_id=scan_id, board_revision=ruling.board_revision)
     _set(message.scanned_at, attempt.scanned_at)
     _set(message.recorded_at, ruling.recorded_at)
     if attempt.direction is not None:

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from chassis.app import server
 from chassis.ids import uuid7
 from chassis.pseudonym import keyed_uuid
 from services.checkpoints.main import compose_api
 from tests.integration.checkpoints.town import CITY_KEY, GREEN, LAPSED, RED, YELLOW, Issuer, Key, ago, scan, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
+
+
+class OnItsConnection(httpx.Client):
+    """A client of a real server, which takes a gate's scans from their connection once it has seen its token."""
+
+    def post(self, url, **sent):
+        if url == "/v1/scans":
+            super().post(url, content=b"a word that makes the token known", headers=sent.get("headers"))
+        return super().post(url, **sent)
+
+
+@pytest.fixture(params=["through ASGI", "on its connection"])
+def client(request, composed):
+    """What is answered, recorded and told is the same on both ways."""
+    if request.param == "through ASGI":
+        with TestClient(composed.scan_routes) as opened:
+            wait_for(lambda: composed.board.is_complete and composed.key_ring.has_keys())
+            yield opened
+        return
+    started = server(composed.scan_routes, host="127.0.0.1", port=0)
+    thread = threading.Thread(target=started.run)
+    thread.start()
+    wait_for(lambda: started.started and composed.board.is_complete and composed.key_ring.has_keys())
+    host, port = started.servers[0].sockets[0].getsockname()
+    with OnItsConnection(base_url=f"http://{host}:{port}", timeout=20) as opened:
+        yield opened
+    started.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
 
 COLOURS = [(GREEN, "pass", "green"), (YELLOW, "stop", "yellow"), (RED, "stop", "red"), (LAPSED, "check", "lapsed")]
 
@@ -358,3 +392,19 @@ def test_beyond_so_many_at_once_a_scan_is_refused_politely_and_the_others_are_re
         assert int(refused.headers["Retry-After"]) >= 1
         assert send(scans[2]).status_code == 200
     assert sql("SELECT count(*) FROM scan") == [(3,)]
+
+
+@pytest.mark.parametrize("client", ["on its connection"], indirect=True)
+def test_a_known_gates_scan_needs_no_task(client, composed, register, gate, codes, person, monkeypatch):
+    place = register("metro")
+    _, idx = person(GREEN)
+    headers, seen = gate(place), []
+    take = composed.scan_routes._singles.take
+    monkeypatch.setattr(composed.scan_routes._singles, "take", lambda *of: seen.append(_in_a_task()) or take(*of))
+    answer = client.post("/v1/scans", json=scan(place, credential={"pass": codes.mint(idx)}), headers=headers)
+    assert answer.json()["decision"] == "pass"
+    assert seen == [True, False]
+
+
+def _in_a_task():
+    return asyncio.current_task() is not None

@@ -22,16 +22,12 @@ def routes(admission: Admission) -> ScanRoutes:
     unused: Any = None
     return ScanRoutes(
         unused,
-        scan_path=unused,
-        attempts=unused,
-        registry=unused,
-        directory=unused,
-        policies=unused,
+        singles=unused,
+        batches=unused,
         token_reader=AnyToken(),  # type: ignore[arg-type]
-        masks=unused,
-        clock=unused,
-        body_bytes_max=1000,
         admission=admission,
+        times=unused,
+        body_bytes_max=1000,
     )
 
 

@@ -1,0 +1,154 @@
+"""Requests that are answered on their connection, without a task and a scope of their own.
+
+What ASGI needs for a request (a task, a queue of messages each way, an event) costs as much as a short request's work.
+An application that has a method `directly` (`AnswersDirectly`) is first asked whether it takes a small POST so: with
+its headers and whole body, and a function to call with the answer, at once or when something else is done. Whatever it
+does not take, and whatever is unusual about a request (large, chunked, in parts of a pipeline, HTTP/1.0, `Expect`),
+goes the usual way; so an application must answer the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+log = structlog.get_logger("direct")
+
+BODY_BYTES_MAX = 16_384
+
+Headers = Mapping[bytes, bytes]
+"""Names in small letters."""
+
+
+class Respond(Protocol):
+    def __call__(
+        self, status: int, body: bytes, media_type: str = ..., headers: Mapping[str, str] | None = ...
+    ) -> None:
+        """To be called once, from the event loop's thread."""
+
+
+Take = Callable[[bytes, Respond], None]
+"""Called with the body; it must not raise."""
+
+
+class AnswersDirectly(Protocol):
+    def directly(self, target: bytes, headers: Headers) -> Take | None:
+        """None for a request that is to go the usual way."""
+
+
+class DirectConnection(HttpToolsProtocol):
+    """One connection. A direct request stands where uvicorn has its cycle of request and response."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._directly: Callable[[bytes, Headers], Take | None] | None = getattr(self.app, "directly", None)
+
+    def on_message_begin(self) -> None:
+        """What is known before the headers are; the scope is made when a request goes the usual way."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
+    def on_headers_complete(self) -> None:
+        take = self._take()
+        if take is None:
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            self.headers += headers
+            super().on_headers_complete()
+        else:
+            self.cycle = _Request(self, take, self.parser.should_keep_alive())  # type: ignore[assignment]
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        request: object = self.cycle
+        if type(request) is _Request and not request.is_taken:
+            request.be_taken()
+
+    def is_idle(self) -> bool:
+        """No request is under way."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _take(self) -> Take | None:
+        if self._directly is None or self.parser.get_method() != b"POST" or not self.is_idle():
+            return None
+        if self.expect_100_continue or self.flow.write_paused or self.parser.should_upgrade():
+            return None
+        headers = dict(self.headers)
+        size = headers.get(b"content-length", b"")
+        if not size.isdigit() or int(size) > BODY_BYTES_MAX or self.parser.get_http_version() != "1.1":
+            return None
+        return self._directly(self.url, headers)
+
+
+class _Request:
+    """What the connection asks of a cycle, and the answer."""
+
+    __slots__ = (
+        "_connection",
+        "_take",
+        "body",
+        "disconnected",
+        "is_taken",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "response_complete",
+        "response_started",
+    )
+
+    def __init__(self, connection: DirectConnection, take: Take, keep_alive: bool) -> None:
+        self._connection, self._take, self.keep_alive = connection, take, keep_alive
+        self.body = b""
+        self.more_body = True
+        self.disconnected = self.response_started = self.response_complete = self.is_taken = False
+        self.message_event = _NOBODY_WAITS
+
+    def be_taken(self) -> None:
+        self.is_taken = True
+        try:
+            self._take(bytes(self.body), self.respond)
+        except Exception as error:
+            log.error("a direct request failed", error=type(error).__name__, exc_info=error)
+            if not self.response_complete:
+                self.keep_alive = False
+                self.respond(500, b"Internal Server Error", "text/plain; charset=utf-8")
+
+    def respond(
+        self,
+        status: int,
+        body: bytes,
+        media_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        if self.response_complete:
+            raise RuntimeError("this request has its answer")
+        self.response_started = self.response_complete = True
+        connection = self._connection
+        if self.disconnected or connection.transport.is_closing():
+            return
+        parts = [STATUS_LINE[status]]
+        for name, value in connection.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        for given, told in (headers or {}).items():
+            parts.append(f"{given.lower()}: {told}\r\n".encode("latin-1"))
+        if not self.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts.append(f"content-type: {media_type}\r\ncontent-length: {len(body)}\r\n\r\n".encode("latin-1"))
+        parts.append(body)
+        connection.transport.write(b"".join(parts))
+        if not self.keep_alive:
+            connection.transport.close()
+        connection.on_response_complete()
+
+
+class _NobodyWaits:
+    """In place of the event that wakes an application which waits for more of a body."""
+
+    def set(self) -> None:
+        return None
+
+
+_NOBODY_WAITS = _NobodyWaits()

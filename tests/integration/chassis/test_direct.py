@@ -1,0 +1,203 @@
+"""Requests answered on their connection: the same to who asks, whatever way they took."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from chassis.app import server
+from chassis.direct import BODY_BYTES_MAX, Headers, Respond, Take
+
+SLOW_S = 0.3
+
+
+class Echo:
+    """Says which way a request took. `/slow` is answered later, `/fails` never, `/usual` is not taken directly."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                await send({"type": f"{message['type']}.complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        said = b"usual:" + scope["path"].encode() + b":" + body[:20]
+        headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(said)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": said})
+
+    def directly(self, target: bytes, headers: Headers) -> Take | None:
+        if target == b"/usual":
+            return None
+
+        def take(body: bytes, respond: Respond) -> None:
+            if target == b"/fails":
+                raise ValueError("a test's own")
+            said = b"direct:" + target + b":" + body[:20]
+            if target == b"/slow":
+                asyncio.get_running_loop().call_later(SLOW_S, respond, 200, said, "text/plain")
+            else:
+                respond(201, said, "text/plain", {"Retry-After": "7"})
+
+        return take
+
+
+@pytest.fixture
+def running() -> Iterator[uvicorn.Server]:
+    started = server(Echo(), host="127.0.0.1", port=0)
+    thread = threading.Thread(target=started.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not started.started:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield started
+    started.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+class Caller:
+    def __init__(self, running: uvicorn.Server) -> None:
+        self.socket = socket.create_connection(running.servers[0].sockets[0].getsockname(), timeout=20)
+        self._read = b""
+
+    def send(self, raw: bytes) -> None:
+        self.socket.sendall(raw)
+
+    def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """(status, headers, body) of the next answer."""
+        while b"\r\n\r\n" not in self._read:
+            self._more()
+        head, _, self._read = self._read.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        status, size = int(first.split(" ")[1]), int(headers.get("content-length", 0))
+        while len(self._read) < size:
+            self._more()
+        body, self._read = self._read[:size], self._read[size:]
+        return status, headers, body
+
+    def has_ended(self) -> bool:
+        return not self._read and self.socket.recv(1) == b""
+
+    def _more(self) -> None:
+        part = self.socket.recv(65_536)
+        assert part, f"closed after {self._read!r}"
+        self._read += part
+
+
+@pytest.fixture
+def caller(running: uvicorn.Server) -> Iterator[Caller]:
+    opened = Caller(running)
+    yield opened
+    opened.socket.close()
+
+
+def post(target: str, body: bytes = b"hello", *more: str, version: str = "1.1") -> bytes:
+    lines = [f"POST {target} HTTP/{version}", "Host: test", f"Content-Length: {len(body)}", *more]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def test_a_request_is_answered_on_its_connection_and_the_next_one_too(caller: Caller) -> None:
+    for word in (b"one", b"two"):
+        caller.send(post("/at-once", word))
+        status, headers, body = caller.answer()
+        assert (status, body) == (201, b"direct:/at-once:" + word)
+        assert (headers["content-type"], headers["retry-after"]) == ("text/plain", "7")
+        assert "date" in headers
+        assert "connection" not in headers
+
+
+def test_a_body_may_come_in_parts(caller: Caller) -> None:
+    raw = post("/at-once", b"in three parts")
+    for part in (raw[:30], raw[30:-5], raw[-5:]):
+        caller.send(part)
+        time.sleep(0.05)
+    assert caller.answer()[2] == b"direct:/at-once:in three parts"
+
+
+def test_what_the_application_does_not_take_goes_the_usual_way(caller: Caller) -> None:
+    caller.send(post("/usual"))
+    assert caller.answer()[2] == b"usual:/usual:hello"
+    caller.send(b"GET /at-once HTTP/1.1\r\nHost: test\r\n\r\n")
+    assert caller.answer()[2] == b"usual:/at-once:"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    {
+        "large": post("/x", b"l" * (BODY_BYTES_MAX + 1)),
+        "chunked": b"POST /x HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "old": post("/x", b"hello", version="1.0"),
+        "no length": b"POST /x HTTP/1.1\r\nHost: t\r\n\r\n",
+    }.values(),
+    ids=["large", "chunked", "old", "no length"],
+)
+def test_what_is_unusual_goes_the_usual_way(caller: Caller, raw: bytes) -> None:
+    caller.send(raw)
+    status, _, body = caller.answer()
+    assert (status, body.startswith(b"usual:/x:")) == (200, True)
+
+
+def test_who_waits_to_be_told_to_go_on_is_told(caller: Caller) -> None:
+    raw = post("/x", b"hello", "Expect: 100-continue")
+    caller.send(raw[:-5])
+    assert caller.socket.recv(4096).startswith(b"HTTP/1.1 100")
+    caller.send(raw[-5:])
+    assert caller.answer()[2] == b"usual:/x:hello"
+
+
+def test_requests_sent_without_waiting_are_answered_in_their_order(caller: Caller) -> None:
+    caller.send(post("/slow", b"1") + post("/at-once", b"2") + post("/usual", b"3") + post("/at-once", b"4"))
+    said = [caller.answer()[2].split(b":", 1)[1] for _ in range(4)]
+    assert said == [b"/slow:1", b"/at-once:2", b"/usual:3", b"/at-once:4"]
+
+
+def test_an_answer_that_comes_later_than_its_caller_stays_harms_nobody(caller: Caller, running: uvicorn.Server) -> None:
+    gone = Caller(running)
+    gone.send(post("/slow"))
+    gone.socket.close()
+    time.sleep(SLOW_S + 0.2)
+    caller.send(post("/slow", b"still here"))
+    assert caller.answer()[2] == b"direct:/slow:still here"
+
+
+def test_a_request_that_fails_is_answered_and_its_connection_closed(caller: Caller) -> None:
+    caller.send(post("/fails"))
+    status, headers, _ = caller.answer()
+    assert (status, headers["connection"]) == (500, "close")
+    assert caller.has_ended()
+
+
+def test_who_asks_for_the_end_of_the_connection_gets_it(caller: Caller) -> None:
+    caller.send(post("/at-once", b"last", "Connection: close"))
+    status, headers, body = caller.answer()
+    assert (status, headers["connection"], body) == (201, "close", b"direct:/at-once:last")
+    assert caller.has_ended()
+
+
+def test_a_process_that_ends_answers_what_is_under_way(caller: Caller, running: uvicorn.Server) -> None:
+    caller.send(post("/slow", b"under way"))
+    time.sleep(SLOW_S / 3)
+    running.should_exit = True
+    status, headers, body = caller.answer()
+    assert (status, headers["connection"], body) == (200, "close", b"direct:/slow:under way")
+    assert caller.has_ended()
+
+
+def test_what_is_no_http_is_refused(caller: Caller) -> None:
+    caller.send(b"POST /at-once HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello")
+    assert caller.answer()[0] == 400
+    assert caller.has_ended()
