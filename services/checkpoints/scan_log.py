@@ -102,7 +102,7 @@ _refused = meter.create_counter("scans_not_recorded", description="scans refused
 
 _GATHER_S_MAX = 0.01
 _ENOUGH = 32
-"""Scans that are worth a statement: more of them cost little less each, and PostgreSQL waits while they are gathered."""
+"""Scans worth a statement: more cost little less each, and PostgreSQL waits while they are gathered."""
 
 Encode = Callable[[Scan, str], bytes]
 """The event of a scan and its id in writing, as bytes."""

@@ -25,6 +25,8 @@ from tests.deploy.kubectl import kubectl
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 _READY_S = 60.0
+_COPIED = (".key", ".json", ".jws", ".token")
+"""What the compose file's container `keys` gives to the others."""
 _HOST = re.compile(r"(?<=//)([a-z-]+)(:\d+)?(?=[/\"]|$)")
 
 Manifest = dict[str, Any]
@@ -125,7 +127,7 @@ def _names(services: Mapping[str, Manifest], labels: Mapping[str, str], port: in
 
 def in_compose(file: Path, keys: Path) -> list[Container]:
     """Guanka's own containers of a compose file; `keys` is the folder that it shows them at `/keys`."""
-    content = {f"/keys/{path.name}": path.read_bytes() for path in keys.iterdir()}
+    content = {f"/keys/{path.name}": path.read_bytes() for path in keys.iterdir() if path.suffix in _COPIED}
     found = []
     for name, each in yaml.safe_load(file.read_text())["services"].items():
         if not each["image"].startswith("guanka:") or each["command"][:2] != ["python", "-m"]:

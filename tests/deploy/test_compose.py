@@ -93,3 +93,10 @@ def test_prometheus_reads_every_process(containers: list[Container]) -> None:
     configuration = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
     ((job,), names) = configuration["scrape_configs"], [name for each in containers for name in each.names]
     assert sorted(job["static_configs"][0]["targets"]) == sorted(names)
+
+
+def test_the_processes_get_keys_and_no_passwords(compose: dict[str, Any], containers: list[Container]) -> None:
+    copied = compose["services"]["keys"]["command"][-1]
+    assert {Path(file).suffix for file in containers[0].files} == {".key", ".json", ".jws", ".token"}
+    assert all(f"/made/*{Path(file).suffix} " in copied for file in containers[0].files)
+    assert ".env" not in copied
