@@ -64,7 +64,7 @@ class DirectConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         request: object = self.cycle
-        if type(request) is _Request and not request.is_taken:
+        if type(request) is _Request:
             request.be_taken()
 
     def is_idle(self) -> bool:
@@ -91,7 +91,6 @@ class _Request:
         "_take",
         "body",
         "disconnected",
-        "is_taken",
         "keep_alive",
         "message_event",
         "more_body",
@@ -103,11 +102,10 @@ class _Request:
         self._connection, self._take, self.keep_alive = connection, take, keep_alive
         self.body = b""
         self.more_body = True
-        self.disconnected = self.response_started = self.response_complete = self.is_taken = False
+        self.disconnected = self.response_started = self.response_complete = False
         self.message_event = _NOBODY_WAITS
 
     def be_taken(self) -> None:
-        self.is_taken = True
         try:
             self._take(bytes(self.body), self.respond)
         except Exception as error:

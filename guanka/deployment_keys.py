@@ -9,9 +9,9 @@ from pathlib import Path
 
 from guanka.home import ROOT, Home, write_whole
 from guanka.keys import TokenIssuer, make_keys
+from guanka.stack import SERVICES
 
 FOLDER = ROOT / "deploy" / "k8s" / "overlays" / "local" / "keys"
-SERVICES = ("codes", "checkpoints", "ledger", "console")
 _COPIED = ("city.key", "data.json", "signing.json", "issuer.jwks.json", "policy.jws", "policy.jwks.json")
 _OWNER_ONLY = 0o600
 _TOKEN_LIFE = timedelta(days=365)

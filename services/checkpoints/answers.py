@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 import structlog
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from chassis.problems import Problem
+from chassis.problems import MEDIA_TYPE, Problem
 from chassis.telemetry import meter
 from services.checkpoints.api.problems import problem_of
+from services.checkpoints.domain.errors import Overloaded
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Ruling
 from services.checkpoints.fast_path import Policies
+from services.checkpoints.rate_limit import Admission
 
 log = structlog.get_logger("scans")
 
@@ -76,6 +80,14 @@ def each_of(attempt: Attempt, checkpoint: Checkpoint, recorded: Answer) -> list[
     """A scan with its answer, and those of a vehicle's people."""
     people = zip(attempt.people, recorded.get("people", ()), strict=True)
     return [(attempt, checkpoint, recorded), *((person, checkpoint, each) for person, each in people)]
+
+
+def refusal(error: Exception, admission: Admission) -> tuple[int, bytes, str, Mapping[str, str] | None]:
+    """(status, body, media type, headers) for an error; who was refused by the queue is told when to come again."""
+    if isinstance(error, Overloaded) and error.retry_after_s is None:
+        error.retry_after_s = admission.turn_s(time.monotonic())
+    problem = problem_for(error)
+    return problem.status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers
 
 
 def problem_for(error: Exception) -> Problem:

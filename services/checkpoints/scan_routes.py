@@ -18,12 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.auth import Bearer, TokenReader
 from chassis.direct import Headers, Take
-from chassis.problems import MEDIA_TYPE, Problem
+from chassis.problems import Problem
 from chassis.telemetry import context_of
 from services.checkpoints import batch_scans, single_scans
-from services.checkpoints.answers import AnswerTimes, problem_for
+from services.checkpoints.answers import AnswerTimes, refusal
 from services.checkpoints.batch_scans import BatchScans
-from services.checkpoints.domain.errors import Overloaded
 from services.checkpoints.rate_limit import Admission
 from services.checkpoints.single_scans import SingleScans
 
@@ -136,10 +135,7 @@ class ScanRoutes:
         return shown
 
     def _refused(self, error: Exception) -> _Shown:
-        if isinstance(error, Overloaded) and error.retry_after_s is None:
-            error.retry_after_s = self._admission.turn_s(time.monotonic())
-        problem = problem_for(error)
-        return _Shown(problem.status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers)
+        return _Shown(*refusal(error, self._admission))
 
     def _is_traced(self, traceparent: bytes) -> bool:
         """A span for a few: where the caller traces, and one of many; a span costs more than a decision."""

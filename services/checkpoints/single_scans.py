@@ -14,8 +14,7 @@ import orjson
 
 from chassis.auth import Bearer
 from chassis.direct import Respond
-from chassis.problems import MEDIA_TYPE
-from services.checkpoints.answers import Answer, AnswerTimes, answer, each_of, problem_for, with_people
+from services.checkpoints.answers import Answer, AnswerTimes, answer, each_of, refusal, with_people
 from services.checkpoints.attempts import parsed
 from services.checkpoints.domain.errors import Overloaded
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Ruling
@@ -28,13 +27,13 @@ class SingleScans:
     def __init__(self, parts: ScanParts, times: AnswerTimes) -> None:
         self._scan_path, self._attempts, self._checkpoints = parts.scan_path, parts.attempts, parts.checkpoints
         self._policies, self._masks, self._clock = parts.policies, parts.masks, parts.clock
-        self._admission, self._times = parts.admission, times
+        self.admission, self._times = parts.admission, times
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, bearer: Bearer, body: bytes, respond: Respond) -> None:
         """`respond` is called once, now or later, whatever happens; this raises nothing."""
         now_s = time.monotonic()
-        refused_for_s = self._admission.refused_for_s(now_s, is_single=True)
+        refused_for_s = self.admission.refused_for_s(now_s, is_single=True)
         single = _Single(self, bearer, respond, now_s)
         if refused_for_s:
             return single.refuse(Overloaded(refused_for_s))
@@ -78,19 +77,15 @@ class SingleScans:
             self._answer(single, recorded)
 
     def _answer(self, single: _Single, recorded: Answer) -> None:
-        self._admission.answered(time.monotonic())
+        self.admission.answered(time.monotonic())
         single.respond(200, orjson.dumps(recorded, option=orjson.OPT_UTC_Z))
 
     def left(self, single: _Single, status: int) -> None:
         """It has its answer."""
         now_s = time.monotonic()
         if single.is_let_in:
-            self._admission.leave()
+            self.admission.leave()
         self._times.take(ROUTE, status, now_s - single.began_s)
-
-    def turn_s(self) -> int:
-        """When somebody may come again whom the queue refused."""
-        return self._admission.turn_s(time.monotonic())
 
     def _later(self, single: _Single, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(self._guarded(single, work))
@@ -128,10 +123,7 @@ class _Single:
         return None
 
     def refuse(self, error: Exception) -> None:
-        if isinstance(error, Overloaded) and error.retry_after_s is None:
-            error.retry_after_s = self._scans.turn_s()
-        problem = problem_for(error)
-        self.respond(problem.status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers)
+        self.respond(*refusal(error, self._scans.admission))
 
     def respond(
         self, status: int, body: bytes, media_type: str = "application/json", headers: Mapping[str, str] | None = None

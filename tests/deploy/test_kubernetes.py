@@ -14,9 +14,9 @@ import yaml
 from chassis.settings import read_settings
 from docs.build_settings import settings_of
 from guanka.home import ROOT
+from guanka.stack import SERVICES
 from tests.deploy.containers import Container, Manifest, build, in_kubernetes, of_kind
 
-SERVICES = ("codes", "checkpoints", "ledger", "console")
 PROCESSES = {f"{service}-{kind}" for service in SERVICES for kind in ("api", "worker")}
 OVERLAYS = ("local", "production")
 PODS = ("Deployment", "StatefulSet")

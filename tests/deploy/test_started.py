@@ -14,13 +14,12 @@ import yaml
 from guanka.home import REFERENCE, Home
 from guanka.postgres import EmbeddedPostgres
 from guanka.seed import seed_checkpoints
+from guanka.stack import SERVICES
 from tests.deploy.containers import DEPLOY, Container, Manifest, in_compose, in_kubernetes, of_kind, started
 from tests.deploy.image import Image
 from tests.e2e.outsider import Outsider, eventually
 
 pytestmark = pytest.mark.kafka
-
-SERVICES = ("codes", "checkpoints", "ledger", "console")
 
 
 @pytest.fixture(params=["kubernetes", "compose"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from services.checkpoints.main import Api
 from services.checkpoints.settings import CheckpointsSettings
 from tests.integration.checkpoints.conftest import codes, composed, event_log, issuer, settings, topic
 from tests.integration.checkpoints.town import FakeCodes, Issuer, StandingsTopic, wait_for
+from tests.serving import serving
 
 __all__ = ["codes", "composed", "event_log", "issuer", "settings", "topic"]
 
@@ -58,12 +58,11 @@ def target(
     composed: Api, settings: CheckpointsSettings, codes: FakeCodes, topic: StandingsTopic, issuer: Issuer
 ) -> Iterator[Target]:
     topic.enrol()
-    running = server(composed.scan_routes, host="127.0.0.1", port=0)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    wait_for(lambda: running.started and composed.board.is_complete and composed.key_ring.has_keys(), deadline_s=60)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+    with (
+        serving(server(composed.scan_routes, host="127.0.0.1", port=0)) as (host, port),
+        httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as http,
+    ):
+        wait_for(lambda: composed.board.is_complete and composed.key_ring.has_keys(), deadline_s=60)
         body = {"kind": "metro", "name": "A gate", "venue": "Somewhere", "area": "440103001"}
         answer = http.post("/v1/checkpoints", json=body, headers=issuer.headers("operator"))
         assert answer.status_code == 201, answer.text
@@ -71,6 +70,3 @@ def target(
         headers = issuer.headers("gate", checkpoints=[checkpoint_id])
         token = headers["Authorization"]
         yield Target(http, headers, checkpoint_id, token, codes, issuer, settings.database_url)
-    running.should_exit = True
-    thread.join(30)
-    assert not thread.is_alive()

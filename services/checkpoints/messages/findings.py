@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from chassis.outbox import Event
 from chassis.timestamps import stamp_of
@@ -16,12 +17,7 @@ from wire.checkpoints.v1 import events_pb2 as words
 
 def person_stopped(scan: ScanFact) -> Event:
     message = words.PersonStopped(
-        scan_id=str(scan.scan_id),
-        person_ref=str(scan.person_ref),
-        checkpoint_id=str(scan.checkpoint_id),
-        kind=scan.kind,
-        area=scan.area,
-        scanned_at=stamp_of(scan.scanned_at),
+        **_where(scan),
         colour=scan.colour,
         refusal=scan.refusal,
     )
@@ -30,12 +26,7 @@ def person_stopped(scan: ScanFact) -> Event:
 
 def fever_flagged(scan: ScanFact) -> Event:
     message = words.FeverFlagged(
-        scan_id=str(scan.scan_id),
-        person_ref=str(scan.person_ref or ""),
-        checkpoint_id=str(scan.checkpoint_id),
-        kind=scan.kind,
-        area=scan.area,
-        scanned_at=stamp_of(scan.scanned_at),
+        **_where(scan),
         temperature_c=scan.temperature_c or 0.0,
     )
     return _finding("FeverFlagged", f"fever/{scan.scan_id}", scan, message.SerializeToString())
@@ -67,12 +58,7 @@ def fever_measured(case: MeasurementCase, checkpoint: Checkpoint, at: datetime) 
 def pass_reused(event: PassReused) -> Event:
     scan, other = event.scan, event.other
     message = words.PassReused(
-        scan_id=str(scan.scan_id),
-        person_ref=str(scan.person_ref or ""),
-        checkpoint_id=str(scan.checkpoint_id),
-        kind=scan.kind,
-        area=scan.area,
-        scanned_at=stamp_of(scan.scanned_at),
+        **_where(scan),
         decision=scan.decision,
         other_scan_id=str(other.scan_id),
         other_checkpoint_id=str(other.place.checkpoint_id),
@@ -85,12 +71,7 @@ def pass_reused(event: PassReused) -> Event:
 
 def offline_decision_differed(scan: ScanFact, taken: OfflineDecision) -> Event:
     message = words.OfflineDecisionDiffered(
-        scan_id=str(scan.scan_id),
-        person_ref=str(scan.person_ref or ""),
-        checkpoint_id=str(scan.checkpoint_id),
-        kind=scan.kind,
-        area=scan.area,
-        scanned_at=stamp_of(scan.scanned_at),
+        **_where(scan),
         taken_decision=taken.decision,
         taken_refusal=taken.refusal or "",
         taken_policy_version=taken.policy_version,
@@ -102,6 +83,18 @@ def offline_decision_differed(scan: ScanFact, taken: OfflineDecision) -> Event:
         board_revision=scan.board_revision,
     )
     return _finding("OfflineDecisionDiffered", f"difference/{scan.scan_id}", scan, message.SerializeToString())
+
+
+def _where(scan: ScanFact) -> dict[str, Any]:
+    """The fields that every finding in a scan has: whose and where."""
+    return {
+        "scan_id": str(scan.scan_id),
+        "person_ref": str(scan.person_ref or ""),
+        "checkpoint_id": str(scan.checkpoint_id),
+        "kind": scan.kind,
+        "area": scan.area,
+        "scanned_at": stamp_of(scan.scanned_at),
+    }
 
 
 def _finding(name: str, subject: str, scan: ScanFact, payload: bytes) -> Event:

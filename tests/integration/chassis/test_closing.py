@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from chassis.app import server
+from tests.serving import serving
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -29,16 +30,8 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
     monkeypatch.setattr("chassis.closing._GRACE_S", 6.0)
     monkeypatch.setattr("chassis.closing._LINGER_S", 5.0)
     started = server(Starlette(routes=[Route("/", hello)]), host="127.0.0.1", port=0)
-    thread = threading.Thread(target=started.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not started.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield started
-    started.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    with serving(started):
+        yield started
 
 
 def connected(running: uvicorn.Server) -> socket.socket:

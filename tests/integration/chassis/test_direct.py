@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ import uvicorn
 
 from chassis.app import server
 from chassis.direct import BODY_BYTES_MAX, Headers, Respond, Take
+from tests.serving import serving
 
 SLOW_S = 0.3
 
@@ -56,16 +56,8 @@ class Echo:
 @pytest.fixture
 def running() -> Iterator[uvicorn.Server]:
     started = server(Echo(), host="127.0.0.1", port=0)
-    thread = threading.Thread(target=started.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not started.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    yield started
-    started.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    with serving(started):
+        yield started
 
 
 class Caller:

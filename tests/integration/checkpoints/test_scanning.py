@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from chassis.ids import uuid7
 from chassis.pseudonym import keyed_uuid
 from services.checkpoints.main import compose_api
 from tests.integration.checkpoints.town import CITY_KEY, GREEN, LAPSED, RED, YELLOW, Issuer, Key, ago, scan, wait_for
+from tests.serving import serving
 from wire.checkpoints.v1 import events_pb2 as wire
 
 
@@ -38,16 +38,12 @@ def client(request, composed):
             wait_for(lambda: composed.board.is_complete and composed.key_ring.has_keys())
             yield opened
         return
-    started = server(composed.scan_routes, host="127.0.0.1", port=0)
-    thread = threading.Thread(target=started.run)
-    thread.start()
-    wait_for(lambda: started.started and composed.board.is_complete and composed.key_ring.has_keys())
-    host, port = started.servers[0].sockets[0].getsockname()
-    with OnItsConnection(base_url=f"http://{host}:{port}", timeout=20) as opened:
+    with (
+        serving(server(composed.scan_routes, host="127.0.0.1", port=0)) as (host, port),
+        OnItsConnection(base_url=f"http://{host}:{port}", timeout=20) as opened,
+    ):
+        wait_for(lambda: composed.board.is_complete and composed.key_ring.has_keys())
         yield opened
-    started.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
 
 
 COLOURS = [(GREEN, "pass", "green"), (YELLOW, "stop", "yellow"), (RED, "stop", "red"), (LAPSED, "check", "lapsed")]

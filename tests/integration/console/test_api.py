@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from chassis.database import Database
 from services.console.areas import read_areas
 from services.console.main import build_api
 from services.console.settings import ConsoleSettings
+from tests.serving import serving
 
 
 def settings(url: str, tmp_path: Path, **more: object) -> ConsoleSettings:
@@ -52,16 +52,8 @@ def served(migrated: Callable[[str], str], tmp_path: Path) -> Iterator[tuple[str
     database = Database(made.database_url)
     app = build_api(made, database, read_areas(made.area_file), is_ending=lambda: running.should_exit, vendor=tmp_path)
     running = server(app, host="127.0.0.1", port=0)
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not running.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}", running
-    running.should_exit = True
-    thread.join()
+    with serving(running) as (host, port):
+        yield f"http://{host}:{port}", running
     database.close()
 
 
