@@ -23,8 +23,8 @@ def die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def stand_back(niceness: int) -> None:
-    """In the child: let others have the cores first.
+def be_nice(niceness: int) -> None:
+    """In the child: let others have the cores first, or with a number below 0, which root may, have them before others.
 
     A session is a scheduling group of its own (man 7 sched, autogroup), in which a process's niceness says nothing to
     other groups; so the group is told too, where the kernel knows of groups. It hears one a tenth of a second.
@@ -77,7 +77,7 @@ class Watched:
     def _begin(self) -> None:
         die_with_parent()
         if self.niceness:
-            stand_back(self.niceness)
+            be_nice(self.niceness)
 
     @property
     def pid(self) -> int:

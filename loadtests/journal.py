@@ -29,6 +29,7 @@ class Result(NamedTuple):
 
     `due_s` is when this attempt was meant to go, in seconds from the start; `latency_ms` runs from there to the answer,
     `waited_ms` from the moment the person came (the first attempt's `due_s`), `late_ms` is the generator's own delay.
+    `length` is that of the answer's body in bytes.
     """
 
     due_s: float
@@ -39,9 +40,10 @@ class Result(NamedTuple):
     scans: int
     kind: int
     is_measured: int
+    length: int
 
 
-_TYPES = ("d", "f", "f", "f", "H", "H", "B", "B")
+_TYPES = ("d", "f", "f", "f", "H", "H", "B", "B", "I")
 
 
 @dataclass(slots=True)
@@ -65,6 +67,10 @@ class Journal:
     def note(self, result: Result) -> None:
         for column, value in zip(self._columns, result, strict=True):
             column.append(value)
+
+    def results(self, since: int) -> list[Result]:
+        """What was noted after the first `since`."""
+        return list(map(Result._make, zip(*(column[since:] for column in self._columns), strict=True)))
 
     def write(self, folder: Path, **figures: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,12 +17,14 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.journal import Journal
+from loadtests.locust_statistics import LocustStatistics
 from loadtests.plan import PLAN_VARIABLE, part_of_this_process, read_plan
 from loadtests.scenarios.concentrators import Concentrator
 from loadtests.scenarios.gates import Gate
 from loadtests.scenarios.riders import Rider
 
 _DONE = "load_done"
+_TOLD_S = 0.1
 _PLAN = read_plan(Path(os.environ[PLAN_VARIABLE]))
 _JOURNAL = Journal()
 
@@ -47,11 +49,19 @@ def prepare(environment: Environment, **_: Any) -> None:
         if _ended:
             return
         _ended = True
+        statistics.tell()
         if isinstance(runner, WorkerRunner):
             runner.send_message(_DONE)
         elif runner is not None:
             gevent.spawn(runner.quit)
 
+    def tell() -> None:
+        while not _ended:
+            statistics.tell()
+            gevent.sleep(_TOLD_S)
+
+    statistics = LocustStatistics(_JOURNAL, environment.stats)
+    gevent.spawn(tell)
     Client.prepare(_PLAN, _JOURNAL)
     Client.ended = staticmethod(ended)
 

@@ -35,7 +35,7 @@ class Concentrator(User):
     @task
     def upload(self) -> None:
         line = Line(*self.plan.checkpoints)
-        self.turns.serve(line, self.environment)
+        self.turns.serve(line)
         line.close()
         type(self).ended()
         raise StopUser

@@ -53,7 +53,7 @@ class Gate(User):
     def stand(self) -> None:
         line = Line(*self.plan.checkpoints)
         own = self.cards if next(self.numbers) % 3 == 1 else self.passes
-        own.serve(line, self.environment)
+        own.serve(line)
         line.close()
         if self.cards.is_over() and self.passes.is_over():
             type(self).ended()

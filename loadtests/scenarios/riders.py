@@ -22,7 +22,7 @@ from loadtests.journal import Journal, Kind, Result
 from loadtests.line import Answer, Line, Unanswered, head_of
 from loadtests.plan import Plan
 from loadtests.scenarios.scans import by_pass
-from loadtests.scenarios.turns import AGAIN_AFTER_S, START_S, tell
+from loadtests.scenarios.turns import AGAIN_AFTER_S, START_S
 
 SHOWINGS_A_SCAN = 10
 _SHOWN = b'{"kind":"shown"}'
@@ -85,8 +85,8 @@ class Rider(User):
         latency_ms = (self._now_s() - due_s) * 1000
         status = 0 if answer is None else answer.status
         scans = 0 if kind is Kind.SHOWING else 1
-        result = Result(due_s, latency_ms, latency_ms, 0.0, status, scans, kind, is_measured=1)
-        tell(result, self.environment, self.journal, 0 if answer is None else len(answer.body))
+        length = 0 if answer is None else len(answer.body)
+        self.journal.note(Result(due_s, latency_ms, latency_ms, 0.0, status, scans, kind, is_measured=1, length=length))
         if not 200 <= status < 300:
             gevent.sleep(AGAIN_AFTER_S)
         return answer

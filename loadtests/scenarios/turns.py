@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING
 
 import gevent
 import orjson
@@ -19,21 +18,11 @@ import orjson
 from loadtests.journal import SCAN_ID_BYTES, Journal, Kind, Result
 from loadtests.line import Answer, Line, Unanswered
 
-if TYPE_CHECKING:  # importing Locust patches the whole process for gevent
-    from locust.env import Environment
-
 PATIENCE_S = 30.0
 """How long a client comes again; then the gate decides offline and uploads later, which no shape plays."""
 AGAIN_AFTER_S = 1.0
 START_S = 2.0
 _LOOK_S = 0.05
-_NAMES = {
-    Kind.SINGLE: "scan by pass",
-    Kind.CARD: "scan by card",
-    Kind.BATCH: "batch of scans",
-    Kind.REPEAT: "scan sent again",
-    Kind.SHOWING: "code shown",
-}
 
 Content = tuple[bytes, bytes, list[bytes]]
 """(scan ids, 16 bytes each; body; per scan what its answer must contain)."""
@@ -105,7 +94,7 @@ class Turns:
         """Nothing is left, and nothing can come again."""
         return self._next is None and not self._waiting and not self._under_way
 
-    def serve(self, line: Line, environment: Environment) -> None:
+    def serve(self, line: Line) -> None:
         """One client's life: turn after turn, until all is over."""
         while not self.is_over():
             turn = self._take()
@@ -114,7 +103,7 @@ class Turns:
                 continue
             self._under_way += 1
             try:
-                self._send(turn, line, environment)
+                self._send(turn, line)
             finally:
                 self._under_way -= 1
 
@@ -129,7 +118,7 @@ class Turns:
                 fresh.due_s = fresh.first_due_s = max(0.0, now_s)
         return fresh
 
-    def _send(self, turn: Turn, line: Line, environment: Environment) -> None:
+    def _send(self, turn: Turn, line: Line) -> None:
         pause_s = turn.due_s - self._now_s()
         if pause_s > 0:
             gevent.sleep(pause_s)
@@ -155,8 +144,9 @@ class Turns:
             scans=len(content[2]),
             kind=turn.kind,
             is_measured=turn.is_measured,
+            length=0 if answer is None else len(answer.body),
         )
-        tell(result, environment, self._journal, 0 if answer is None else len(answer.body))
+        self._journal.note(result)
         self._settle(turn, content, answer)
 
     def _settle(self, turn: Turn, content: Content, answer: Answer | None) -> None:
@@ -211,19 +201,6 @@ class Turns:
 
     def _put(self, turn: Turn) -> None:
         heapq.heappush(self._waiting, (turn.due_s, next(self._numbers), turn))
-
-
-def tell(result: Result, environment: Environment, journal: Journal, length: int) -> None:
-    """To the journal, and to Locust's own statistics."""
-    journal.note(result)
-    environment.events.request.fire(
-        request_type="POST",
-        name=_NAMES[Kind(result.kind)],
-        response_time=result.latency_ms,
-        response_length=length,
-        exception=None if 200 <= result.status < 300 else RuntimeError(f"status {result.status}"),
-        context={},
-    )
 
 
 def wrong_answers(body: bytes, marks: list[bytes]) -> int:

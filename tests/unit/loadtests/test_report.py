@@ -18,7 +18,7 @@ from loadtests.shapes import Asked, shape_names, shape_of
 
 
 def result(due_s: float, waited_ms: float, status: int = 200, **changed: Any) -> Result:
-    given = Result(due_s, waited_ms, waited_ms, 0.1, status, 1, Kind.SINGLE, is_measured=1)
+    given = Result(due_s, waited_ms, waited_ms, 0.1, status, 1, Kind.SINGLE, is_measured=1, length=90)
     return given._replace(**changed)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -53,8 +52,7 @@ def turn(due_s: float, scans: int = 1) -> Turn:
 def serve(turns: list[Turn], line: Gate, **options: Any) -> Notes:
     notes = Notes()
     queue = Turns(iter(turns), notes, is_open=True, start=Start(0.001), **options)
-    environment: Any = SimpleNamespace(events=SimpleNamespace(request=SimpleNamespace(fire=lambda **_: None)))
-    queue.serve(line, environment)  # type: ignore[arg-type]
+    queue.serve(line)  # type: ignore[arg-type]
     return notes
 
 
@@ -103,7 +101,7 @@ def test_a_scan_without_an_answer_comes_again_and_is_known_as_unanswered() -> No
 def test_a_scan_is_known_as_unanswered_when_its_client_is_ended_in_the_middle() -> None:
     notes = Notes()
     queue = Turns(iter([turn(0.0)]), notes, is_open=True, start=Start(0.001))
-    client = gevent.spawn(queue.serve, Gate(lambda *_: _ACCEPTED, seconds=60), None)
+    client = gevent.spawn(queue.serve, Gate(lambda *_: _ACCEPTED, seconds=60))
     while not notes.offered:
         gevent.sleep(0.005)
     client.kill()
