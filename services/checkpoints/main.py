@@ -56,7 +56,7 @@ from services.checkpoints.masks import Masks
 from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.publication import Publication
-from services.checkpoints.rate_limit import Admission, RateLimit
+from services.checkpoints.rate_limit import Admission, RateLimit, Room
 from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
@@ -214,7 +214,9 @@ def compose_api(
     _gauge("scans_waiting", "scans that wait for a commit", scan_log.waiting)
     app = build(settings, desk, checks=checks, lifespan=lifespan)
     times = AnswerTimes()
-    admission = Admission(RateLimit(settings.scan_admission_per_s), single_max=settings.single_scans_max)
+    room = Room(settings.single_scans_max, target_s=settings.single_scan_target_ms / 1000)
+    admission = Admission(RateLimit(settings.scan_admission_per_s), room)
+    _gauge("scan_room", "single scans that may be under way at once", lambda: room.size)
     parts = ScanParts(
         scan_path, desk.attempts, BoundCheckpoints(registry, directory), policies, masks, admission, utc_now
     )

@@ -1,9 +1,10 @@
 """Who is let in when more come than can be served: an early, polite refusal is worth more than a late answer.
 
-Two limits: scans a second, where one is set (`RateLimit`), and single scans under way at once (`Admission`). Who was
-let in is served as fast as ever, and who is refused is told when to come again: refusals form a line that moves half
-as fast as scans are answered (the other half are of people who come for the first time), and everybody is told when the
-place at its end will be served. So a storm spreads instead of coming back a second later, larger.
+Two limits: scans a second, where one is set (`RateLimit`), and single scans under way at once (`Room`): as many as are
+answered in a bearable time. Who was let in is served as fast as ever, and who is refused is told when to come again:
+refusals form a line that moves half as fast as scans are answered (the other half are of people who come for the first
+time), and everybody is told when the place at its end will be served. So a storm spreads instead of coming back a
+second later, larger.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 _BURST_S = 0.25
 """How far ahead of its pace the traffic may be: a quarter of a second's worth at once."""
 _PACE_OF_S = 0.25
+_ROOM_OF_S = 0.1
 _OF_THE_LINE = 0.5
 """The share of the answers that go to those who were refused before. With all of them, a storm of ten times the peak
 was half people who came a second and a third time: 5,000 requests/s instead of 3,900, and fewer of them accepted."""
@@ -40,6 +42,50 @@ class RateLimit:
             return ahead_s - max(0.0, self._burst_s - need_s)
         self._arrives_at_s = due_s + need_s
         return 0.0
+
+
+class Room:
+    """For so many single scans at once that they are answered within `target_s` on the average.
+
+    By Little's law the time of an answer is what is under way over what is answered a second, so beyond what keeps the
+    cores and the database busy more under way only makes everybody wait: with 256 a storm was answered after 190 ms in
+    the median, with 64 after 50, and as many a second. What is enough depends on the machine and its hour, so it is
+    found: less when two tenths of a second one after the other were too slow (one is a hiccup, which a queue is for),
+    more when they were not and somebody found no room, and again all of it when answers are quick. `most` bounds it;
+    below `least` a commit would hold too few.
+    """
+
+    def __init__(self, most: int, *, target_s: float, least: int = 32) -> None:
+        self._most, self._least, self._target_s = float(most), float(min(least, most)), target_s
+        self._size = self._most
+        self._took_s, self._answers, self._since_s = 0.0, 0, 0.0
+        self._was_full = self._was_slow = False
+
+    @property
+    def size(self) -> int:
+        return int(self._size)
+
+    def is_full(self, under_way: int) -> bool:
+        if under_way < self._size:
+            return False
+        self._was_full = True
+        return True
+
+    def answered(self, now_s: float, took_s: float) -> None:
+        """A scan was recorded and answered after `took_s`. `now_s` is of a clock that never goes back."""
+        self._took_s += took_s
+        self._answers += 1
+        if now_s - self._since_s >= _ROOM_OF_S:
+            self._resize(self._took_s / self._answers)
+            self._took_s, self._answers, self._since_s, self._was_full = 0.0, 0, now_s, False
+
+    def _resize(self, mean_s: float) -> None:
+        is_slow = mean_s > self._target_s
+        if is_slow and self._was_slow:
+            self._size = max(self._least, self._size * max(0.5, self._target_s / mean_s))
+        elif not is_slow and (self._was_full or mean_s < self._target_s / 2):
+            self._size = min(self._most, self._size * 1.1)
+        self._was_slow = is_slow
 
 
 class Line:
@@ -72,15 +118,15 @@ class Line:
 
 
 class Admission:
-    """Lets scans in; `single_max` single ones may be under way at once. Batches are bounded by the scan log's queue."""
+    """Lets scans in, as the limit and the room for single ones allow. Batches are bounded by the scan log's queue."""
 
-    def __init__(self, limit: RateLimit, *, single_max: int) -> None:
-        self._limit, self._single_max, self._line = limit, single_max, Line()
+    def __init__(self, limit: RateLimit, room: Room) -> None:
+        self._limit, self._room, self._line = limit, room, Line()
         self.singles = 0
 
     def refused_for_s(self, now_s: float, count: int = 1, *, is_single: bool) -> int:
         """0 when so many are let in; else in how many seconds they may come again. A single scan must `leave`."""
-        if (is_single and self.singles >= self._single_max) or self._limit.wait_s(now_s, count) > 0:
+        if (is_single and self._room.is_full(self.singles)) or self._limit.wait_s(now_s, count) > 0:
             return self._line.turn_s(now_s, count)
         self.singles += is_single
         return 0
@@ -89,8 +135,13 @@ class Admission:
         """When those may come again whom something else refused, in seconds."""
         return self._line.turn_s(now_s, count)
 
-    def answered(self, now_s: float, count: int = 1) -> None:
+    def answered(self, now_s: float, count: int) -> None:
+        """So many scans of a batch."""
         self._line.answered(now_s, count)
+
+    def single_answered(self, now_s: float, took_s: float) -> None:
+        self._line.answered(now_s)
+        self._room.answered(now_s, took_s)
 
     def leave(self) -> None:
         self.singles -= 1

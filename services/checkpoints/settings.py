@@ -41,7 +41,17 @@ class CheckpointsSettings(ServiceSettings):
         default=0, ge=0, le=1_000_000, description="scans a second that one api process lets in, others get 503; 0: all"
     )
     single_scans_max: int = Field(
-        default=256, ge=1, le=100_000, description="single scans under way at once in one api process, others get 503"
+        default=256,
+        ge=1,
+        le=100_000,
+        description="single scans under way at once in one api process at the very most, others get 503",
+    )
+    single_scan_target_ms: float = Field(
+        default=30,
+        gt=0,
+        le=5000,
+        description="while single scans take longer than this on the average, fewer are let in at once (32 at least); "
+        "more than three commits of the database should fit in",
     )
     scan_append_timeout_s: float = Field(default=5.0, gt=0, le=60, description="a commit slower than this is a 503")
 

@@ -77,7 +77,8 @@ class SingleScans:
             self._answer(single, recorded)
 
     def _answer(self, single: _Single, recorded: Answer) -> None:
-        self.admission.answered(time.monotonic())
+        now_s = time.monotonic()
+        self.admission.single_answered(now_s, now_s - single.began_s)
         single.respond(200, orjson.dumps(recorded, option=orjson.OPT_UTC_Z))
 
     def left(self, single: _Single, status: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.checkpoints.rate_limit import Admission, Line, RateLimit
+from services.checkpoints.rate_limit import Admission, Line, RateLimit, Room
 
 
 def test_without_a_limit_everything_enters() -> None:
@@ -45,7 +45,7 @@ def test_never_more_enter_than_the_pace_and_one_burst(arrivals: list[tuple[float
 
 
 def test_so_many_single_scans_are_under_way_and_one_that_ends_lets_the_next_in():
-    admission = Admission(RateLimit(0), single_max=2)
+    admission = Admission(RateLimit(0), Room(2, target_s=0.04))
     assert [admission.refused_for_s(10.0, is_single=True) for _ in range(3)] == [0, 0, 1]
     assert admission.refused_for_s(10.0, 500, is_single=False) == 0, "a batch waits in the scan log"
     admission.leave()
@@ -54,7 +54,7 @@ def test_so_many_single_scans_are_under_way_and_one_that_ends_lets_the_next_in()
 
 
 def test_who_is_refused_by_the_limit_of_scans_a_second_is_not_under_way():
-    admission = Admission(RateLimit(1), single_max=10)
+    admission = Admission(RateLimit(1), Room(10, target_s=0.04))
     answers = [admission.refused_for_s(5.0, is_single=True) for _ in range(5)]
     assert answers[0] == 0
     assert all(answers[1:])
@@ -82,3 +82,52 @@ def test_nobody_is_told_to_wait_longer_than_a_gate_would():
     line = Line(wait_s_max=30, answers_per_s_min=2)
     assert [line.turn_s(0.0) for _ in range(100)][-1] == 30
     assert line.turn_s(29.0) == 2, "those beyond the end do not make it longer"
+
+
+def under_storm(room: Room, *, answers_per_s: float, seconds: float, base_s: float = 0.0) -> float:
+    """Whoever leaves is followed by the next; a scan takes `base_s` or what Little's law says. The last one's time."""
+    took_s = 0.0
+    for n in range(1, int(answers_per_s * seconds)):
+        assert room.is_full(room.size + 1)
+        took_s = max(base_s, room.size / answers_per_s)
+        room.answered(n / answers_per_s, took_s)
+    return took_s
+
+
+@pytest.mark.parametrize("answers_per_s", [900.0, 1600.0, 4000.0])
+def test_a_storm_finds_as_much_room_as_is_answered_within_the_target(answers_per_s: float) -> None:
+    room = Room(256, target_s=0.04)
+    took_s = under_storm(room, answers_per_s=answers_per_s, seconds=5)
+    assert took_s == pytest.approx(0.04, rel=0.12)
+
+
+def test_room_comes_back_when_the_machine_does() -> None:
+    room = Room(256, target_s=0.04)
+    under_storm(room, answers_per_s=800, seconds=3)
+    assert room.size <= 40
+    for n in range(3000):
+        room.answered(3 + n / 1000, 0.003)
+    assert room.size == 256
+
+
+def test_a_hiccup_turns_nobody_away() -> None:
+    room = Room(256, target_s=0.04)
+    for n in range(100):
+        room.answered(n / 343, 0.3 if n == 50 else 0.003)
+    room.answered(0.5, 0.003)
+    assert room.size == 256
+
+
+def test_after_a_stop_of_the_store_the_room_is_small_and_not_nothing() -> None:
+    room = Room(256, target_s=0.04)
+    for n in range(1024):
+        room.answered(10 + n / 1000, 4.0)
+    assert room.size == 32
+    assert not room.is_full(31)
+    assert room.is_full(32)
+
+
+def test_a_room_smaller_than_a_commit_keeps_its_size() -> None:
+    room = Room(2, target_s=0.04)
+    under_storm(room, answers_per_s=10, seconds=3)
+    assert room.size == 2

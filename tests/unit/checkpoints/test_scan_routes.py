@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from chassis.auth import Bearer
-from services.checkpoints.rate_limit import Admission, RateLimit
+from services.checkpoints.rate_limit import Admission, RateLimit, Room
 from services.checkpoints.scan_routes import ScanRoutes
 
 
@@ -32,7 +32,7 @@ def routes(admission: Admission) -> ScanRoutes:
 
 
 def test_a_gate_that_stalls_in_the_middle_of_its_body_takes_nobodys_place() -> None:
-    admission, asked, sent = Admission(RateLimit(0), single_max=1), [], []
+    admission, asked, sent = Admission(RateLimit(0), Room(1, target_s=0.04)), [], []
 
     async def stall() -> dict[str, Any]:
         asked.append(True)
