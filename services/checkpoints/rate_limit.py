@@ -50,9 +50,10 @@ class Room:
     By Little's law the time of an answer is what is under way over what is answered a second, so beyond what keeps the
     cores and the database busy more under way only makes everybody wait: with 256 a storm was answered after 190 ms in
     the median, with 64 after 50, and as many a second. What is enough depends on the machine and its hour, so it is
-    found: less when two tenths of a second one after the other were too slow (one is a hiccup, which a queue is for),
-    more when they were not and somebody found no room, and again all of it when answers are quick. `most` bounds it;
-    below `least` a commit would hold too few.
+    found: while somebody finds no room, less when two tenths of a second one after the other were too slow (one is a
+    hiccup, which a queue is for) and more when they were not; again all of it when answers are quick. Where nobody is
+    turned away, nothing is made smaller: so many clients as there is room for may be slow, and are all served. `most`
+    bounds it; below `least` a commit would hold too few.
     """
 
     def __init__(self, most: int, *, target_s: float, least: int = 32) -> None:
@@ -81,7 +82,7 @@ class Room:
 
     def _resize(self, mean_s: float) -> None:
         is_slow = mean_s > self._target_s
-        if is_slow and self._was_slow:
+        if is_slow and self._was_slow and self._was_full:
             self._size = max(self._least, self._size * max(0.5, self._target_s / mean_s))
         elif not is_slow and (self._was_full or mean_s < self._target_s / 2):
             self._size = min(self._most, self._size * 1.1)

@@ -118,9 +118,18 @@ def test_a_hiccup_turns_nobody_away() -> None:
     assert room.size == 256
 
 
+def test_who_finds_room_is_served_however_slow_it_is() -> None:
+    room = Room(256, target_s=0.04)
+    for n in range(1000):
+        assert not room.is_full(255)
+        room.answered(n / 100, 2.55)
+    assert room.size == 256
+
+
 def test_after_a_stop_of_the_store_the_room_is_small_and_not_nothing() -> None:
     room = Room(256, target_s=0.04)
     for n in range(1024):
+        room.is_full(1000)
         room.answered(10 + n / 1000, 4.0)
     assert room.size == 32
     assert not room.is_full(31)
