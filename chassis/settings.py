@@ -84,3 +84,17 @@ def _listing(kind: type[BaseModel], error: ValidationError) -> str:
         said = "is not set" if problem["type"] == "missing" else problem["msg"]
         lines.append(f"  {name.upper()}: {said}{meaning}")
     return "\n".join(lines)
+
+
+_CITY_KEY_BYTES = 32
+
+
+def read_city_key(path: Path) -> bytes:
+    """The key that turns a document into a person_ref, from `CITY_KEY_FILE`. Raises `SettingsError`."""
+    try:
+        key = bytes.fromhex(path.read_text().strip())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"CITY_KEY_FILE: {path} cannot be read ({type(error).__name__})") from None
+    if len(key) != _CITY_KEY_BYTES:
+        raise SettingsError(f"CITY_KEY_FILE: {path} does not hold 64 hex characters")
+    return key

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
 import structlog
@@ -25,7 +25,7 @@ from chassis.app import (
 )
 from chassis.consumer import Consumer
 from chassis.database import Database, is_passing
-from chassis.event_log import EventLogUnavailable, UnknownTopic
+from chassis.event_log import EventLog, EventLogUnavailable, Topic, UnknownTopic
 from chassis.relay import Relay
 from chassis.settings import ServiceSettings
 from chassis.telemetry import Figures
@@ -33,6 +33,7 @@ from chassis.telemetry import Figures
 log = structlog.get_logger("worker")
 
 _LOOK_S = 10.0
+_DECLARED_AGAIN_S = 0.5
 
 _ready = Figures("worker_ready", "1 while a check of the worker's /readyz says yes, by check")
 _outbox_rows = Figures("outbox_rows", "outbox rows that wait for the event log, at most 100,000")
@@ -61,6 +62,20 @@ def every(seconds: float, action: Callable[[], object], *, name: str, first_s: f
                 if not is_passing(error):
                     raise
                 log.warning("a timer waits", timer=name, error=type(error).__name__)
+
+    return run
+
+
+def declaring(event_log: EventLog, topics: Sequence[Topic]) -> Loop:
+    """Declares a service's topics once the log can be reached; other work goes on, and the relay waits for them."""
+
+    def run(stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                return event_log.declare(topics)
+            except EventLogUnavailable:
+                stop.wait(_DECLARED_AGAIN_S)
+        return None
 
     return run
 

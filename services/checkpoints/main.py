@@ -25,18 +25,17 @@ from chassis.clock import utc_now
 from chassis.commands import Commands
 from chassis.consumer import Consumer, Subscription, replay
 from chassis.database import Database
-from chassis.event_log import EventLog, EventLogUnavailable
+from chassis.event_log import EventLog
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import read_settings
+from chassis.settings import read_city_key, read_settings
 from chassis.telemetry import meter, start_telemetry
-from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
+from chassis.worker import Loop, consumer_check, declaring, every, relay_check, run_worker
 from services.checkpoints import messages, setting_files
 from services.checkpoints.answers import AnswerTimes
 from services.checkpoints.api.application import build
 from services.checkpoints.api.desk import Desk
-from services.checkpoints.areas import read_areas
 from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.batch_scans import BatchScans
 from services.checkpoints.board import Board
@@ -108,7 +107,7 @@ def compose_api(
     codes_transport: httpx.AsyncBaseTransport | None = None,
 ) -> Api:
     """Raises `SettingsError` when a file that the settings name cannot be used."""
-    city_key, rule = setting_files.city_key(settings), setting_files.tracing_rule(settings)
+    city_key, rule = read_city_key(settings.city_key_file), setting_files.tracing_rule(settings)
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
     codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
@@ -116,7 +115,7 @@ def compose_api(
     policy_jwks, policy_keys = setting_files.policy_keys(settings)
     publication = Publication(policy_keys)
     policies, registry = _policies(settings, database, policy_keys), Registry(_changed_checkpoints(database))
-    areas, sealer = read_areas(settings.area_file), setting_files.sealer(settings)
+    areas, sealer = setting_files.areas(settings), setting_files.sealer(settings)
     directory = Directory(settings.database_url, timeout_s=settings.scan_append_timeout_s)
     masks = Masks(
         settings.codes_url,
@@ -255,7 +254,7 @@ def compose_worker(
     retention = Retention(database, history_days=settings.history_days, tell=tell, clock=utc_now)
     duty = Duty(
         database,
-        Places(read_areas(settings.area_file), setting_files.city_key(settings), tell),
+        Places(setting_files.areas(settings), read_city_key(settings.city_key_file), tell),
         _measuring(settings),
         Venues(tell, ZoneInfo(settings.city_timezone)),
         reading_days=settings.reading_days,
@@ -276,7 +275,7 @@ def compose_worker(
         holders.keep_snapshot()
 
     loops: dict[str, Loop] = {
-        "topics": _declare(event_log, settings.history_days),
+        "topics": declaring(event_log, messages.declared(settings.history_days)),
         "relay": relay.run,
         "consumer": consume,
         "forgetting": forgetting(database, event_log, history_days=settings.history_days),
@@ -349,20 +348,6 @@ def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[
 def _kept_since(settings: CheckpointsSettings) -> Callable[[], datetime]:
     """Scans before this moment are not read any more, although their day may not be over."""
     return lambda: utc_now() - timedelta(days=settings.history_days)
-
-
-def _declare(event_log: EventLog, history_days: int) -> Loop:
-    """Declare our topics as soon as the log can be reached; the relay waits until they are there."""
-
-    def run(stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                return event_log.declare(messages.declared(history_days))
-            except EventLogUnavailable:
-                stop.wait(1.0)
-        return None
-
-    return run
 
 
 def _gauge(name: str, description: str, read: Callable[[], float]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from chassis.database import Database
 from chassis.problems import first_line
 from chassis.settings import SettingsError
+from services.checkpoints.areas import Areas, read_areas
 from services.checkpoints.clinics import read_clinics
 from services.checkpoints.domain.clinics import FeverClinics
 from services.checkpoints.domain.errors import (
@@ -69,11 +70,11 @@ def positions(settings: CheckpointsSettings) -> Positions:
         raise SettingsError(f"POSITIONS_FILE: {type(error).__name__}: {error}") from None
 
 
-def city_key(settings: CheckpointsSettings) -> bytes:
+def areas(settings: CheckpointsSettings) -> Areas:
     try:
-        return settings.city_key()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"CITY_KEY_FILE: {error}") from None
+        return read_areas(settings.area_file)
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError(f"AREA_FILE: is not a table of areas ({type(error).__name__})") from None
 
 
 def sealer(settings: CheckpointsSettings) -> Sealer:

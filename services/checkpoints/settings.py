@@ -54,10 +54,3 @@ class CheckpointsSettings(ServiceSettings):
         "more than three commits of the database should fit in",
     )
     scan_append_timeout_s: float = Field(default=5.0, gt=0, le=60, description="a commit slower than this is a 503")
-
-    def city_key(self) -> bytes:
-        """Raises ValueError when the file does not hold a key."""
-        key = bytes.fromhex(self.city_key_file.read_text().strip())
-        if len(key) != 32:
-            raise ValueError("CITY_KEY_FILE: 64 hex characters are needed")
-        return key

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,13 +16,12 @@ from chassis.clock import utc_now
 from chassis.commands import Commands
 from chassis.consumer import Consumer, replay
 from chassis.database import Database
-from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import read_settings
+from chassis.settings import read_city_key, read_settings
 from chassis.telemetry import start_telemetry
-from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
+from chassis.worker import Loop, consumer_check, declaring, every, relay_check, run_worker
 from services.codes import messages
 from services.codes.api import build
 from services.codes.api.desk import Desk
@@ -31,7 +29,7 @@ from services.codes.areas import read_areas
 from services.codes.entry_reader import EntryReader
 from services.codes.published_lists import PublishedLists
 from services.codes.sealing import read_data_keys
-from services.codes.settings import CodesSettings, read_city_key, read_rule_set_file
+from services.codes.settings import CodesSettings, read_rule_set_file
 from services.codes.showing import Showings
 from services.codes.signing import PassPress, read_signing_keys
 from services.codes.store.access_log import AccessLogTable
@@ -44,7 +42,6 @@ from services.codes.use_cases.republish import FIRST, tell_again
 from services.codes.use_cases.reviews import beat, review_due
 
 PEOPLE_PER_REVIEW = 500
-DECLARE_AGAIN_S = 0.5
 
 
 def office_of(settings: CodesSettings) -> Office:
@@ -114,7 +111,7 @@ def worker() -> int:
         attempts_max=settings.handler_attempts_max,
     )
     loops = {
-        "topics": declaration_of_topics(event_log),
+        "topics": declaring(event_log, messages.OWN_TOPICS),
         "relay": relay.run,
         "consumer": consumer.run,
         "forgetting": forgetting(database, event_log, history_days=settings.history_days),
@@ -122,20 +119,6 @@ def worker() -> int:
     }
     checks = {"relay": relay_check(relay, database), "consumer": consumer_check(consumer)}
     return run_worker("codes worker", settings, loops=loops, checks=checks)
-
-
-def declaration_of_topics(event_log: EventLog) -> Loop:
-    """Declares the topics once the log can be reached: reviews go on without it, and the relay waits."""
-
-    def run(stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                return event_log.declare(messages.OWN_TOPICS)
-            except EventLogUnavailable:
-                stop.wait(DECLARE_AGAIN_S)
-        return None
-
-    return run
 
 
 def timers(settings: CodesSettings, office: Office, database: Database) -> dict[str, Loop]:

@@ -12,7 +12,6 @@ from services.codes.domain.errors import InvalidRuleSet
 from services.codes.domain.rules import RuleSet, read_rule_set
 
 PACKAGED_RULE_SET = Path(__file__).parent / "rule_sets" / "hangzhou-2020.json"
-_CITY_KEY_BYTES = 32
 
 
 class CodesSettings(ServiceSettings):
@@ -31,17 +30,6 @@ class CodesSettings(ServiceSettings):
     rule_set_file: Path = Field(default=PACKAGED_RULE_SET, description="the rule set in force")
     heartbeat_s: float = Field(default=1.0, gt=0, le=60, description="seconds between heartbeats of the standings")
     review_s: float = Field(default=1.0, gt=0, le=3600, description="seconds between looks for reviews that are due")
-
-
-def read_city_key(path: Path) -> bytes:
-    """Raises `SettingsError`."""
-    try:
-        key = bytes.fromhex(path.read_text().strip())
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"CITY_KEY_FILE: cannot be used ({type(error).__name__})") from None
-    if len(key) != _CITY_KEY_BYTES:
-        raise SettingsError("CITY_KEY_FILE: holds 64 hexadecimal characters")
-    return key
 
 
 def read_rule_set_file(path: Path) -> RuleSet:

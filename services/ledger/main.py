@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,13 +17,12 @@ from chassis.commands import Commands
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.dead_letters import replay
-from chassis.event_log import EventLog, EventLogUnavailable
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import DatabaseSettings, read_settings
+from chassis.settings import DatabaseSettings, read_city_key, read_settings
 from chassis.telemetry import start_logging, start_telemetry
-from chassis.worker import Loop, consumer_check, every, relay_check, run_worker
+from chassis.worker import Loop, consumer_check, declaring, every, relay_check, run_worker
 from services.ledger import journal, messages
 from services.ledger.api import ledger_app
 from services.ledger.api.parts import Parts
@@ -33,13 +31,12 @@ from services.ledger.deadlines import deadline_check
 from services.ledger.definition_files import read_definitions
 from services.ledger.domain.city import City
 from services.ledger.sealing import read_sealer
-from services.ledger.settings import LedgerSettings, read_city_key
+from services.ledger.settings import LedgerSettings
 from services.ledger.store.book import PostgresBook
 from services.ledger.store.pages import pages_to_tell
 from services.ledger.use_cases.telling_again import state_of
 
 _DEADLINES_EVERY_S = 1.0
-_DECLARING_AGAIN_S = 1.0
 
 
 def api() -> int:
@@ -67,7 +64,7 @@ def worker() -> int:
     )
     check = deadline_check(parts.database, parts.city, parts.open_book, parts.clock)
     loops: dict[str, Loop] = {
-        "topics": _declare(event_log),
+        "topics": declaring(event_log, messages.TOPIC_LIST),
         "relay": relay.run,
         "consumer": consumer.run,
         "deadlines": every(_DEADLINES_EVERY_S, check, name="deadlines"),
@@ -122,20 +119,6 @@ def compose(settings: LedgerSettings) -> Parts:
 
 def open_book(tx: Connection) -> PostgresBook:
     return PostgresBook(tx, messages.tell)
-
-
-def _declare(event_log: EventLog) -> Loop:
-    """Declare the ledger's topics as soon as the log can be reached; the relay waits until they are there."""
-
-    def run(stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                return event_log.declare(messages.TOPIC_LIST)
-            except EventLogUnavailable:
-                stop.wait(_DECLARING_AGAIN_S)
-        return None
-
-    return run
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ import pytest
 
 from chassis import worker
 from chassis.database import Database
-from chassis.event_log import EventLogUnavailable
+from chassis.event_log import EventLogUnavailable, Topic
+from chassis.event_log.local import LocalEventLog
 from chassis.telemetry import Figures
-from chassis.worker import consumer_check, look, relay_check
+from chassis.worker import consumer_check, declaring, look, relay_check
 from tests.running import ROOT
 
 PROGRAM = """
@@ -107,3 +109,19 @@ def test_what_cannot_be_read_has_no_figure_and_not_the_last_one(loopback: Any, m
     assert told(worker._ready) == {"relay": 0, "consumer": 0}
     assert [*worker._outbox_rows.last, *worker._outbox_oldest_s.last, *worker._lag.last] == []
     assert told(worker._dead_letters) == {"": 0}, "it stands in the service's own database"
+
+
+def test_topics_are_declared_once_the_log_can_be_reached(event_log: LocalEventLog) -> None:
+    class LateLog:
+        calls = 0
+
+        def declare(self, topics: Sequence[Topic]) -> None:
+            self.calls += 1
+            if self.calls == 1:
+                raise EventLogUnavailable("not yet")
+            event_log.declare(topics)
+
+    late, topic = LateLog(), Topic("late.events.v1", 3, None)
+    declaring(late, [topic])(threading.Event())  # type: ignore[arg-type]
+    assert late.calls == 2
+    assert set(event_log.bounds(topic.name)) == {0, 1, 2}

@@ -13,12 +13,12 @@ import pytest
 
 from chassis.consumer import Consumer
 from chassis.database import Database
-from chassis.event_log import EventLogUnavailable, Record, Topic
+from chassis.event_log import Record, Topic
 from chassis.event_log.local import LocalEventLog
 from chassis.relay import Relay
 from services.codes import messages
 from services.codes.api.desk import Desk
-from services.codes.main import declaration_of_topics, timers
+from services.codes.main import timers
 from services.codes.settings import CodesSettings
 from services.codes.use_cases.republish import FIRST, tell_again
 from services.codes.use_cases.reviews import beat, review_due
@@ -78,22 +78,6 @@ def found(
     }
     written = tuple((name, value.encode()) for name, value in headers.items())
     return Record(LEDGER.name, str(identifier), event.SerializeToString(), written)
-
-
-def test_topics_are_declared_once_the_log_can_be_reached(event_log: LocalEventLog) -> None:
-    class LateLog:
-        calls = 0
-
-        def declare(self, topics: object) -> None:
-            self.calls += 1
-            if self.calls == 1:
-                raise EventLogUnavailable("not yet")
-            event_log.declare(topics)  # type: ignore[arg-type]
-
-    late = LateLog()
-    declaration_of_topics(late)(threading.Event())  # type: ignore[arg-type]
-    assert late.calls == 2
-    assert set(event_log.bounds("codes.standings.v1")) == {0}
 
 
 def consumer_of(desk: Desk, database: Database, event_log: LocalEventLog) -> Consumer:

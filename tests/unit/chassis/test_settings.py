@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from chassis.settings import ServiceSettings, SettingsError, read_settings
+from chassis.settings import ServiceSettings, SettingsError, read_city_key, read_settings
 
 COMPLETE = {
     "DATABASE_URL": "postgresql://postgres@/codes",
@@ -71,3 +73,17 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
 @pytest.mark.parametrize("url", ["local:postgresql://postgres@/eventlog", "kafka:localhost:9092,localhost:9093"])
 def test_the_event_log_is_local_or_kafka(url: str) -> None:
     assert read_settings(ServiceSettings, COMPLETE | {"EVENT_LOG_URL": url}).event_log_url == url
+
+
+@pytest.mark.parametrize("content", ["", "11" * 31, "zz" * 32, None])
+def test_a_city_key_has_sixty_four_hexadecimal_characters(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "city.key").write_text(content)
+    with pytest.raises(SettingsError) as refused:
+        read_city_key(tmp_path / "city.key")
+    assert str(refused.value).count("CITY_KEY_FILE") == 1
+
+
+def test_a_city_key_may_end_with_a_line_break(tmp_path: Path) -> None:
+    (tmp_path / "city.key").write_text("ab" * 32 + "\n")
+    assert read_city_key(tmp_path / "city.key") == b"\xab" * 32

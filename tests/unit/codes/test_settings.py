@@ -8,7 +8,7 @@ import pytest
 
 from chassis.settings import SettingsError, read_settings
 from services.codes.main import main
-from services.codes.settings import CodesSettings, read_city_key
+from services.codes.settings import CodesSettings
 
 ENVIRONMENT = {
     "DATABASE_URL": "postgresql://x/codes",
@@ -53,10 +53,3 @@ def test_an_unknown_command_shows_the_known_ones(arguments: list[str], capsys: p
 def test_an_address_that_passes_cannot_carry_is_refused(uri: str) -> None:
     with pytest.raises(SettingsError, match="STATUS_LIST_URI"):
         read_settings(CodesSettings, ENVIRONMENT | {"STATUS_LIST_URI": uri})
-
-
-@pytest.mark.parametrize("content", ["", "11" * 31, "zz" * 32])
-def test_a_city_key_has_sixty_four_hexadecimal_characters(tmp_path: Path, content: str) -> None:
-    (tmp_path / "city.key").write_text(content)
-    with pytest.raises(SettingsError, match="CITY_KEY_FILE"):
-        read_city_key(tmp_path / "city.key")

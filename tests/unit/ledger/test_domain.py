@@ -25,7 +25,6 @@ from services.ledger.domain.errors import InvalidRequest
 from services.ledger.domain.facts import FactRule, FactType, check_facts
 from services.ledger.domain.records import Record
 from services.ledger.sealing import read_sealer
-from services.ledger.settings import read_city_key
 
 NOW = datetime(2020, 2, 11, 8, tzinfo=UTC)
 AREAS = Path(__file__).resolve().parents[3] / "data" / "guangzhou" / "areas.csv"
@@ -176,8 +175,6 @@ def test_unusable_keys_are_refused_at_start(tmp_path: Path, content: str) -> Non
     path.write_text(content)
     with pytest.raises(SettingsError, match="DATA_KEYS_FILE"):
         read_sealer(path)
-    with pytest.raises(SettingsError, match="CITY_KEY_FILE"):
-        read_city_key(path)
 
 
 def test_a_record_is_written_in_one_form_only() -> None:
