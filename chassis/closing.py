@@ -58,7 +58,7 @@ class ClosingConnection(DirectConnection):
     _is_half_closed = False
 
     def shutdown(self) -> None:
-        self._is_ending = True
+        self._is_ending, self.remembers_heads = True, False
         if self.is_idle():
             self.loop.call_later(_GRACE_S, self._close_our_side)
         elif not self.cycle.response_started:

@@ -5,12 +5,15 @@ An application that has a method `directly` (`AnswersDirectly`) is first asked w
 its headers and whole body, and a function to call with the answer, at once or when something else is done. Whatever it
 does not take, and whatever is unusual about a request (large, chunked, in parts of a pipeline, HTTP/1.0, `Expect`),
 goes the usual way; so an application must answer the same in both.
+
+A gate sends the same head with every scan but for the length of its body. What a head says is a function of its bytes,
+so heads of direct requests are remembered with what they say, and one that comes again is not parsed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -18,6 +21,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 log = structlog.get_logger("direct")
 
 BODY_BYTES_MAX = 16_384
+_HEAD_BYTES_MAX, _HEADS_MAX = 4_096, 5_000
+_HEAD_END = b"\r\n\r\n"
 
 Headers = Mapping[bytes, bytes]
 """Names in small letters."""
@@ -39,15 +44,63 @@ class AnswersDirectly(Protocol):
         """None for a request that is to go the usual way."""
 
 
+class _Head(NamedTuple):
+    """What the head of a direct request says; the connection stays open after it. `size` is that of the body."""
+
+    target: bytes
+    headers: Headers
+    size: int
+
+
+_heads: dict[bytes, _Head] = {}
+"""By all of their bytes, as they came at the beginning of a message."""
+
+
 class DirectConnection(HttpToolsProtocol):
     """One connection. A direct request stands where uvicorn has its cycle of request and response."""
+
+    remembers_heads = True
+    _is_between = True
+    """No part of a message has come after the last whole one."""
+    _head: _Head | None = None
+    """Of the direct request whose head was parsed last."""
+    _is_declined = False
+    """The application was asked about the request at hand and does not take it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._directly: Callable[[bytes, Headers], Take | None] | None = getattr(self.app, "directly", None)
 
+    def data_received(self, data: bytes) -> None:
+        if not (self._is_between and self.remembers_heads and self.is_idle()):
+            return super().data_received(data)
+        end = data.find(_HEAD_END, 0, _HEAD_BYTES_MAX) + len(_HEAD_END)
+        head = _heads.get(data[:end])
+        if head is not None and len(data) == end + head.size and self._take_known(head, data[end:]):
+            return None
+        self._head = None
+        super().data_received(data)
+        if self._head is not None and len(data) == end + self._head.size:
+            if len(_heads) >= _HEADS_MAX:
+                _heads.clear()
+            _heads[data[:end]] = self._head
+        return None
+
+    def _take_known(self, head: _Head, body: bytes) -> bool:
+        take = None if self._directly is None or self.flow.write_paused else self._directly(head.target, head.headers)
+        if take is None:
+            self._is_declined = True
+            return False
+        self._unset_keepalive_if_required()
+        request = _Request(self, take, keep_alive=True)
+        request.body, request.more_body = body, False
+        self.cycle = request  # type: ignore[assignment]
+        request.be_taken()
+        return True
+
     def on_message_begin(self) -> None:
         """What is known before the headers are; the scope is made when a request goes the usual way."""
+        self._is_between = False
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
@@ -62,6 +115,7 @@ class DirectConnection(HttpToolsProtocol):
             self.cycle = _Request(self, take, self.parser.should_keep_alive())  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
+        self._is_between = True
         super().on_message_complete()
         request: object = self.cycle
         if type(request) is _Request:
@@ -72,6 +126,9 @@ class DirectConnection(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _take(self) -> Take | None:
+        if self._is_declined:
+            self._is_declined = False
+            return None
         if self._directly is None or self.parser.get_method() != b"POST" or not self.is_idle():
             return None
         if self.expect_100_continue or self.flow.write_paused or self.parser.should_upgrade():
@@ -80,7 +137,10 @@ class DirectConnection(HttpToolsProtocol):
         size = headers.get(b"content-length", b"")
         if not size.isdigit() or int(size) > BODY_BYTES_MAX or self.parser.get_http_version() != "1.1":
             return None
-        return self._directly(self.url, headers)
+        take = self._directly(self.url, headers)
+        if take is not None and self.parser.should_keep_alive():
+            self._head = _Head(self.url, headers, int(size))
+        return take
 
 
 class _Request:
@@ -100,7 +160,7 @@ class _Request:
 
     def __init__(self, connection: DirectConnection, take: Take, keep_alive: bool) -> None:
         self._connection, self._take, self.keep_alive = connection, take, keep_alive
-        self.body = b""
+        self.body: bytes = b""
         self.more_body = True
         self.disconnected = self.response_started = self.response_complete = False
         self.message_event = _NOBODY_WAITS

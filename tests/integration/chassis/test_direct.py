@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import uvicorn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chassis.app import server
-from chassis.direct import BODY_BYTES_MAX, Headers, Respond, Take
+from chassis.direct import BODY_BYTES_MAX, DirectConnection, Headers, Respond, Take
 from tests.serving import serving
 
 SLOW_S = 0.3
@@ -118,6 +120,103 @@ def test_a_body_may_come_in_parts(caller: Caller) -> None:
         caller.send(part)
         time.sleep(0.05)
     assert caller.answer()[2] == b"direct:/at-once:in three parts"
+
+
+def test_a_head_that_came_before_is_not_parsed_again_on_any_connection(
+    running: uvicorn.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same bytes; one byte more in the body is another head."""
+    parsed: list[bytes] = []
+    on_url = DirectConnection.on_url
+    monkeypatch.setattr(DirectConnection, "on_url", lambda self, url: parsed.append(url) or on_url(self, url))
+    raw = post("/at-once", b"one", "X-Gate: 1")
+    first, other = Caller(running), Caller(running)
+    for each in (first, first, other):
+        each.send(raw)
+        assert each.answer()[2] == b"direct:/at-once:one"
+    assert len(parsed) == 1
+    first.send(post("/at-once", b"four", "X-Gate: 1"))
+    assert first.answer()[2] == b"direct:/at-once:four"
+    assert len(parsed) == 2
+    first.socket.close()
+    other.socket.close()
+
+
+def test_after_a_known_head_everything_else_is_still_understood(caller: Caller) -> None:
+    """Parts, pipelines, a request that was begun and not ended: only a whole message alone is taken by its head."""
+    raw = post("/at-once", b"again")
+    for _ in range(2):
+        caller.send(raw)
+        assert caller.answer()[2] == b"direct:/at-once:again"
+    for part in (raw[:10], raw[10:-2], raw[-2:]):
+        caller.send(part)
+        time.sleep(0.05)
+    assert caller.answer()[2] == b"direct:/at-once:again"
+    caller.send(raw + raw + post("/usual", b"3"))
+    assert [caller.answer()[2] for _ in range(3)] == [b"direct:/at-once:again"] * 2 + [b"usual:/usual:3"]
+    caller.send(raw[:-2])
+    time.sleep(0.05)
+    caller.send(raw[-2:] + raw)
+    assert [caller.answer()[2] for _ in range(2)] == [b"direct:/at-once:again"] * 2
+    begun = post("/at-once", raw)
+    caller.send(begun[: -len(raw)])
+    time.sleep(0.05)
+    caller.send(raw)
+    assert caller.answer()[2] == b"direct:/at-once:" + raw[:20]
+
+
+_REQUESTS = {
+    b"/at-once:hello": post("/at-once"),
+    b"/at-once:other": post("/at-once", b"other"),
+    b"/at-once:longer": post("/at-once", b"longer"),
+    b"/at-once:" + b"POST / HTTP/1.1\r\n\r\n"[:20]: post("/at-once", b"POST / HTTP/1.1\r\n\r\n"),
+    b"/usual:hello": post("/usual"),
+    b"/at-once:": b"GET /at-once HTTP/1.1\r\nHost: test\r\n\r\n",
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(sorted(_REQUESTS)), min_size=1, max_size=8), st.lists(st.integers(1, 400), max_size=20))
+def test_however_requests_are_cut_each_gets_its_answer_in_its_order(
+    running: uvicorn.Server, expected: list[bytes], sizes: list[int]
+) -> None:
+    raw, caller = b"".join(_REQUESTS[said] for said in expected), Caller(running)
+    caller.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for size in sizes:
+        caller.send(raw[:size])
+        raw = raw[size:]
+    caller.send(raw)
+    assert [caller.answer()[2].partition(b":")[2] for _ in expected] == expected
+    caller.socket.close()
+
+
+def test_a_request_that_is_declined_this_time_goes_the_usual_way_and_is_taken_the_next(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    directly = Echo.directly
+
+    def sometimes(self: Echo, target: bytes, headers: Headers) -> Take | None:
+        asked.append(target)
+        return None if len(asked) == 2 else directly(self, target, headers)
+
+    monkeypatch.setattr(Echo, "directly", sometimes)
+    for way in (b"direct", b"usual", b"direct"):
+        caller.send(post("/at-once", b"hello", "X-Gate: 2"))
+        assert caller.answer()[2] == way + b":/at-once:hello"
+    assert len(asked) == 3, "it is asked once for each request"
+
+
+def test_a_process_that_ends_answers_a_known_head_too(caller: Caller, running: uvicorn.Server) -> None:
+    for _ in range(2):
+        caller.send(post("/slow", b"known"))
+        assert caller.answer()[0] == 200
+    caller.send(post("/slow", b"known"))
+    time.sleep(SLOW_S / 3)
+    running.should_exit = True
+    status, headers, body = caller.answer()
+    assert (status, headers["connection"], body) == (200, "close", b"direct:/slow:known")
+    assert caller.has_ended()
 
 
 def test_what_the_application_does_not_take_goes_the_usual_way(caller: Caller) -> None:
