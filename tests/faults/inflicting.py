@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,14 +165,16 @@ def _bring_broker_back(scene: Scene) -> None:
 
 
 def _freeze(processes: list[psutil.Process], seconds: float) -> None:
-    """The first is the parent: once it is stopped there are no new ones."""
-    for process in processes:
-        process.suspend()
+    """The first is the parent: once it is stopped there are no new ones. One that has just ended needs no freezing."""
     try:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
         time.sleep(seconds)
     finally:
         for process in processes:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 AWAY = Fault("the broker is away", broker_away, rate=500.0)
