@@ -6,8 +6,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -183,23 +183,15 @@ def compose_api(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        stop = threading.Event()
         make_first_partitions(settings.database_url, utc_now)
         registry.refresh()
-        threads = [
-            threading.Thread(target=_again_and_again(loop, name), args=(stop,), name=name, daemon=True)
-            for name, loop in beside.items()
-        ]
-        for thread in threads:
-            thread.start()
-        await scan_log.start()
-        yield
-        stop.set()
-        await scan_log.close()
-        await directory.close()
-        await masks.close()
-        for thread in threads:
-            thread.join(timeout=2)
+        with _running(beside) as stop:
+            await scan_log.start()
+            yield
+            stop.set()
+            await scan_log.close()
+            await directory.close()
+            await masks.close()
         codes.close()
         event_log.close()
         database.close()
@@ -212,13 +204,24 @@ def compose_api(
     measure_board(board)
     _gauge("scans_waiting", "scans that wait for a commit", scan_log.waiting)
     app = build(settings, desk, checks=checks, lifespan=lifespan)
-    times = AnswerTimes()
+    checkpoints = BoundCheckpoints(registry, directory)
+    scan_routes = _scan_routes(settings, app, scan_path, desk.attempts, checkpoints, policies, masks)
+    return Api(app, scan_routes, board, key_ring)
+
+
+def _scan_routes(
+    settings: CheckpointsSettings,
+    app: FastAPI,
+    scan_path: ScanPath,
+    attempts: AttemptReader,
+    checkpoints: BoundCheckpoints,
+    policies: PolicyShelf,
+    masks: Masks,
+) -> ScanRoutes:
+    """The two routes of the scan path, in front of the application."""
     room = Room(settings.single_scans_max, target_s=settings.single_scan_target_ms / 1000)
-    admission = Admission(RateLimit(settings.scan_admission_per_s), room)
-    _gauge("scan_room", "single scans that may be under way at once", lambda: room.size)
-    parts = ScanParts(
-        scan_path, desk.attempts, BoundCheckpoints(registry, directory), policies, masks, admission, utc_now
-    )
+    admission, times = Admission(RateLimit(settings.scan_admission_per_s), room), AnswerTimes()
+    parts = ScanParts(scan_path, attempts, checkpoints, policies, masks, admission, utc_now)
     scan_routes = ScanRoutes(
         app,
         singles=SingleScans(parts, times),
@@ -228,8 +231,25 @@ def compose_api(
         times=times,
         body_bytes_max=settings.body_bytes_max,
     )
+    _gauge("scan_room", "single scans that may be under way at once", lambda: room.size)
     _gauge("scans_under_way", "single scans that have no answer yet", scan_routes.under_way)
-    return Api(app, scan_routes, board, key_ring)
+    return scan_routes
+
+
+@contextmanager
+def _running(loops: Mapping[str, Loop]) -> Iterator[threading.Event]:
+    """Each loop in a thread of its own, begun again when it fails, until the event is set, or here at the latest."""
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=_again_and_again(loop, name), args=(stop,), name=name, daemon=True)
+        for name, loop in loops.items()
+    ]
+    for thread in threads:
+        thread.start()
+    yield stop
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=2)
 
 
 @dataclass(frozen=True, slots=True)
