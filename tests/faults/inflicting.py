@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import orjson
 import psutil
+import psycopg
 
 from chassis.ids import uuid7
 from tests.faults.gates import Rush
@@ -22,6 +23,7 @@ from tests.faults.scene import Scene
 WORKER_GROWTH_MB_MAX = 64.0
 MARK_C = 30.25
 _NEIGHBOURS = 20
+_DROPS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def marked_scans_fail(scene: Scene) -> Iterator[None]:
     try:
         yield
     finally:
-        scene.sql("DROP FUNCTION refuse_marked CASCADE")
+        _drop(scene, "refuse_marked")
 
 
 def broker_away(scene: Scene, rush: Rush) -> None:
@@ -151,7 +153,16 @@ def early_acknowledgement(scene: Scene) -> Iterator[None]:
     finally:
         scene.sql("ALTER SYSTEM RESET wal_writer_delay")
         scene.sql("SELECT pg_reload_conf()")
-        scene.sql("DROP FUNCTION commit_early CASCADE")
+        _drop(scene, "commit_early")
+
+
+def _drop(scene: Scene, function: str) -> None:
+    """With its trigger, while scans are written: they lock the table and its day in another order than this does."""
+    for _ in range(_DROPS_MAX):
+        with suppress(psycopg.errors.DeadlockDetected):
+            scene.sql(f"DROP FUNCTION IF EXISTS {function} CASCADE")
+            return
+    raise AssertionError(f"{function} could not be dropped")
 
 
 def _lose_broker(scene: Scene) -> None:
