@@ -18,12 +18,14 @@ import psycopg
 
 from chassis.ids import uuid7
 from tests.faults.gates import Rush
+from tests.faults.journal import PATIENCE_S
 from tests.faults.scene import Scene
 
 WORKER_GROWTH_MB_MAX = 64.0
 MARK_C = 30.25
 _NEIGHBOURS = 20
 _DROPS_MAX = 20
+_DRAINED_PER_S_MIN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,10 @@ def broker_away(scene: Scene, rush: Rush) -> None:
         rush.wait_for(scene.extent.away_scans)
         assert rush.journal.outcomes["200"] > 0.9 * sum(rush.journal.outcomes.values()), rush.journal.outcomes
         _bring_broker_back(scene)
-        scene.wait_until(lambda: scene.sql("SELECT count(*) < 1000 FROM outbox") == [(True,)])
+        scene.wait_until(
+            lambda: scene.sql("SELECT count(*) < 1000 FROM (SELECT FROM outbox LIMIT 1000) AS w") == [(True,)],
+            patience_s=PATIENCE_S + scene.extent.away_scans / _DRAINED_PER_S_MIN,
+        )
     assert scene.product.pid_of("checkpoints-worker") == worker
     scene.figures["worker grew by, MB"] = max(scene.figures.get("worker grew by, MB", 0.0), grown_mb[0])
     assert grown_mb[0] <= WORKER_GROWTH_MB_MAX

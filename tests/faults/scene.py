@@ -115,8 +115,8 @@ class Scene:
     def worker_memory_mb(self) -> float:
         return float(psutil.Process(self.product.pid_of("checkpoints-worker")).memory_info().rss / 2**20)
 
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+    def wait_until(self, condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+        deadline = time.monotonic() + patience_s
         while not condition():
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.02)
