@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 log = structlog.get_logger("direct")
 
 BODY_BYTES_MAX = 16_384
-_HEAD_BYTES_MAX, _HEADS_MAX = 4_096, 5_000
+_HEAD_BYTES_MAX, _HEADERS_MAX, _HEADS_MAX = 2_048, 32, 5_000
 _HEAD_END = b"\r\n\r\n"
 
 Headers = Mapping[bytes, bytes]
@@ -52,8 +52,23 @@ class _Head(NamedTuple):
     size: int
 
 
-_heads: dict[bytes, _Head] = {}
-"""By all of their bytes, as they came at the beginning of a message."""
+class _KnownHeads:
+    """By all of their bytes, as they came at the beginning of a message; those that came lately."""
+
+    def __init__(self) -> None:
+        self._young: dict[bytes, _Head] = {}
+        self._old: dict[bytes, _Head] = {}
+
+    def get(self, raw: bytes) -> _Head | None:
+        head = self._young.get(raw)
+        if head is None and (head := self._old.get(raw)) is not None:
+            self.put(raw, head)
+        return head
+
+    def put(self, raw: bytes, head: _Head) -> None:
+        if len(self._young) >= _HEADS_MAX:
+            self._old, self._young = self._young, {}
+        self._young[raw] = head
 
 
 class DirectConnection(HttpToolsProtocol):
@@ -70,20 +85,22 @@ class DirectConnection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._directly: Callable[[bytes, Headers], Take | None] | None = getattr(self.app, "directly", None)
+        self._heads: _KnownHeads = vars(self.server_state).setdefault("known_heads", _KnownHeads())
 
     def data_received(self, data: bytes) -> None:
         if not (self._is_between and self.remembers_heads and self.is_idle()):
             return super().data_received(data)
-        end = data.find(_HEAD_END, 0, _HEAD_BYTES_MAX) + len(_HEAD_END)
-        head = _heads.get(data[:end])
+        found = data.find(_HEAD_END, 0, _HEAD_BYTES_MAX)
+        if found < 0:
+            return super().data_received(data)
+        end = found + len(_HEAD_END)
+        head = self._heads.get(data[:end])
         if head is not None and len(data) == end + head.size and self._take_known(head, data[end:]):
             return None
         self._head = None
         super().data_received(data)
-        if self._head is not None and len(data) == end + self._head.size:
-            if len(_heads) >= _HEADS_MAX:
-                _heads.clear()
-            _heads[data[:end]] = self._head
+        if self._head is not None and self._is_between and len(data) == end + self._head.size:
+            self._heads.put(data[:end], self._head)  # all of it was whole, so it was one message, and this its head
         return None
 
     def _take_known(self, head: _Head, body: bytes) -> bool:
@@ -138,7 +155,7 @@ class DirectConnection(HttpToolsProtocol):
         if not size.isdigit() or int(size) > BODY_BYTES_MAX or self.parser.get_http_version() != "1.1":
             return None
         take = self._directly(self.url, headers)
-        if take is not None and self.parser.should_keep_alive():
+        if take is not None and len(self.headers) <= _HEADERS_MAX and self.parser.should_keep_alive():
             self._head = _Head(self.url, headers, int(size))
         return take
 

@@ -86,15 +86,15 @@ def _listing(kind: type[BaseModel], error: ValidationError) -> str:
     return "\n".join(lines)
 
 
-_CITY_KEY_BYTES = 32
+_KEY_BYTES = 32
 
 
-def read_city_key(path: Path) -> bytes:
-    """The key that turns a document into a person_ref, from `CITY_KEY_FILE`. Raises `SettingsError`."""
+def read_hex_key(path: Path, variable: str) -> bytes:
+    """The key in the file that `variable` names. Raises `SettingsError`."""
     try:
         key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
-        raise SettingsError(f"CITY_KEY_FILE: {path} cannot be read ({type(error).__name__})") from None
-    if len(key) != _CITY_KEY_BYTES:
-        raise SettingsError(f"CITY_KEY_FILE: {path} does not hold 64 hex characters")
+        raise SettingsError(f"{variable}: {path} cannot be read ({type(error).__name__})") from None
+    if len(key) != _KEY_BYTES:
+        raise SettingsError(f"{variable}: {path} does not hold {2 * _KEY_BYTES} hex characters")
     return key

@@ -55,7 +55,8 @@ def main() -> int:
     for line in table.lines():
         print(line)
     checks = {row.fault.replace(" ", "_"): row.verdict.is_clean() for row in table.rows.values()}
-    checks["early_acknowledgement_is_noticed"] = table.figures.get(_LOST, 0.0) > 0
+    if _is_wanted(_EARLY, only):
+        checks["early_acknowledgement_is_noticed"] = table.figures.get(_LOST, 0.0) > 0
     write_report("faults", started_at, table.figures, checks)
     return 0 if all(checks.values()) else 1
 

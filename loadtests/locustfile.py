@@ -61,6 +61,7 @@ def prepare(environment: Environment, **_: Any) -> None:
             gevent.sleep(_TOLD_S)
 
     statistics = LocustStatistics(_JOURNAL, environment.stats)
+    events.test_stop.add_listener(lambda **_: statistics.tell())
     gevent.spawn(tell)
     Client.prepare(_PLAN, _JOURNAL)
     Client.ended = staticmethod(ended)

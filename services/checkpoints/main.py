@@ -29,7 +29,7 @@ from chassis.event_log import EventLog
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import read_city_key, read_settings
+from chassis.settings import read_hex_key, read_settings
 from chassis.telemetry import meter, start_telemetry
 from chassis.worker import Loop, consumer_check, declaring, every, relay_check, run_worker
 from services.checkpoints import messages, setting_files
@@ -107,7 +107,7 @@ def compose_api(
     codes_transport: httpx.AsyncBaseTransport | None = None,
 ) -> Api:
     """Raises `SettingsError` when a file that the settings name cannot be used."""
-    city_key, rule = read_city_key(settings.city_key_file), setting_files.tracing_rule(settings)
+    city_key, rule = read_hex_key(settings.city_key_file, "CITY_KEY_FILE"), setting_files.tracing_rule(settings)
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
     codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
@@ -246,10 +246,12 @@ def _running(loops: Mapping[str, Loop]) -> Iterator[threading.Event]:
     ]
     for thread in threads:
         thread.start()
-    yield stop
-    stop.set()
-    for thread in threads:
-        thread.join(timeout=2)
+    try:
+        yield stop
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,7 @@ def compose_worker(
     retention = Retention(database, history_days=settings.history_days, tell=tell, clock=utc_now)
     duty = Duty(
         database,
-        Places(setting_files.areas(settings), read_city_key(settings.city_key_file), tell),
+        Places(setting_files.areas(settings), read_hex_key(settings.city_key_file, "CITY_KEY_FILE"), tell),
         _measuring(settings),
         Venues(tell, ZoneInfo(settings.city_timezone)),
         reading_days=settings.reading_days,

@@ -14,7 +14,7 @@ import math
 _BURST_S = 0.25
 """How far ahead of its pace the traffic may be: a quarter of a second's worth at once."""
 _PACE_OF_S = 0.25
-_ROOM_OF_S = 0.1
+_ROOM_OF_S, _PAUSE_S, _QUICKEST_OF_S = 0.1, 2.0, 5.0
 _OF_THE_LINE = 0.5
 """The share of the answers that go to those who were refused before. With all of them, a storm of ten times the peak
 was half people who came a second and a third time: 5,000 requests/s instead of 3,900, and fewer of them accepted."""
@@ -51,16 +51,19 @@ class Room:
     cores and the database busy more under way only makes everybody wait: with 256 a storm was answered after 190 ms in
     the median, with 64 after 50, and as many a second. What is enough depends on the machine and its hour, so it is
     found: while somebody finds no room, less when two tenths of a second one after the other were too slow (one is a
-    hiccup, which a queue is for) and more when they were not; again all of it when answers are quick. Where nobody is
-    turned away, nothing is made smaller: so many clients as there is room for may be slow, and are all served. `most`
-    bounds it; below `least` a commit would hold too few.
+    hiccup, which a queue is for), and again more with each that was not. Where nobody is turned away, nothing is made
+    smaller: so many clients as there is room for may be slow, and are all served. Where even the quickest answers of
+    the last seconds are slow (a commit takes long), fewer at once would be no quicker: twice their time is the target
+    then. `most` bounds the room; below `least` a commit would hold too few. After a pause it is as large as at first.
     """
 
     def __init__(self, most: int, *, target_s: float, least: int = 32) -> None:
         self._most, self._least, self._target_s = float(most), float(min(least, most)), target_s
         self._size = self._most
-        self._took_s, self._answers, self._since_s = 0.0, 0, 0.0
+        self._took_s, self._answers, self._since_s = 0.0, 0, -math.inf
         self._was_full = self._was_slow = False
+        self._quickest_s = self._quickest_before_s = math.inf
+        self._quickest_since_s = 0.0
 
     @property
     def size(self) -> int:
@@ -74,17 +77,28 @@ class Room:
 
     def answered(self, now_s: float, took_s: float) -> None:
         """A scan was recorded and answered after `took_s`. `now_s` is of a clock that never goes back."""
+        passed_s = now_s - self._since_s
+        if passed_s > _PAUSE_S:
+            self._size, self._was_slow = self._most, False
+            self._begin(now_s)
         self._took_s += took_s
         self._answers += 1
-        if now_s - self._since_s >= _ROOM_OF_S:
+        self._quickest_s = min(self._quickest_s, took_s)
+        if _ROOM_OF_S <= passed_s <= _PAUSE_S:
             self._resize(self._took_s / self._answers)
-            self._took_s, self._answers, self._since_s, self._was_full = 0.0, 0, now_s, False
+            self._begin(now_s)
+
+    def _begin(self, now_s: float) -> None:
+        self._took_s, self._answers, self._since_s, self._was_full = 0.0, 0, now_s, False
+        if now_s - self._quickest_since_s > _QUICKEST_OF_S:
+            self._quickest_before_s, self._quickest_s, self._quickest_since_s = self._quickest_s, math.inf, now_s
 
     def _resize(self, mean_s: float) -> None:
-        is_slow = mean_s > self._target_s
+        target_s = max(self._target_s, 2 * min(self._quickest_s, self._quickest_before_s))
+        is_slow = mean_s > target_s
         if is_slow and self._was_slow and self._was_full:
-            self._size = max(self._least, self._size * max(0.5, self._target_s / mean_s))
-        elif not is_slow and (self._was_full or mean_s < self._target_s / 2):
+            self._size = max(self._least, self._size * max(0.5, target_s / mean_s))
+        elif not is_slow:
             self._size = min(self._most, self._size * 1.1)
         self._was_slow = is_slow
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,12 @@ def positions(settings: CheckpointsSettings) -> Positions:
 
 def areas(settings: CheckpointsSettings) -> Areas:
     try:
-        return read_areas(settings.area_file)
-    except (OSError, ValueError, KeyError) as error:
+        found = read_areas(settings.area_file)
+    except (OSError, ValueError, KeyError, csv.Error) as error:
         raise SettingsError(f"AREA_FILE: is not a table of areas ({type(error).__name__})") from None
+    if not found.root:
+        raise SettingsError("AREA_FILE: holds no city: one area without a parent is needed")
+    return found
 
 
 def sealer(settings: CheckpointsSettings) -> Sealer:

@@ -50,7 +50,7 @@ class CheckpointsSettings(ServiceSettings):
         default=30,
         gt=0,
         le=5000,
-        description="while single scans take longer than this on the average, fewer are let in at once (32 at least); "
-        "more than three commits of the database should fit in",
+        description="while somebody is turned away and single scans take longer than this on the average, "
+        "fewer are let in at once",
     )
     scan_append_timeout_s: float = Field(default=5.0, gt=0, le=60, description="a commit slower than this is a 503")

@@ -78,7 +78,10 @@ class SingleScans:
 
     def _answer(self, single: _Single, recorded: Answer) -> None:
         now_s = time.monotonic()
-        self.admission.single_answered(now_s, now_s - single.began_s)
+        if single.has_asked:
+            self.admission.answered(now_s, 1)
+        else:
+            self.admission.single_answered(now_s, now_s - single.began_s)
         single.respond(200, orjson.dumps(recorded, option=orjson.OPT_UTC_Z))
 
     def left(self, single: _Single, status: int) -> None:
@@ -89,6 +92,7 @@ class SingleScans:
         self._times.take(ROUTE, status, now_s - single.began_s)
 
     def _later(self, single: _Single, work: Coroutine[None, None, None]) -> None:
+        single.has_asked = True
         task = asyncio.get_running_loop().create_task(self._guarded(single, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -103,11 +107,21 @@ class SingleScans:
 class _Single:
     """A scan under way."""
 
-    __slots__ = ("_respond", "_scans", "attempt", "bearer", "began_s", "checkpoint", "is_answered", "is_let_in")
+    __slots__ = (
+        "_respond",
+        "_scans",
+        "attempt",
+        "bearer",
+        "began_s",
+        "checkpoint",
+        "has_asked",
+        "is_answered",
+        "is_let_in",
+    )
 
     def __init__(self, scans: SingleScans, bearer: Bearer, respond: Respond, began_s: float) -> None:
         self._scans, self.bearer, self._respond, self.began_s = scans, bearer, respond, began_s
-        self.is_let_in = self.is_answered = False
+        self.is_let_in = self.is_answered = self.has_asked = False
         self.attempt: Attempt | None = None
         self.checkpoint: Checkpoint | None = None
 

@@ -19,7 +19,7 @@ from chassis.database import Database
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import read_city_key, read_settings
+from chassis.settings import read_hex_key, read_settings
 from chassis.telemetry import start_telemetry
 from chassis.worker import Loop, consumer_check, declaring, every, relay_check, run_worker
 from services.codes import messages
@@ -53,7 +53,7 @@ def office_of(settings: CodesSettings) -> Office:
         sealer=read_data_keys(settings.data_keys_file),
         tell=messages.tell,
         rule_set=read_rule_set_file(settings.rule_set_file),
-        city_key=read_city_key(settings.city_key_file),
+        city_key=read_hex_key(settings.city_key_file, "CITY_KEY_FILE"),
         city_root=settings.city_root,
     )
 

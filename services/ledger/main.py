@@ -20,7 +20,7 @@ from chassis.dead_letters import replay
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import DatabaseSettings, read_city_key, read_settings
+from chassis.settings import DatabaseSettings, read_hex_key, read_settings
 from chassis.telemetry import start_logging, start_telemetry
 from chassis.worker import Loop, consumer_check, declaring, every, relay_check, run_worker
 from services.ledger import journal, messages
@@ -111,7 +111,7 @@ def compose(settings: LedgerSettings) -> Parts:
         database=Database(settings.database_url, connections_max=settings.database_connections_max),
         city=City(read_definitions(settings.definitions_dir), read_areas(settings.area_file)),
         open_book=open_book,
-        city_key=read_city_key(settings.city_key_file),
+        city_key=read_hex_key(settings.city_key_file, "CITY_KEY_FILE"),
         sealer=read_sealer(settings.data_keys_file),
         clock=utc_now,
     )

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.app import server
-from chassis.direct import BODY_BYTES_MAX, DirectConnection, Headers, Respond, Take
+from chassis.direct import BODY_BYTES_MAX, DirectConnection, Headers, Respond, Take, _Head, _KnownHeads
 from tests.serving import serving
 
-SLOW_S = 0.3
+SLOW_S = 0.6
 
 
 class Echo:
@@ -190,6 +190,54 @@ def test_however_requests_are_cut_each_gets_its_answer_in_its_order(
     caller.socket.close()
 
 
+_TOO_LONG = "X-Long: " + "l" * 5000
+
+
+def test_a_head_too_long_to_be_remembered_teaches_nothing_to_others(caller: Caller, running: uvicorn.Server) -> None:
+    """Its end lies beyond what is looked through; half a message must not be remembered by its first bytes."""
+    caller.send(post("/at-once", b"b" * 7997, _TOO_LONG)[:8000])
+    time.sleep(0.1)
+    other = Caller(running)
+    body = b"o" * (8000 - len(post("/usual", b"o" * 2000, _TOO_LONG)) + 2000)
+    assert len(post("/usual", body, _TOO_LONG)) == 8000
+    other.send(post("/usual", body, _TOO_LONG))
+    assert other.answer()[2] == b"usual:/usual:" + b"o" * 20
+    other.socket.close()
+
+
+def test_lines_before_a_head_are_no_head(caller: Caller, running: uvicorn.Server) -> None:
+    head = post("/at-once", b"x" * 200)[:-200]
+    caller.send(b"\r\n\r\n" + head + b"x" * (200 - len(head)))
+    time.sleep(0.1)
+    other = Caller(running)
+    other.send(b"\r\n\r\n" + post("/usual", b"m" * (200 - len(post("/usual", b"m" * 100)) + 100)))
+    assert other.answer()[2] == b"usual:/usual:" + b"m" * 20
+    other.socket.close()
+
+
+def test_the_first_of_two_is_not_remembered_with_what_the_second_says(caller: Caller, running: uvicorn.Server) -> None:
+    first, second = post("/at-once", b"1" * 50), post("/at-once", b"2" * 300, "X-Caller: two")
+    caller.send((first + second)[: len(first) - 50 + 300])
+    time.sleep(0.1)
+    other, head = Caller(running), first[:-50]
+    filled = b"GET /usual HTTP/1.1\r\nHost: test\r\nX-Fill: "
+    filled += b"f" * (250 - len(filled) - 4) + b"\r\n\r\n"
+    other.send(head + b"3" * 50 + filled)
+    assert [other.answer()[2] for _ in range(2)] == [b"direct:/at-once:" + b"3" * 20, b"usual:/usual:"]
+    other.socket.close()
+
+
+def test_heads_are_kept_in_two_generations_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.direct._HEADS_MAX", 2)
+    known, heads = _KnownHeads(), [_Head(b"/%d" % n, {}, n) for n in range(5)]
+    for n in range(4):
+        known.put(b"%d" % n, heads[n])
+    assert [known.get(b"%d" % n) for n in (0, 3)] == [heads[0], heads[3]]
+    known.put(b"4", heads[4])
+    assert known.get(b"1") is None
+    assert known.get(b"0") == heads[0], "who comes again stays"
+
+
 def test_a_request_that_is_declined_this_time_goes_the_usual_way_and_is_taken_the_next(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +260,7 @@ def test_a_process_that_ends_answers_a_known_head_too(caller: Caller, running: u
         caller.send(post("/slow", b"known"))
         assert caller.answer()[0] == 200
     caller.send(post("/slow", b"known"))
-    time.sleep(SLOW_S / 3)
+    time.sleep(SLOW_S / 10)
     running.should_exit = True
     status, headers, body = caller.answer()
     assert (status, headers["connection"], body) == (200, "close", b"direct:/slow:known")
@@ -281,7 +329,7 @@ def test_who_asks_for_the_end_of_the_connection_gets_it(caller: Caller) -> None:
 
 def test_a_process_that_ends_answers_what_is_under_way(caller: Caller, running: uvicorn.Server) -> None:
     caller.send(post("/slow", b"under way"))
-    time.sleep(SLOW_S / 3)
+    time.sleep(SLOW_S / 10)
     running.should_exit = True
     status, headers, body = caller.answer()
     assert (status, headers["connection"], body) == (200, "close", b"direct:/slow:under way")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from chassis.settings import ServiceSettings, SettingsError, read_city_key, read_settings
+from chassis.settings import ServiceSettings, SettingsError, read_hex_key, read_settings
 
 COMPLETE = {
     "DATABASE_URL": "postgresql://postgres@/codes",
@@ -76,14 +76,14 @@ def test_the_event_log_is_local_or_kafka(url: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "11" * 31, "zz" * 32, None])
-def test_a_city_key_has_sixty_four_hexadecimal_characters(tmp_path: Path, content: str | None) -> None:
+def test_a_key_has_sixty_four_hexadecimal_characters(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "city.key").write_text(content)
     with pytest.raises(SettingsError) as refused:
-        read_city_key(tmp_path / "city.key")
+        read_hex_key(tmp_path / "city.key", "CITY_KEY_FILE")
     assert str(refused.value).count("CITY_KEY_FILE") == 1
 
 
-def test_a_city_key_may_end_with_a_line_break(tmp_path: Path) -> None:
+def test_a_key_may_end_with_a_line_break(tmp_path: Path) -> None:
     (tmp_path / "city.key").write_text("ab" * 32 + "\n")
-    assert read_city_key(tmp_path / "city.key") == b"\xab" * 32
+    assert read_hex_key(tmp_path / "city.key", "CITY_KEY_FILE") == b"\xab" * 32

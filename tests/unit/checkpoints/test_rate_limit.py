@@ -85,13 +85,16 @@ def test_nobody_is_told_to_wait_longer_than_a_gate_would():
 
 
 def under_storm(room: Room, *, answers_per_s: float, seconds: float, base_s: float = 0.0) -> float:
-    """Whoever leaves is followed by the next; a scan takes `base_s` or what Little's law says. The last one's time."""
-    took_s = 0.0
+    """Whoever leaves is followed by the next; a scan takes at least `base_s`, or what Little's law says, give or take.
+
+    The mean of the last moment.
+    """
+    mean_s = 0.0
     for n in range(1, int(answers_per_s * seconds)):
         assert room.is_full(room.size + 1)
-        took_s = max(base_s, room.size / answers_per_s)
-        room.answered(n / answers_per_s, took_s)
-    return took_s
+        mean_s = max(base_s, room.size / answers_per_s)
+        room.answered(n / answers_per_s, max(base_s, mean_s * (0.2, 1.0, 1.8)[n % 3]))
+    return mean_s
 
 
 @pytest.mark.parametrize("answers_per_s", [900.0, 1600.0, 4000.0])
@@ -101,18 +104,36 @@ def test_a_storm_finds_as_much_room_as_is_answered_within_the_target(answers_per
     assert took_s == pytest.approx(0.04, rel=0.12)
 
 
+@pytest.mark.parametrize("commit_s", [0.06, 0.12])
+def test_where_commits_are_slow_and_not_the_line_the_room_stays_large(commit_s: float) -> None:
+    room = Room(256, target_s=0.03)
+    under_storm(room, answers_per_s=256 / commit_s, seconds=15, base_s=commit_s)
+    assert room.size == 256
+
+
 def test_room_comes_back_when_the_machine_does() -> None:
     room = Room(256, target_s=0.04)
     under_storm(room, answers_per_s=800, seconds=3)
     assert room.size <= 40
-    for n in range(3000):
-        room.answered(3 + n / 1000, 0.003)
+    for n in range(1000):
+        room.answered(3 + n / 333, 0.025)
     assert room.size == 256
+
+
+def test_after_a_pause_the_room_is_what_it_was_at_first() -> None:
+    room = Room(256, target_s=0.04)
+    under_storm(room, answers_per_s=800, seconds=3)
+    room.answered(3600, 0.5)
+    assert room.size == 256
+    room.is_full(1000)
+    room.answered(3600.15, 0.5)
+    assert room.size == 256, "what was slow an hour ago is not the slowness before this one"
 
 
 def test_a_hiccup_turns_nobody_away() -> None:
     room = Room(256, target_s=0.04)
     for n in range(100):
+        room.is_full(1000)
         room.answered(n / 343, 0.3 if n == 50 else 0.003)
     room.answered(0.5, 0.003)
     assert room.size == 256
@@ -120,7 +141,8 @@ def test_a_hiccup_turns_nobody_away() -> None:
 
 def test_who_finds_room_is_served_however_slow_it_is() -> None:
     room = Room(256, target_s=0.04)
-    for n in range(1000):
+    room.answered(0.0, 0.003)
+    for n in range(1, 400):
         assert not room.is_full(255)
         room.answered(n / 100, 2.55)
     assert room.size == 256
@@ -128,6 +150,7 @@ def test_who_finds_room_is_served_however_slow_it_is() -> None:
 
 def test_after_a_stop_of_the_store_the_room_is_small_and_not_nothing() -> None:
     room = Room(256, target_s=0.04)
+    room.answered(9.0, 0.003)
     for n in range(1024):
         room.is_full(1000)
         room.answered(10 + n / 1000, 4.0)

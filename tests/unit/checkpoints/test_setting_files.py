@@ -11,7 +11,9 @@ from services.checkpoints import setting_files
 from services.checkpoints.settings import CheckpointsSettings
 
 
-@pytest.mark.parametrize("content", [None, "name\nGuangzhou\n", b"code,parent\n\xff\xfe,\n"])
+@pytest.mark.parametrize(
+    "content", [None, "", "name\nGuangzhou\n", "code,parent\n440103,4401\n", b"code,parent\n\xff\xfe,\n"]
+)
 def test_what_is_no_table_of_areas_is_refused(tmp_path: Path, content: str | bytes | None) -> None:
     file = tmp_path / "areas.csv"
     if content is not None:
