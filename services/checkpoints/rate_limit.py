@@ -14,7 +14,7 @@ import math
 _BURST_S = 0.25
 """How far ahead of its pace the traffic may be: a quarter of a second's worth at once."""
 _PACE_OF_S = 0.25
-_ROOM_OF_S, _PAUSE_S, _QUICKEST_OF_S = 0.1, 2.0, 5.0
+_ROOM_OF_S, _PAUSE_S, _QUICKEST_OF_S = 0.1, 2.0, 60.0
 _OF_THE_LINE = 0.5
 """The share of the answers that go to those who were refused before. With all of them, a storm of ten times the peak
 was half people who came a second and a third time: 5,000 requests/s instead of 3,900, and fewer of them accepted."""
@@ -53,7 +53,7 @@ class Room:
     found: while somebody finds no room, less when two tenths of a second one after the other were too slow (one is a
     hiccup, which a queue is for), and again more with each that was not. Where nobody is turned away, nothing is made
     smaller: so many clients as there is room for may be slow, and are all served. Where even the quickest answers of
-    the last seconds are slow (a commit takes long), fewer at once would be no quicker: twice their time is the target
+    the last minute are slow (a commit takes long), fewer at once would be no quicker: twice their time is the target
     then. `most` bounds the room; below `least` a commit would hold too few. After a pause it is as large as at first.
     """
 
