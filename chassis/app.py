@@ -18,9 +18,10 @@ from starlette.types import ASGIApp
 
 from chassis.auth import TokenReader
 from chassis.body_limit import BodyLimit
-from chassis.closing import ClosingConnection, ClosingServer
+from chassis.closing import ClosingServer
 from chassis.problems import install_problems
 from chassis.settings import ServiceSettings
+from chassis.upgrades import StayingConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
             host=host,
             port=port,
             loop="uvloop",
-            http=ClosingConnection,
+            http=StayingConnection,
             ws="none",
             lifespan="on",
             log_config=None,

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from chassis.closing import ClosingConnection
 from chassis.direct import Headers, Respond, Take
+from chassis.upgrades import StayingConnection
 
 Taken = list[tuple[bytes, bytes | None, bytes]]
 
@@ -66,7 +66,7 @@ def understood(parts: list[bytes], state: ServerState, *, remembers: bool) -> tu
             notes, log_config=None, ws="none", lifespan="off", proxy_headers=False, interface="asgi3"
         )
         config.load()
-        connection, wire = ClosingConnection(config, state, {}, asyncio.get_running_loop()), Wire()
+        connection, wire = StayingConnection(config, state, {}, asyncio.get_running_loop()), Wire()
         connection.remembers_heads = remembers
         connection.connection_made(wire)
         for part in parts:
@@ -89,7 +89,7 @@ _MESSAGES = st.builds(
     st.sampled_from("ab"),
     st.sampled_from(_SIZES),
     st.sampled_from([b"x", b"\r\n", b"POST "]),
-    st.sampled_from(["", "", f"X: {'p' * 4000}\r\n"]),
+    st.sampled_from(["", "", f"X: {'p' * 4000}\r\n", "Connection: Upgrade\r\nUpgrade: h2c\r\n"]),
 )
 
 
