@@ -70,6 +70,14 @@ class Stage(StrEnum):
     MERGED = "merged"
 
 
+_DISTRICT_CHARACTERS = 6
+
+
+def district_of(area: str) -> str:
+    """The district (GB/T 2260) that a node of the area tree lies in; empty for one above the districts."""
+    return area[:_DISTRICT_CHARACTERS] if len(area) >= _DISTRICT_CHARACTERS else ""
+
+
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """From when the first version of a checkpoint holds: a scan may be uploaded that is older than the registration."""
 
@@ -98,7 +106,7 @@ class Checkpoint:
 
     @property
     def district(self) -> str:
-        return self.area[:6] if len(self.area) >= 6 else ""
+        return district_of(self.area)
 
 
 class Entry(NamedTuple):

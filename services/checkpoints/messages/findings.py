@@ -10,8 +10,8 @@ from chassis.timestamps import stamp_of
 from services.checkpoints.domain.events import PassReused
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.measurement import MeasurementCase
-from services.checkpoints.domain.scans import Checkpoint, OfflineDecision
-from services.checkpoints.messages.topics import OURS, district_of
+from services.checkpoints.domain.scans import Checkpoint, OfflineDecision, district_of
+from services.checkpoints.messages.topics import OURS
 from wire.checkpoints.v1 import events_pb2 as words
 
 

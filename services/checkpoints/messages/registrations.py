@@ -5,8 +5,8 @@ from __future__ import annotations
 from chassis.outbox import Event
 from chassis.timestamps import stamp_of
 from services.checkpoints.domain.registrations import Registration
-from services.checkpoints.domain.scans import Checkpoint
-from services.checkpoints.messages.topics import OURS, district_of
+from services.checkpoints.domain.scans import Checkpoint, district_of
+from services.checkpoints.messages.topics import OURS
 from wire.checkpoints.v1 import events_pb2 as words
 
 

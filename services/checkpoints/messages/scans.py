@@ -12,8 +12,7 @@ from chassis.consumer import Message
 from chassis.outbox import Event
 from chassis.timestamps import moment_of, stamp_of
 from services.checkpoints.domain.facts import ScanFact
-from services.checkpoints.domain.scans import Scan
-from services.checkpoints.messages.topics import district_of
+from services.checkpoints.domain.scans import Scan, district_of
 from services.checkpoints.scan_log import AGGREGATE_TYPE, EVENT_TYPE
 from wire.checkpoints.v1 import events_pb2 as words
 

@@ -33,8 +33,3 @@ OURS = "guanka.checkpoints.v1."
 def declared(history_days: int) -> tuple[Topic, ...]:
     """Our topics, which keep what they hold as long as the table of scans does."""
     return tuple(replace(topic, retention_s=history_days * 86_400) for topic in DECLARED)
-
-
-def district_of(area: str) -> str:
-    """The district that an event is marked with; empty for an area above the districts."""
-    return area[:6] if len(area) >= 6 else ""
