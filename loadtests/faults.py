@@ -115,9 +115,9 @@ longest time without any acknowledgement. Frozen were PostgreSQL for {extent.sto
 
 {rows}
 
-What is lost with `synchronous_commit=off` shows that the counts can be trusted: the same SIGKILL of PostgreSQL then loses
-what was acknowledged, and the journals say so. `make test` does each of this once, with shorter
-freezes and 5,000 scans without a broker (tests/faults/test_scans_under_faults.py).
+What is lost with `synchronous_commit=off` shows that the counts can be trusted: the same SIGKILL of PostgreSQL then
+loses what was acknowledged, and the journals say so. `make test` does each of this once, with shorter freezes and 5,000
+scans without a broker (tests/faults/test_scans_under_faults.py).
 """
 
 

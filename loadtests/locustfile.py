@@ -6,6 +6,7 @@ beside the plan. Locust counts, draws and writes its CSV and HTML; moments and r
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from pathlib import Path
@@ -60,6 +61,7 @@ def prepare(environment: Environment, **_: Any) -> None:
             statistics.tell()
             gevent.sleep(_TOLD_S)
 
+    gc.disable()  # a storm's looks at everybody who waits took a tenth of a second each; cycles are few
     statistics = LocustStatistics(_JOURNAL, environment.stats)
     events.test_stop.add_listener(lambda **_: statistics.tell())
     gevent.spawn(tell)
