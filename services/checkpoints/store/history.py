@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping
 
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.store.planning import planned_with_values
 
 ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
 PULSE_SLOT_S = 5
@@ -56,21 +57,16 @@ class Span:
         }
 
 
-def plan_afresh(tx: Connection) -> None:
-    """Plan the transaction's statements with their values: one plan for all times cannot know which index is good."""
-    tx.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
-
-
 def of_person(tx: Connection, person_ref: UUID, span: Span) -> Sequence[RowMapping]:
-    plan_afresh(tx)
     statement = sa.text(_HISTORY.format(of="s.person_ref = :person_ref"))
-    return tx.execute(statement, {"person_ref": person_ref, **span.parameters()}).mappings().all()
+    with planned_with_values(tx):
+        return tx.execute(statement, {"person_ref": person_ref, **span.parameters()}).mappings().all()
 
 
 def of_checkpoint(tx: Connection, checkpoint_id: UUID, span: Span) -> Sequence[RowMapping]:
-    plan_afresh(tx)
     statement = sa.text(_HISTORY.format(of="s.checkpoint_id = :checkpoint_id"))
-    return tx.execute(statement, {"checkpoint_id": checkpoint_id, **span.parameters()}).mappings().all()
+    with planned_with_values(tx):
+        return tx.execute(statement, {"checkpoint_id": checkpoint_id, **span.parameters()}).mappings().all()
 
 
 # -- counting --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.scans import OfflineDecision
+from services.checkpoints.store.planning import planned_with_values
 
 _ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
 # `OFFSET 0` keeps the persons first: joined the other way round, all that the city scanned in this time would be read.
@@ -54,20 +55,19 @@ def other_uses(tx: Connection, scans: Sequence[ScanFact], within: timedelta) -> 
     if not known:
         return []
     ats = [scan.scanned_at for scan in known]
-    rows = tx.execute(
-        sa.text(_OTHER_USES),
-        {
-            "scan_ids": [scan.scan_id for scan in known],
-            "person_refs": [scan.person_ref for scan in known],
-            "lists": [scan.list for scan in known],
-            "idx": [scan.idx for scan in known],
-            "ats": ats,
-            "recorded": [scan.recorded_at for scan in known],
-            "within": within,
-            "from_id": uuid7_floor(min(ats) - within - _ID_APART_MAX),
-            "to_id": uuid7_floor(max(ats) + within + _ID_APART_MAX),
-        },
-    )
+    asked = {
+        "scan_ids": [scan.scan_id for scan in known],
+        "person_refs": [scan.person_ref for scan in known],
+        "lists": [scan.list for scan in known],
+        "idx": [scan.idx for scan in known],
+        "ats": ats,
+        "recorded": [scan.recorded_at for scan in known],
+        "within": within,
+        "from_id": uuid7_floor(min(ats) - within - _ID_APART_MAX),
+        "to_id": uuid7_floor(max(ats) + within + _ID_APART_MAX),
+    }
+    with planned_with_values(tx):
+        rows = tx.execute(sa.text(_OTHER_USES), asked).all()
     return [OtherUse(*row) for row in rows]
 
 

@@ -14,6 +14,7 @@ from chassis.ids import uuid7_floor
 from services.checkpoints.domain.scans import FEVER_C
 from services.checkpoints.domain.shifts import Shift
 from services.checkpoints.store.history import ID_APART_MAX
+from services.checkpoints.store.planning import planned_with_values
 
 _SHIFT = (
     "shift_id, checkpoint_id, staff, version, signed_on_by, signed_on_at, signed_off_by, signed_off_at, note_sealed"
@@ -102,7 +103,8 @@ def report_of(tx: Connection, shift: Shift, now: datetime) -> dict[str, Sequence
         "fever": FEVER_C,
     }
     queries = {"scans": _SCANS, "registrations": _REGISTRATIONS, "cases": _CASES, "troubles": _TROUBLES}
-    return {name: tx.execute(query, _used(query, asked)).mappings().all() for name, query in queries.items()}
+    with planned_with_values(tx):
+        return {name: tx.execute(query, _used(query, asked)).mappings().all() for name, query in queries.items()}
 
 
 def _used(query: sa.TextClause, asked: dict[str, Any]) -> dict[str, Any]:

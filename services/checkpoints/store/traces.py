@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
 from services.checkpoints.domain.tracing import CaseScan, Grade, Meeting, Watch
-from services.checkpoints.store.history import ID_APART_MAX, plan_afresh
+from services.checkpoints.store.history import ID_APART_MAX
+from services.checkpoints.store.planning import planned_with_values
 
 _TRACE = (
     "trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, parts, revision, requested_by, approved_by"
@@ -43,6 +44,13 @@ CROSS JOIN LATERAL (
 ) AS s
 JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id
     AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
+"""
+_CASE_SCANS = """
+SELECT s.scan_id, s.checkpoint_id, c.kind, s.vehicle_ref, s.scanned_at
+FROM scan AS s JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id
+    AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
+WHERE s.person_ref = :person_ref AND s.scanned_at BETWEEN :from_at AND :to_at
+  AND s.scan_id >= :from_id AND s.scan_id < :to_id AND NOT s.is_self_reported ORDER BY s.scanned_at
 """
 
 _WATCH_COLUMNS = {
@@ -133,28 +141,19 @@ def save(tx: Connection, trace: TraceFact) -> None:
 
 
 def case_scans(tx: Connection, person_ref: UUID, from_at: datetime, to_at: datetime) -> list[CaseScan]:
-    rows = tx.execute(
-        sa.text(
-            "SELECT s.scan_id, s.checkpoint_id, c.kind, s.vehicle_ref, s.scanned_at "
-            "FROM scan AS s JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id "
-            "AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until "
-            "WHERE s.person_ref = :person_ref AND s.scanned_at BETWEEN :from_at AND :to_at "
-            "AND s.scan_id >= :from_id AND s.scan_id < :to_id AND NOT s.is_self_reported ORDER BY s.scanned_at"
-        ),
-        {
-            "person_ref": person_ref,
-            "from_at": from_at,
-            "to_at": to_at,
-            "from_id": uuid7_floor(from_at - ID_APART_MAX),
-            "to_id": uuid7_floor(to_at + ID_APART_MAX),
-        },
-    )
+    span = {
+        "from_at": from_at,
+        "to_at": to_at,
+        "from_id": uuid7_floor(from_at - ID_APART_MAX),
+        "to_id": uuid7_floor(to_at + ID_APART_MAX),
+    }
+    with planned_with_values(tx):
+        rows = tx.execute(sa.text(_CASE_SCANS), {"person_ref": person_ref, **span}).all()
     return [CaseScan(*row) for row in rows]
 
 
 def find_meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch]) -> list[Meeting]:
     """Everyone who was scanned inside the watches, with how and when; the days that cannot matter are not read."""
-    plan_afresh(tx)
     found: list[Meeting] = []
     for place in ("checkpoint_id", "vehicle_ref"):
         by_day = defaultdict(list)
@@ -162,8 +161,9 @@ def find_meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch]) ->
             if getattr(watch, place) is not None:
                 for day in _days(watch):
                     by_day[day].append(watch)
-        for day, of_day in sorted(by_day.items()):
-            found += _meetings(tx, person_ref, of_day, place, day)
+        with planned_with_values(tx):
+            for day, of_day in sorted(by_day.items()):
+                found += _meetings(tx, person_ref, of_day, place, day)
     return found
 
 

@@ -7,10 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.checkpoints import messages
-from services.checkpoints.store import second_looks
-from tests.integration.checkpoints.test_tracing import NOON, crowd
 from tests.integration.checkpoints.test_worker import read_events
-from tests.integration.checkpoints.town import GREEN, RED, YELLOW, ago, scan, scan_fact, wait_for
+from tests.integration.checkpoints.town import GREEN, RED, YELLOW, ago, scan, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 
@@ -140,21 +138,3 @@ def test_a_repeat_is_not_a_second_use(gates, codes, person, client, gate):
         "/v1/scans", json=scan(far, credential={"pass": codes.mint(idx)}, at=datetime.now(UTC)), headers=gate(far)
     )
     assert client.post("/v1/scans", json=body, headers=gate(near)).json() == first
-
-
-def test_other_uses_of_a_pass_are_found_without_reading_whom_else_the_city_scanned(client, register, worker, settings):
-    crowd(settings.database_url, register("mall"), 2000)
-    at = NOON + timedelta(minutes=3)
-    asked = [scan_fact(at) for _ in range(30)]
-    with worker.database.transaction() as tx:
-        for _ in range(12):  # until a plan is kept for all values
-            second_looks.other_uses(tx, asked[:1], timedelta(minutes=15))
-        before = scans_read(tx)
-        assert second_looks.other_uses(tx, asked, timedelta(minutes=15)) == []
-        assert scans_read(tx) - before < 30
-
-
-def scans_read(tx):
-    """Rows of the daily partitions that this connection has read and not yet reported."""
-    asked = "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname LIKE 'scan\\_day%%'"
-    return int(tx.exec_driver_sql(asked).scalar_one())
