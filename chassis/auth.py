@@ -78,18 +78,22 @@ class TokenReader:
 
     def read(self, authorization: str | None) -> Bearer:
         """The bearer of an `Authorization` header. Raises a `Problem`: 401, or 503 while no key is known."""
+        return self.read_until(authorization)[1]
+
+    def read_until(self, authorization: str | None) -> tuple[float, Bearer]:
+        """The bearer, and until when (Unix seconds) it may be taken as read."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthenticated("Send `Authorization: Bearer <token>`.")
         now = time.time()
         known = self._verified.get(token)
         if known is not None and now < known[0]:
-            return known[1]
+            return known
         bearer = self._verify(token)
         if len(self._verified) >= _CACHED_MAX:
             self._verified.clear()
-        self._verified[token] = (min(bearer.expires_at, now + _CACHE_S), bearer)
-        return bearer
+        verified = self._verified[token] = (min(bearer.expires_at, now + _CACHE_S), bearer)
+        return verified
 
     def _verify(self, token: str) -> Bearer:
         if len(token) > _TOKEN_CHARACTERS_MAX:

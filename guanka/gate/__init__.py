@@ -16,12 +16,9 @@ from guanka.gate.deciding import decide_offline
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.reading import LineRefused, read_line
 from guanka.gate.showing import Displayed, Show
-from guanka.gate.uploading import Errands
+from guanka.gate.uploading import NOT_THE_SCANS_FAULT, Errands
 from guanka.gate.waiting import GateMemory
 from services.checkpoints.domain.scans import Attempt
-
-_NOT_THE_SCANS_FAULT = frozenset({401, 403, 404, 413})
-"""The gate's own token or set-up: the person at the gate is decided about all the same."""
 
 
 class Gate:
@@ -62,7 +59,7 @@ class Gate:
             self.errands.note_away(str(error))
             return False
         except Refused as error:
-            if error.status in _NOT_THE_SCANS_FAULT:
+            if error.status in NOT_THE_SCANS_FAULT:
                 self._show.remark(f"the server refuses this gate: {error}", style="red")
                 return False
             self._show.refused_line(number, error.detail)

@@ -19,6 +19,8 @@ _CLOCKS_APART_MAX = timedelta(seconds=30)
 _RECORDED_OTHERWISE = "scan_id_reused"
 _PASSING = frozenset({"store_unavailable", "overloaded", "unexpected_error"})
 """Problems of an item that may be gone the next time."""
+NOT_THE_SCANS_FAULT = frozenset({401, 403, 404, 413})
+"""Statuses that are about the gate's own token or set-up: its scans wait until that is mended."""
 
 
 class Errands:
@@ -114,17 +116,38 @@ class Errands:
 
     def _take_results(self, waiting: Sequence[Waiting], results: Sequence[dict[str, Any]]) -> list[str]:
         """The scans that are settled: recorded now, or recorded before."""
-        done = []
+        done, otherwise, ours = [], [], set()
         for each, result in zip(waiting, results, strict=True):
-            code = result.get("problem", {}).get("code")
-            if code is None or code == _RECORDED_OTHERWISE:
+            problem = result.get("problem", {})
+            code = problem.get("code")
+            if code is None:
                 done.append(each.scan_id)
+                self._compare(each, result)
+            elif code == _RECORDED_OTHERWISE:
+                otherwise.append(each)
+            elif problem.get("status") in NOT_THE_SCANS_FAULT:
+                ours.add(code)
             elif code not in _PASSING:
                 self._memory.put_aside(each, code)
                 self._show.remark(f"the server will not take {each.scan_id}: {code}; it is put aside", style="red")
-            if code is None and each.offline is not None and result["decision"] != each.offline["decision"]:
-                self._show.difference(each.scan_id, each.offline["decision"], result["decision"])
-        return done
+        for code in sorted(ours):
+            self._show.remark(f"the server refuses this gate: {code}; its scans wait", style="red")
+        return done + self._answered_before(otherwise)
+
+    def _answered_before(self, waiting: Sequence[Waiting]) -> list[str]:
+        """Recorded as they were first sent, whose answer came too late: it is asked for again, and compared.
+
+        Those that were recorded as something else again are settled too: the id is taken.
+        """
+        late = [each for each in waiting if each.offline is not None]
+        if late:
+            for each, result in zip(late, self._link.batch([each.body for each in late]), strict=True):
+                self._compare(each, result)
+        return [each.scan_id for each in waiting]
+
+    def _compare(self, each: Waiting, result: dict[str, Any]) -> None:
+        if each.offline is not None and result.get("decision", each.offline["decision"]) != each.offline["decision"]:
+            self._show.difference(each.scan_id, each.offline["decision"], result["decision"])
 
     def _note(self, *, is_away: bool, why: str = "") -> None:
         if is_away != self._is_away:

@@ -20,7 +20,8 @@ _SHIFT = (
     "shift_id, checkpoint_id, staff, version, signed_on_by, signed_on_at, signed_off_by, signed_off_at, note_sealed"
 )
 _SCANS = sa.text("""
-SELECT decision, colour, count(*) AS scans, count(*) FILTER (WHERE temperature_c >= :fever) AS fevers FROM scan
+SELECT decision, colour, count(*) AS scans, count(*) FILTER (WHERE temperature_c >= CAST(:fever AS real)) AS fevers
+FROM scan
 WHERE checkpoint_id = :checkpoint_id AND scanned_at >= :from_at AND scanned_at < :to_at
   AND scan_id >= :from_id AND scan_id < :to_id AND NOT is_self_reported
 GROUP BY decision, colour

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode, urlsafe_b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -40,6 +41,16 @@ def test_a_gate_decides_by_its_bundle_as_the_server_would(ask, register, codes, 
         taken = decide_offline(known, attempt)
         assert (taken.decision, taken.colour, taken.is_settled) == (decision, colour, True)
         assert (taken.policy_version, taken.list_revision) == ("default@1", codes.revision[1])
+
+
+def test_the_city_key_never_reaches_a_gate(ask, register, person, settings):
+    person(GREEN)
+    key = settings.city_key_file.read_text().strip()
+    answer = ask(register())
+    assert answer.status_code == 200
+    encoded = [encode(bytes.fromhex(key)).decode().rstrip("=") for encode in (b64encode, urlsafe_b64encode)]
+    for written in (key, key.upper(), *encoded):
+        assert written not in answer.text
 
 
 def test_lists_that_the_gate_has_are_left_out(ask, register, codes, person, composed):

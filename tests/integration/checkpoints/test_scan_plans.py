@@ -1,4 +1,4 @@
-"""What is asked of recorded scans reads those it is about, whenever its plan was made: the day was young then, and grew."""
+"""What is asked of recorded scans reads those it is about, although the day has grown since its plan was made."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from chassis.app import server
+from chassis.auth import TokenReader
 from chassis.ids import uuid7
 from chassis.pseudonym import keyed_uuid
 from services.checkpoints.main import compose_api
@@ -274,6 +275,18 @@ def test_who_may_scan(client, register, gate, issuer, sql):
     assert sql("SELECT count(*) FROM scan") == [(0,)]
 
 
+def test_a_token_is_verified_once_a_minute_whichever_route_it_came_to_first(client, register, gate, monkeypatch):
+    place, verified, at = register(), [], time.time()
+    verify = TokenReader._verify
+    monkeypatch.setattr(TokenReader, "_verify", lambda self, token: verified.append(token) or verify(self, token))
+    headers = gate(place)
+    assert client.get(f"/v1/bundle?checkpoint={place}", headers=headers).status_code == 200
+    for after_s, times in ((0, 1), (59, 1), (61, 2), (62, 2)):
+        monkeypatch.setattr(time, "time", lambda after_s=after_s: at + after_s)
+        assert client.post("/v1/scans", json=scan(place, credential={}), headers=headers).status_code == 422
+        assert len(verified) == times, after_s
+
+
 def test_an_unknown_checkpoint_is_not_found(client, gate, sql):
     place = uuid7()
     answer = client.post("/v1/scans", json=scan(place, credential={"pass": "a.b.c"}), headers=gate(place))
@@ -314,6 +327,19 @@ def test_a_batch_is_answered_in_order_and_what_is_invalid_has_its_own_problem(
     assert results[2]["problem"]["errors"][0]["field"] == "scans.2.credential"
     assert results[0] == results[4]
     assert sql("SELECT count(*) FROM scan") == [(2,)]
+
+
+def test_a_batch_of_which_the_store_takes_nothing_is_not_answered_as_if_it_had(client, register, gate, sql):
+    place = register()
+    sql(
+        "CREATE FUNCTION fail_all() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'a test''s own'; END $$"
+    )
+    sql("CREATE TRIGGER fail_all BEFORE INSERT ON scan FOR EACH ROW EXECUTE FUNCTION fail_all()")
+    scans = [scan(place, credential={"pass": "a.b.c"}), scan(place, credential={})]
+    answer = client.post("/v1/scans/batch", json={"scans": scans}, headers=gate(place))
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
 
 
 def test_a_batch_that_is_none_is_refused(client, register, gate):

@@ -154,17 +154,39 @@ def test_the_scan_that_is_being_decided_is_left_alone(post: Post) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "left", "aside"),
-    [("scan_id_reused", 0, 0), ("invalid_request", 0, 1), ("store_unavailable", 1, 0), ("overloaded", 1, 0)],
+    ("code", "status", "left", "aside"),
+    [
+        ("scan_id_reused", 409, 0, 0),
+        ("invalid_request", 422, 0, 1),
+        ("store_unavailable", 503, 1, 0),
+        ("overloaded", 503, 1, 0),
+        ("checkpoint_refused", 403, 1, 0),
+        ("checkpoint_not_found", 404, 1, 0),
+    ],
 )
-def test_what_becomes_of_an_item_that_the_server_does_not_record(post: Post, code: str, left: int, aside: int) -> None:
+def test_what_becomes_of_an_item_that_the_server_does_not_record(
+    post: Post, code: str, status: int, left: int, aside: int
+) -> None:
     post.server.status = 0
     post.gate.take_line("a.b.c")
     post.server.status = 200
-    post.server.items = lambda scan: {"scan_id": scan["scan_id"], "problem": {"code": code}}
+    post.server.items = lambda scan: {"scan_id": scan["scan_id"], "problem": {"code": code, "status": status}}
     post.upload()
     assert post.memory.count() == left
     assert len(post.memory._read("SELECT * FROM put_aside")) == aside
+
+
+def test_a_scan_whose_answer_came_too_late_is_compared_with_it_when_it_is_uploaded(post: Post) -> None:
+    """The server has recorded it as it was sent at first, without what the gate decided then."""
+    post.server.status = 0
+    post.gate.take_line("a.b.c")
+    post.server.status = 200
+    reused = {"problem": {"code": "scan_id_reused", "status": 409}}
+    post.server.items = lambda scan: (reused if "offline" in scan else ANSWER) | {"scan_id": scan["scan_id"]}
+    post.upload()
+    assert post.memory.count() == 0
+    [shown] = post.show.decisions
+    assert f"difference: {shown.scan_id} was taken as check, the server decides pass" in post.show.remarks
 
 
 def test_what_was_acknowledged_is_wiped_from_the_disk(post: Post) -> None:
