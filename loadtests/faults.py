@@ -102,8 +102,8 @@ keeps a journal: scan, digest of its content, when it was sent, when it was ackn
 gets no answer is sent again or, one time in four, given up; one acknowledged scan in twenty is sent again at once.
 After the fault, and 200 more scans, everything is counted:
 
-- **lost**: acknowledged and not in the table of scans, or in the table and not in the log;
-- **twice**: told by two events, repeats being dropped as consumers do, by source and `ce_id`;
+- **lost**: acknowledged and not in the table of scans, or in the table and not in the log or not in the worker's tally;
+- **twice**: told by two events, repeats being dropped as consumers do, by source and `ce_id`, or too many in the tally;
 - **out of order**: told before a scan of the same person that was acknowledged before it was sent;
 - **other answer**: sent once more by batch, an acknowledged scan must get its first answer again, to the letter.
 

@@ -98,7 +98,7 @@ def ends_of(product: Product) -> dict[Place, int]:
 
 
 def judge(product: Product, journal: Journal, since: Mapping[Place, int], token: str) -> Verdict:
-    """Every acknowledged scan stands in the table, was told once, in order, and gets its first answer again.
+    """Every acknowledged scan stands in the table, was told and counted once, in order, and is answered as before.
 
     Two neighbours of an aggregate may be told in any order when the later was sent before the earlier was acknowledged.
     """
@@ -106,10 +106,12 @@ def judge(product: Product, journal: Journal, since: Mapping[Place, int], token:
     contradicted = journal.contradicted + _send_again(product, journal.acknowledged(), token)
     records = _told(product, since, stored)
     told, twice = first_told(records)
+    too_many = _counted_too_many(product, patience_s=PATIENCE_S + len(stored) / 500)
     acknowledged = journal.acknowledged()
+    missing = sum(line.scan_id not in stored for line in acknowledged) + len(stored - told.keys())
     return Verdict(
-        lost=sum(line.scan_id not in stored for line in acknowledged) + len(stored - told.keys()),
-        twice=twice,
+        lost=missing + max(0, -too_many),
+        twice=twice + max(0, too_many),
         disordered=disordered(journal.lines, told),
         contradicted=contradicted,
         sent=len(journal.lines),
@@ -222,6 +224,18 @@ def _told(product: Product, since: Mapping[Place, int], stored: set[str]) -> lis
         reader.close()
         event_log.close()
     return records
+
+
+def _counted_too_many(product: Product, patience_s: float) -> int:
+    """By how many the worker's tally, which it adds up from the events, differs from the table in the end."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        with _connected(product) as connection:
+            asked = "SELECT (SELECT coalesce(sum(scans), 0) FROM scan_tally) - (SELECT count(*) FROM scan)"
+            [(difference,)] = connection.execute(asked).fetchall()
+        if difference == 0 or time.monotonic() > deadline:
+            return int(difference)
+        time.sleep(0.25)
 
 
 def _is_outbox_empty(product: Product) -> bool:
