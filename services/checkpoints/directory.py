@@ -1,6 +1,7 @@
-"""What the scan path may have to ask the database besides the append: a checkpoint that is new, a document's holder.
+"""What the scan path may have to ask the database besides the append: a checkpoint that is new, a document's holder,
+what the ids of a vehicle's people stand for.
 
-Both are rare, and go over a connection of their own, so that nobody waits in a pool.
+All are rare, and go over a connection of their own, so that nobody waits in a pool.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ FROM checkpoint AS c JOIN checkpoint_version AS v USING (checkpoint_id) WHERE v.
 ORDER BY v.holds_from
 """
 _ENTRIES = "SELECT person_ref, list, idx FROM holder WHERE person_ref = ANY(%s) ORDER BY list, idx"
+_DIGESTS = "SELECT scan_id, digest FROM scan WHERE scan_id = ANY(%s)"
 
 
 class _Question:
@@ -61,6 +63,10 @@ class Directory:
         question.persons |= wanted
         found = await asyncio.shield(question.answer)
         return {person_ref: found[person_ref] for person_ref in wanted & found.keys()}
+
+    async def digests_of(self, scan_ids: Iterable[UUID]) -> dict[UUID, bytes]:
+        """Of those that are recorded, the digest of their content."""
+        return {scan_id: bytes(digest) for scan_id, digest in await self._ask(_DIGESTS, list(scan_ids))}
 
     async def _ask_together(self, question: _Question) -> dict[UUID, list[Entry]]:
         async with self._using:

@@ -6,7 +6,8 @@
 4. append              the only I/O: scan and outbox row, one shared commit, then answer
 
 Budget: one statement a group, counted by tests/integration/checkpoints/test_fast_path_budget.py. Only a document asks
-once more, for its holder's entry, and a checkpoint that is new to the process (directory.py).
+once more, for its holder's entry, a vehicle for what the ids of its people stand for, and a checkpoint that is new to
+the process (directory.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from services.checkpoints.domain.admission import NOBODY, Standing, decide, worst
+from services.checkpoints.domain.errors import ScanIdReused
 from services.checkpoints.domain.policy import KindPolicy, Say
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Entry, Refusal, Ruling, Scan
 
@@ -64,6 +66,8 @@ class ScanLog(Protocol):
 class Directory(Protocol):
     async def entries_of(self, person_refs: Iterable[UUID]) -> Holders: ...
 
+    async def digests_of(self, scan_ids: Iterable[UUID]) -> Mapping[UUID, bytes]: ...
+
 
 class ScanPath:
     def __init__(
@@ -103,8 +107,12 @@ class ScanPath:
     async def record_vehicle(self, attempt: Attempt, checkpoint: Checkpoint) -> tuple[Ruling, list[Ruling]]:
         """A vehicle and its people: the strictest ruling of all, and each person's own.
 
-        The vehicle's record comes first: if its id was used before for something else, nothing is recorded.
+        The vehicle's record comes first: if its id was used before for something else, nothing is recorded; nor if that
+        of one of its people was.
         """
+        recorded = await self._directory.digests_of(person.scan_id for person in attempt.people)
+        if any(recorded.get(person.scan_id, person.digest) != person.digest for person in attempt.people):
+            raise ScanIdReused()
         holders = await self._holders_of([attempt, *attempt.people])
         now = self._clock()
         people = [self._settled(person, checkpoint, holders, now) for person in attempt.people]

@@ -214,6 +214,20 @@ def test_a_vehicle_has_one_record_each_and_one_answer(client, register, gate, co
     assert sql("SELECT count(*) FROM scan") == [(4,)]
 
 
+def test_a_vehicle_with_somebody_whose_id_is_taken_leaves_nothing_behind(client, register, gate, codes, person, sql):
+    place = register("road")
+    token = codes.mint(person(GREEN)[1])
+    taken = scan(place, credential={"pass": token})
+    assert client.post("/v1/scans", json=taken, headers=gate(place)).status_code == 200
+    people = [{"scan_id": scan_id, "credential": {"pass": token}} for scan_id in (str(uuid7()), taken["scan_id"])]
+    sent = scan(place, credential={"plate": "粤A12345"}, people=people)
+    answer = client.post("/v1/scans", json=sent, headers=gate(place))
+    assert (answer.status_code, answer.json()["code"]) == (409, "scan_id_reused")
+    assert sql("SELECT scan_id::text FROM scan") == [(taken["scan_id"],)]
+    mended = sent | {"people": [people[0], people[1] | {"scan_id": str(uuid7())}]}
+    assert client.post("/v1/scans", json=mended, headers=gate(place)).json()["decision"] == "pass"
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 
