@@ -27,6 +27,7 @@ from services.checkpoints.attempts import (
 )
 from services.checkpoints.domain.documents import Document
 from services.checkpoints.domain.errors import AreaUnknown, RegistrationNotFound
+from services.checkpoints.domain.policy import KindPolicy
 from services.checkpoints.domain.registrations import Admittance, Registration, words_of
 from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.store import places, registrations
@@ -233,16 +234,23 @@ def _registered(tx: Connection, filed: _Filed, bearer: Bearer, desk: Desk, now: 
         document=filed.document,
         name=filed.name,
         phone=filed.phone,
-        policy=desk.policies.of(filed.checkpoint.kind),
+        policy=_policy(filed, desk, now),
         checkpoint=filed.checkpoint,
         by=bearer.subject,
         now=now,
     )
 
 
+def _policy(filed: _Filed, desk: Desk, recorded_at: datetime) -> KindPolicy:
+    """What was in force when it was recorded; for a post without a network, when it was written down."""
+    taken = filed.registration
+    at = recorded_at if taken.offline_decision is None else taken.registered_at
+    return desk.policies.of_moment(filed.checkpoint.kind, at)
+
+
 def _answer(filed: _Filed, admittance: Admittance, desk: Desk) -> RegisteredOut:
-    """A repeat is answered in the words of the policy that was in force when it was recorded."""
-    say = words_of(desk.policies.of_moment(filed.checkpoint.kind, admittance.recorded_at), admittance.outcome)
+    """A repeat is answered in the words of the policy that decided it."""
+    say = words_of(_policy(filed, desk, admittance.recorded_at), admittance.outcome)
     has_fever = filed.registration.has_fever()
     return RegisteredOut(
         registration_id=filed.registration.registration_id,

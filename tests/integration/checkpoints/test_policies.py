@@ -10,6 +10,7 @@ import pytest
 
 from chassis.settings import SettingsError
 from services.checkpoints.main import compose_api
+from tests.integration.checkpoints.test_registrations import form
 from tests.integration.checkpoints.town import (
     GREEN,
     POLICY_OFFICE,
@@ -79,6 +80,18 @@ def test_a_late_upload_is_decided_by_the_policy_of_its_moment(client, register, 
     sent = scan(place, at=at, credential={"pass": codes.mint(idx, at=at)}, offline=offline)
     late = client.post("/v1/scans", json=sent, headers=gate(place)).json()
     assert (late["decision"], late["policy_version"]) == ("stop", "default@1")
+
+
+def test_a_late_form_is_decided_by_the_policy_of_its_moment(client, register, gate, publish):
+    place = register("road")
+    stricter = a_policy("stricter@1")
+    stricter["kinds"]["road"]["registration"]["decisions"]["registered"] = "check"
+    assert publish(stricter).status_code == 201
+    offline = {"decision": "pass", "policy_version": "default@1"}
+    forms = (form(place, at=ago(hours=3), offline=offline), form(place, at=ago(hours=3)))
+    answers = [client.post("/v1/registrations", json=each, headers=gate(place)).json() for each in (*forms, *forms)]
+    assert [each["decision"] for each in answers] == ["pass", "check"] * 2
+    assert answers[:2] == answers[2:]
 
 
 def test_a_version_says_one_thing_only(publish, client, issuer):
