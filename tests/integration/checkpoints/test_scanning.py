@@ -430,6 +430,20 @@ def test_beyond_so_many_at_once_a_scan_is_refused_politely_and_the_others_are_re
     assert sql("SELECT count(*) FROM scan") == [(3,)]
 
 
+def test_what_the_queue_does_not_hold_is_refused_whole_and_politely(settings, codes, issuer, gate, sql):
+    composed = compose_api(settings.model_copy(update={"scan_queue_max": 10}), codes=codes)
+    with TestClient(composed.scan_routes) as client:
+        body = {"kind": "metro", "name": "A gate", "area": "440103001"}
+        place = client.post("/v1/checkpoints", json=body, headers=issuer.headers("operator")).json()["checkpoint_id"]
+        scans = [scan(place, credential={"pass": "a.b.c"}) for _ in range(11)]
+        refused = client.post("/v1/scans/batch", json={"scans": scans}, headers=gate(place))
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert sql("SELECT count(*) FROM scan") == [(0,)]
+        assert client.post("/v1/scans/batch", json={"scans": scans[:10]}, headers=gate(place)).status_code == 200
+    assert sql("SELECT count(*) FROM scan") == [(10,)]
+
+
 @pytest.mark.parametrize("client", ["on its connection"], indirect=True)
 def test_a_known_gates_scan_needs_no_task(client, composed, register, gate, codes, person, monkeypatch):
     place = register("metro")
