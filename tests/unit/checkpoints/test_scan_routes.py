@@ -14,8 +14,8 @@ from services.checkpoints.scan_routes import ScanRoutes
 class AnyToken:
     """Takes every token for a gate's."""
 
-    def read(self, _authorization: str) -> Bearer:
-        return Bearer("gate", frozenset(["gate"]), "4401", None, frozenset(), time.time() + 60)
+    def read_until(self, _authorization: str) -> tuple[float, Bearer]:
+        return time.time() + 60, Bearer("gate", frozenset(["gate"]), "4401", None, frozenset(), time.time() + 60)
 
 
 def routes(admission: Admission) -> ScanRoutes:
