@@ -67,7 +67,7 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, sa.exc.TimeoutError):
         return True
     original = error.orig if isinstance(error, DBAPIError) else error
-    state = _sqlstate(error)
+    state = sqlstate_of(error)
     if state is None:
         is_broken = isinstance(error, DBAPIError) and error.connection_invalidated
         return is_broken or isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
@@ -76,10 +76,11 @@ def is_passing(error: BaseException) -> bool:
 
 def is_collision(error: BaseException) -> bool:
     """Whether the work only met other work, and may be tried again at once on the same connection."""
-    return _sqlstate(error) in _COLLISIONS
+    return sqlstate_of(error) in _COLLISIONS
 
 
-def _sqlstate(error: BaseException) -> str | None:
+def sqlstate_of(error: BaseException) -> str | None:
+    """PostgreSQL's own word for what went wrong; None when it could not say one (a connection that broke)."""
     original = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(original, "sqlstate", None)
     return state if isinstance(state, str) else None

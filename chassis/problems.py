@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from chassis.database import is_passing
+from chassis.database import is_passing, sqlstate_of
 
 log = structlog.get_logger("problems")
 
@@ -129,7 +129,9 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 async def _database_error(request: Request, error: Exception) -> Response:
     if is_passing(error):
-        log.warning("the database is in trouble", route=_route(request), error=type(error).__name__)
+        log.warning(
+            "the database is in trouble", route=_route(request), error=type(error).__name__, sqlstate=sqlstate_of(error)
+        )
         return store_unavailable().response()
     return await _unexpected(request, error)
 

@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import BundleOut
 from services.checkpoints.bundles import bundle_of, tags_of
@@ -16,7 +17,7 @@ from services.checkpoints.domain.errors import BundleNotReady, CheckpointNotFoun
 from services.checkpoints.domain.life import holding
 from services.checkpoints.store import lives, standings
 
-router = APIRouter(tags=["gates"])
+router = APIRouter(route_class=DoneAgain, tags=["gates"])
 Gate = Annotated[Bearer, Depends(needs("gate"))]
 Known = Annotated[str, Header(alias="If-None-Match", max_length=8192, description='lists it has: `"1.17", "2.9"`')]
 

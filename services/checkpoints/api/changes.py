@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, require_area
+from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In, Kind, Text
 from services.checkpoints.api.places import Official, Operator, require_moment
@@ -20,7 +21,7 @@ from services.checkpoints.domain.scans import EVER
 from services.checkpoints.store import lives
 from services.checkpoints.use_cases.places import ChangeOrder, find_checkpoint
 
-router = APIRouter(tags=["checkpoints"])
+router = APIRouter(route_class=DoneAgain, tags=["checkpoints"])
 
 CHANGES_MAX = 1000
 LATE_MAX = timedelta(minutes=5)

@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from chassis.auth import Bearer, needs
+from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import DestructionOut, DestructionsOut
 from services.checkpoints.store import destructions
 
-router = APIRouter(tags=["destructions"])
+router = APIRouter(route_class=DoneAgain, tags=["destructions"])
 
 
 @router.get("/v1/destructions", response_model=DestructionsOut)

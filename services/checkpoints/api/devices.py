@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In
@@ -21,7 +22,7 @@ from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.store import devices
 from services.checkpoints.use_cases.places import find_checkpoint
 
-router = APIRouter(tags=["devices"])
+router = APIRouter(route_class=DoneAgain, tags=["devices"])
 AtDevice = Annotated[Bearer, Depends(needs("device"))]
 
 READINGS_MAX = 500

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime
 from sqlalchemy import RowMapping
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import HistoryOut, ScanOut
@@ -20,7 +21,7 @@ from services.checkpoints.domain.errors import CursorMalformed
 from services.checkpoints.store import history, places
 from services.checkpoints.use_cases.places import find_checkpoint
 
-router = APIRouter(tags=["history"])
+router = APIRouter(route_class=DoneAgain, tags=["history"])
 Authority = Annotated[Bearer, Depends(needs("authority"))]
 From = Annotated[AwareDatetime | None, Query(alias="from", description="default: as long as scans are kept, 28 days")]
 To = Annotated[AwareDatetime | None, Query(alias="to", description="default: now")]

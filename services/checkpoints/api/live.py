@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import (
     AreaFigures,
@@ -22,7 +23,7 @@ from services.checkpoints.api.models import (
 )
 from services.checkpoints.store import history
 
-router = APIRouter(tags=["live"])
+router = APIRouter(route_class=DoneAgain, tags=["live"])
 _MINUTE, _RATE_S = timedelta(seconds=60), 10
 
 

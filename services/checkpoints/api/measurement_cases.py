@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, needs
+from chassis.collisions import DoneAgain
 from services.checkpoints.api.bound import bound_checkpoint
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In
@@ -23,7 +24,7 @@ from services.checkpoints.domain.scans import Entry
 from services.checkpoints.store import measurement_cases, standings
 from services.checkpoints.use_cases.measuring import StepOrder
 
-router = APIRouter(tags=["measurement cases"])
+router = APIRouter(route_class=DoneAgain, tags=["measurement cases"])
 Guard = Annotated[Bearer, Depends(needs("gate"))]
 OPEN_MAX = 200
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import (
@@ -24,7 +25,7 @@ from services.checkpoints.domain.errors import CheckpointRegisteredOtherwise
 from services.checkpoints.domain.scans import EVER, Checkpoint
 from services.checkpoints.use_cases.places import Registration, find_checkpoint
 
-router = APIRouter(tags=["checkpoints"])
+router = APIRouter(route_class=DoneAgain, tags=["checkpoints"])
 AHEAD_MAX = timedelta(days=366)
 Operator = Annotated[Bearer, Depends(needs("operator"))]
 Official = Annotated[

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Response
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import PoliciesOut, PolicyIn, PolicyOut, SignedPolicyOut
 from services.checkpoints.publication import find_policy
 from services.checkpoints.store import policies
 from services.checkpoints.store.policies import Published
 
-router = APIRouter(tags=["policies"])
+router = APIRouter(route_class=DoneAgain, tags=["policies"])
 Operator = Annotated[Bearer, Depends(needs("operator"))]
 Reader = Annotated[Bearer, Depends(needs("operator", "gate", "approver", "authority", "auditor", "service"))]
 Version = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,40}@[0-9]{1,9}$")]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, area_refused, needs
+from chassis.collisions import DoneAgain
 from chassis.problems import Problem, field_errors
 from services.checkpoints.api.bound import bound_checkpoint
 from services.checkpoints.api.desk import AtDesk, Desk
@@ -33,7 +34,7 @@ from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.store import places, registrations
 from services.checkpoints.use_cases.places import find_checkpoint
 
-router = APIRouter(tags=["registrations"])
+router = APIRouter(route_class=DoneAgain, tags=["registrations"])
 Guard = Annotated[Bearer, Depends(needs("gate", "community"))]
 Reader = Annotated[Bearer, Depends(needs("community", "operator", "authority"))]
 

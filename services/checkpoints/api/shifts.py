@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, needs
+from chassis.collisions import DoneAgain
 from chassis.ids import uuid7
 from services.checkpoints.api.bound import bound_checkpoint
 from services.checkpoints.api.desk import AtDesk, Desk
@@ -19,7 +20,7 @@ from services.checkpoints.domain.errors import ShiftNotFound
 from services.checkpoints.domain.shifts import Shift, ShiftStep
 from services.checkpoints.store import shifts
 
-router = APIRouter(tags=["shifts"])
+router = APIRouter(route_class=DoneAgain, tags=["shifts"])
 Guard = Annotated[Bearer, Depends(needs("gate"))]
 Reader = Annotated[Bearer, Depends(needs("gate", "operator"))]
 

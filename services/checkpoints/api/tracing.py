@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from chassis.ids import uuid7
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.history import require_span
@@ -17,7 +18,7 @@ from services.checkpoints.domain.facts import TraceOrder
 from services.checkpoints.domain.tracing import Meeting
 from services.checkpoints.store import places, traces
 
-router = APIRouter(tags=["traces"])
+router = APIRouter(route_class=DoneAgain, tags=["traces"])
 _SPAN_DAYS_MAX = 60
 
 

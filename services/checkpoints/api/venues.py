@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, area_refused
+from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import In, Text
 from services.checkpoints.api.places import Official, Operator
@@ -17,7 +18,7 @@ from services.checkpoints.domain.errors import VenueUnknown
 from services.checkpoints.domain.venues import Occupancy, Venue
 from services.checkpoints.store import venues
 
-router = APIRouter(tags=["venues"])
+router = APIRouter(route_class=DoneAgain, tags=["venues"])
 VenueName = Annotated[Text, Path(description="as checkpoints are registered with it")]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from chassis.auth import Bearer, needs
+from chassis.collisions import DoneAgain
 from services.checkpoints.answers import answer
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import VenueVisitIn
@@ -15,7 +16,7 @@ from services.checkpoints.api.scan_schemas import ScanAnswer
 from services.checkpoints.attempts import read_time
 from services.checkpoints.domain.errors import VenueNotFound
 
-router = APIRouter(tags=["scans"])
+router = APIRouter(route_class=DoneAgain, tags=["scans"])
 
 
 @router.post("/v1/venue-visits", response_model=ScanAnswer)

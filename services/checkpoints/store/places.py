@@ -11,13 +11,15 @@ from sqlalchemy import Connection
 
 from services.checkpoints.domain.scans import Checkpoint
 
+# No index is named for the conflict: of two who register the same place at once, one would wait for the other's row by
+# its venue_code while the other waits for its row by the id, and one of them would be ended.
 _ADD = sa.text("""
 INSERT INTO checkpoint (checkpoint_id, stage, kind, name, venue, area, venue_code, revision, registered_by)
 SELECT g.checkpoint_id, g.stage, g.kind, g.name, g.venue, g.area, g.venue_code, g.revision, :registered_by
 FROM json_to_recordset(CAST(:given AS json)) AS g (checkpoint_id uuid, stage text, kind text, name text, venue text,
                                                    area text, venue_code text, revision integer)
 ORDER BY g.checkpoint_id
-ON CONFLICT (checkpoint_id) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING checkpoint_id
 """)
 

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, area_refused, needs
+from chassis.collisions import DoneAgain
 from services.codes.api import models
 from services.codes.api.desk import AtDesk, Desk
 from services.codes.api.problems import refuse_fields
@@ -17,7 +18,7 @@ from services.codes.domain.documents import Document, person_ref_of
 from services.codes.domain.dossier import Evidence
 from services.codes.use_cases.evidence import take_evidence
 
-router = APIRouter(prefix="/v1/evidence", tags=["evidence"])
+router = APIRouter(route_class=DoneAgain, prefix="/v1/evidence", tags=["evidence"])
 
 Reporter = Annotated[Bearer, Depends(needs("authority", "service"))]
 EVIDENCE_MAX = 1_000

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from chassis.auth import needs
+from chassis.collisions import DoneAgain
 from services.codes.api.desk import AtDesk
 
-router = APIRouter(tags=["lists"])
+router = APIRouter(route_class=DoneAgain, tags=["lists"])
 
 FOR_SERVICES = [Depends(needs("service"))]
 STATUS_LIST_TYPE = "application/statuslist+jwt"

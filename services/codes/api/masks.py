@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from chassis.auth import Bearer, needs
+from chassis.collisions import DoneAgain
 from services.codes.api.desk import AtDesk
 from services.codes.api.models import MasksAnswer, MasksBody
 from services.codes.use_cases.masks import masks_of
 
-router = APIRouter(tags=["masks"])
+router = APIRouter(route_class=DoneAgain, tags=["masks"])
 ROUTE = "/v1/masks"
 
 

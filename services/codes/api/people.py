@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from chassis.ids import uuid7
 from chassis.problems import Problem
 from services.codes.api import models
@@ -20,7 +21,7 @@ from services.codes.domain.people import Identity
 from services.codes.use_cases.declarations import declare
 from services.codes.use_cases.enrolment import enrol_person
 
-router = APIRouter(prefix="/v1/people", tags=["people"])
+router = APIRouter(route_class=DoneAgain, prefix="/v1/people", tags=["people"])
 
 Enroller = Annotated[Bearer, Depends(needs("operator", "community", "citizen"))]
 Declarer = Annotated[Bearer, Depends(needs("citizen", "operator", "community"))]

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import Bearer, needs
+from chassis.collisions import DoneAgain
 from services.ledger.api.entries import require_listed_area
 from services.ledger.api.forms import AlarmsQuery, Shown
 from services.ledger.api.parts import Parts
@@ -16,7 +17,7 @@ Reader = Annotated[Bearer, Depends(needs("operator", "community"))]
 
 
 def routes(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["alarms"])
+    router = APIRouter(route_class=DoneAgain, tags=["alarms"])
 
     @router.get("/v1/alarms")
     def read_alarms(query: Annotated[AlarmsQuery, Query()], bearer: Reader, request: Request) -> Shown:

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from chassis.auth import Bearer, area_refused, needs, require_area
+from chassis.collisions import DoneAgain
 from services.ledger.api.forms import EntriesQuery, MoveForm, OpeningForm, PersonForm, Shown
 from services.ledger.api.parts import OFFICIALS, Parts, actor, answer_shown, entry_shown
 from services.ledger.domain.documents import normal_document, person_ref_of
@@ -21,7 +22,7 @@ Reader = Annotated[Bearer, Depends(needs(*OFFICIALS, "auditor"))]
 
 
 def routes(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["entries"])
+    router = APIRouter(route_class=DoneAgain, tags=["entries"])
 
     @router.post("/v1/entries", status_code=201, responses={200: {"description": "the same order again"}})
     def open_entry(form: OpeningForm, bearer: Official, response: Response) -> Shown:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from services.ledger import journal
 from services.ledger.api.forms import ProofQuery, Shown
 from services.ledger.api.parts import OFFICIALS, Parts
@@ -19,7 +20,7 @@ Reader = Annotated[Bearer, Depends(needs(*OFFICIALS, "approver", "auditor"))]
 
 
 def routes(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["journal"])
+    router = APIRouter(route_class=DoneAgain, tags=["journal"])
 
     @router.get("/v1/journal/checkpoint")
     def read_checkpoint(_bearer: Reader) -> Shown:

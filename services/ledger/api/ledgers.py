@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from chassis.auth import Bearer, needs
+from chassis.collisions import DoneAgain
 from services.ledger.api.forms import Shown
 from services.ledger.api.parts import OFFICIALS, Parts
 from services.ledger.domain.definition import Definition, Move, Stage
@@ -17,7 +18,7 @@ Reader = Annotated[Bearer, Depends(needs(*OFFICIALS, "approver", "auditor", "emp
 
 
 def routes(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["ledgers"])
+    router = APIRouter(route_class=DoneAgain, tags=["ledgers"])
 
     @router.get("/v1/ledgers")
     def read_ledgers(_bearer: Reader) -> Shown:

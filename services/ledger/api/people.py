@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 
 from chassis.auth import Bearer, area_refused, needs
+from chassis.collisions import DoneAgain
 from services.ledger.api.forms import Shown
 from services.ledger.api.parts import OFFICIALS, Parts, entry_shown
 from services.ledger.domain.errors import PersonNotFound
@@ -17,7 +18,7 @@ Official = Annotated[Bearer, Depends(needs(*OFFICIALS))]
 
 
 def routes(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["people"])
+    router = APIRouter(route_class=DoneAgain, tags=["people"])
 
     @router.get("/v1/people/{person_ref}/file")
     def read_file(person_ref: UUID, bearer: Official, request: Request) -> Shown:

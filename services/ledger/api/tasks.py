@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import Bearer, needs, require_area
+from chassis.collisions import DoneAgain
 from services.ledger.api.entries import require_listed_area
 from services.ledger.api.forms import CompletionForm, Shown, TasksQuery
 from services.ledger.api.parts import Parts, actor
@@ -21,7 +22,7 @@ Reader = Annotated[Bearer, Depends(needs("operator", "community", "auditor"))]
 
 
 def routes(parts: Parts) -> APIRouter:
-    router = APIRouter(tags=["tasks"])
+    router = APIRouter(route_class=DoneAgain, tags=["tasks"])
 
     @router.get("/v1/tasks")
     def read_tasks(query: Annotated[TasksQuery, Query()], bearer: Reader, request: Request) -> Shown:

@@ -239,8 +239,9 @@ def test_heads_are_kept_in_two_generations_and_not_for_ever(monkeypatch: pytest.
 
 
 def test_a_request_that_is_declined_this_time_goes_the_usual_way_and_is_taken_the_next(
-    caller: Caller, monkeypatch: pytest.MonkeyPatch
+    running: uvicorn.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A connection takes the application's method when it is opened, so it is opened after the change."""
     asked: list[bytes] = []
     directly = Echo.directly
 
@@ -249,9 +250,11 @@ def test_a_request_that_is_declined_this_time_goes_the_usual_way_and_is_taken_th
         return None if len(asked) == 2 else directly(self, target, headers)
 
     monkeypatch.setattr(Echo, "directly", sometimes)
+    caller = Caller(running)
     for way in (b"direct", b"usual", b"direct"):
         caller.send(post("/at-once", b"hello", "X-Gate: 2"))
         assert caller.answer()[2] == way + b":/at-once:hello"
+    caller.socket.close()
     assert len(asked) == 3, "it is asked once for each request"
 
 

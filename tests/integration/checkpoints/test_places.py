@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -10,8 +11,11 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from chassis.database import Database
 from chassis.ids import uuid7
+from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.main import compose_api
+from services.checkpoints.store.places import add
 from tests.integration.checkpoints.town import GREEN, RED, ago, scan, wait_for
 
 BODY = {"kind": "mall", "name": "西塱商场", "venue": "西塱", "area": "440103001"}
@@ -118,6 +122,25 @@ def test_two_lists_with_the_same_places_in_other_orders_register_each_once(clien
     assert {answer.status_code for answer in answers} <= {200, 201}
     assert sum(answer.json()["registered"] for answer in answers) == 300
     assert sql("SELECT count(*) FROM checkpoint") == [(300,)]
+
+
+def test_one_place_registered_by_many_at_once_lets_none_wait_for_another_in_a_circle(settings, client):
+    """Straight at the store, where nothing tries again: of two unique keys one was waited for, the other not."""
+    database = Database(settings.database_url, connections_max=12)
+    meeting = threading.Barrier(12)
+
+    def register_all(places):
+        added = 0
+        for place in places:
+            meeting.wait(10)
+            with database.transaction() as tx:
+                added += len(add(tx, [place], registered_by="operator"))
+        return added
+
+    places = [Checkpoint(uuid4(), "mall", "gate", "venue", "440103001", uuid4().hex) for _ in range(200)]
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(register_all, [places] * 12)) == 200
+    database.close()
 
 
 def test_a_checkpoint_registered_by_another_process_is_known_at_once(settings, codes, client, register, gate, issuer):
