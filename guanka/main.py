@@ -152,7 +152,7 @@ def republish(service: Service) -> None:
 @app.command()
 def gate(
     checkpoint: Annotated[str, typer.Option(help="the checkpoint that this gate is bound to")],
-    file: Annotated[Path | None, typer.Argument(help="passes, one a line; standard input without")] = None,
+    file: Annotated[Path | None, typer.Argument(help="passes or forms, one a line; standard input without")] = None,
     server: Annotated[str | None, typer.Option(help="where checkpoints listens; the product that runs here")] = None,
     token_file: Annotated[Path | None, typer.Option(help="the gate's token; a development one without")] = None,
     state: Annotated[Path | None, typer.Option(help="where the gate keeps what it must not lose")] = None,
@@ -162,6 +162,8 @@ def gate(
     """A gate: reads passes (or JSON lines: pass, document, plate, people, temperature_c, mask, direction) and decides.
 
     It asks the server when it can; without it, it decides by the last bundle, keeps every scan and uploads it later.
+    A person without a code is registered in place: the line `register` (or 登记) asks for the form field by field, or
+    {"register": {document, phone, from_area, to_area, name?, temperature_c?, plate?}} gives it at once.
     """
     from guanka.gate.starting import start
 

@@ -66,3 +66,5 @@ GROWTH_RATIO_MAX = 1.5
 
 A B-tree of four times the entries is at most one level higher, and half of it no longer fits into the same buffers.
 """
+REGISTERED_S_MAX = 30.0
+"""A guard registers somebody in place: typing, and the machine's worst in a hundred."""

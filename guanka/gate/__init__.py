@@ -1,7 +1,7 @@
 """`guanka gate`, the reference gate: it asks its server when it can, decides alone when it cannot, and loses nothing.
 
-A scan's way: kept on disk; sent to the server, whose answer is shown; or, without an answer, decided from the bundle,
-that decision kept on disk, and only then shown. Beside it bundles are fetched and what waits is uploaded.
+A scan's way, and a form's: kept on disk; sent to the server, whose answer is shown; or, without an answer, decided from
+the bundle, that decision kept on disk, and only then shown. Beside it bundles are fetched and what waits is uploaded.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 
 from guanka.gate.deciding import decide_offline
 from guanka.gate.link import Away, Link, Refused
-from guanka.gate.reading import LineRefused, read_line
+from guanka.gate.reading import LineRefused, read_scan, seen_in
+from guanka.gate.registering import FORM, TO_CORRECT, Registering
 from guanka.gate.showing import Displayed, Show
-from guanka.gate.uploading import NOT_THE_SCANS_FAULT, Errands
+from guanka.gate.uploading import NOT_ITS_OWN_FAULT, Errands
 from guanka.gate.waiting import GateMemory
 from services.checkpoints.domain.scans import Attempt
 
@@ -25,31 +26,48 @@ class Gate:
     def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show) -> None:
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
         self.errands = Errands(checkpoint, link, memory, show)
+        self._registering = Registering(checkpoint, link, memory, show, self.errands)
 
     def take_lines(self, lines: Iterable[str], source: str | None = None) -> None:
-        """Every line a scan; of a file that was cut off before, what is left of it."""
+        """Every line a scan or a form; of a file that was cut off before, what is left of it."""
         done = 0 if source is None else self._memory.lines_read(source)
         if done:
             self._show.remark(f"going on after line {done}, where this file was cut off")
         for number, line in enumerate(lines, 1):
-            if number > done and line.strip():
+            if number > done:
                 self.take_line(line.strip(), number, source)
+        self._registering.give_up()
         if source is not None:
             self._memory.finish(source)
 
     def take_line(self, line: str, number: int = 1, source: str | None = None) -> None:
         try:
-            body, attempt = read_line(line, self._checkpoint, datetime.now(UTC))
+            if self._registering.takes(line):
+                return self._registering.hear(line, number, source)
+            if not line:
+                return None
+            said = seen_in(line)
+            if FORM in said or TO_CORRECT in said:
+                self._registering.take(said, number, source)
+            else:
+                self._scan(said, number, source)
         except LineRefused as error:
-            return self._show.refused_line(number, str(error))
+            self._show.refused_line(number, str(error))
+        return None
+
+    def tell_to_correct(self) -> None:
+        self._registering.tell_to_correct()
+
+    def _scan(self, said: dict[str, Any], number: int, source: str | None) -> None:
+        """Raises `LineRefused`."""
+        body, attempt = read_scan(said, self._checkpoint, datetime.now(UTC))
         self.errands.deciding = body["scan_id"]
-        self._memory.take(body, source, number)
+        self._memory.scans.take(body, source, number)
         try:
             if not (self._link.is_up() and self._ask_server(body, number)):
                 self._decide_alone(body, attempt)
         finally:
             self.errands.deciding = None
-        return None
 
     def _ask_server(self, body: dict[str, Any], number: int) -> bool:
         """Whether the matter is settled: answered, or refused for what the line says."""
@@ -59,11 +77,11 @@ class Gate:
             self.errands.note_away(str(error))
             return False
         except Refused as error:
-            if error.status in NOT_THE_SCANS_FAULT:
+            if error.status in NOT_ITS_OWN_FAULT:
                 self._show.remark(f"the server refuses this gate: {error}", style="red")
                 return False
             self._show.refused_line(number, error.detail)
-            self._memory.settle([body["scan_id"]])
+            self._memory.scans.settle([body["scan_id"]])
             return True
         person = answer.get("person")
         self._show.decision(
@@ -79,13 +97,13 @@ class Gate:
                 f"{person['name_masked']} …{person['document_tail']}" if person else "",
             )
         )
-        self._memory.settle([body["scan_id"]])
+        self._memory.scans.settle([body["scan_id"]])
         return True
 
     def _decide_alone(self, body: dict[str, Any], attempt: Attempt) -> None:
         taken = decide_offline(self.errands.knowledge, attempt)
         offline = taken.for_upload()
-        self._memory.decide(
+        self._memory.scans.decide(
             body["scan_id"],
             {
                 "decision": offline.decision,
@@ -124,6 +142,7 @@ def run(
     link = Link(server, token, is_open=not is_offline)
     gate = Gate(checkpoint, link, memory, show)
     gate.errands.load_bundle()
+    gate.tell_to_correct()
     gate.errands.turn()
     stop = threading.Event()
     beside = threading.Thread(target=gate.errands.run, args=(stop,), name="errands", daemon=True)
@@ -136,8 +155,12 @@ def run(
         stop.set()
         beside.join(timeout=35)
         gate.errands.turn()
-        if left := memory.count():
-            show.remark(f"{left} scans wait for the server; start this gate again to upload them", style="yellow")
+        for left, things in ((memory.scans.count(), "scans"), (memory.forms.count(), "registrations")):
+            if left:
+                show.remark(
+                    f"{left} {things} wait for the server; start this gate again to upload them", style="yellow"
+                )
+        gate.tell_to_correct()
         link.close()
         memory.close()
     return 0

@@ -56,6 +56,18 @@ class Link:
         results: list[dict[str, Any]] = answer["results"]
         return results
 
+    def register(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Raises `Away`, `Refused`."""
+        return self._ask("POST", "/v1/registrations", json=body)
+
+    def register_all(self, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Raises `Away`, `Refused`."""
+        content = {"registrations": list(bodies)}
+        results: list[dict[str, Any]] = self._ask("POST", "/v1/registrations/batch", json=content, timeout=_UPLOAD_S)[
+            "results"
+        ]
+        return results
+
     def bundle(self, checkpoint: str, etags: Iterable[str]) -> dict[str, Any]:
         """Raises `Away`, `Refused`."""
         headers = {"If-None-Match": ", ".join(etags)}

@@ -1,4 +1,4 @@
-"""What a scanner gives: a line with a pass, or a JSON object with what else was seen."""
+"""What a scanner gives: a line with a pass, or a JSON object with what else was seen. (Forms: forms.py.)"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.checkpoints.domain.scans import Attempt
 _CREDENTIAL = frozenset(["pass", "document", "plate"])
 _SEEN = frozenset(["temperature_c", "mask", "direction"])
 _PEOPLE, _AT = "people", "scanned_at"
-_READER = AttemptReader(bytes(32))
+READER = AttemptReader(bytes(32))
 """Reads as strictly as the server. The references it makes of documents mean nothing: there is no city key here."""
 
 
@@ -22,17 +22,27 @@ class LineRefused(Exception):
     """The line is not a scan; the message names the field."""
 
 
+def seen_in(line: str) -> dict[str, Any]:
+    """What a line says, by name. Raises `LineRefused`."""
+    if not line.startswith("{"):
+        return {"pass": line}
+    try:
+        return dict(orjson.loads(line))
+    except ValueError:
+        raise LineRefused("this is neither a pass nor JSON") from None
+
+
 def read_line(line: str, checkpoint_id: str, now: datetime) -> tuple[dict[str, Any], Attempt]:
+    """As `read_scan` of what the line says."""
+    return read_scan(seen_in(line), checkpoint_id, now)
+
+
+def read_scan(seen: dict[str, Any], checkpoint_id: str, now: datetime) -> tuple[dict[str, Any], Attempt]:
     """(the body of the scan, the same as an attempt). Raises `LineRefused`."""
-    seen = _object(line) if line.startswith("{") else {"pass": line}
     unknown = set(seen) - _CREDENTIAL - _SEEN - {_PEOPLE, _AT}
     if unknown:
         raise LineRefused(f"{min(unknown)}: is not known here")
-    at = seen.get(_AT, now.isoformat())
-    try:
-        moment = datetime.fromisoformat(at).astimezone(now.tzinfo)
-    except (ValueError, TypeError):
-        raise LineRefused("scanned_at: must be an RFC 3339 time with offset") from None
+    at, moment = moment_of(seen.get(_AT), _AT, now)
     body: dict[str, Any] = {
         "scan_id": str(uuid7(moment)),
         "checkpoint_id": checkpoint_id,
@@ -43,16 +53,18 @@ def read_line(line: str, checkpoint_id: str, now: datetime) -> tuple[dict[str, A
     if seen.get(_PEOPLE) is not None:
         body[_PEOPLE] = _people(seen[_PEOPLE], moment)
     try:
-        return body, _READER.read(body, now)
+        return body, READER.read(body, now)
     except FieldError as error:
         raise LineRefused(str(error)) from None
 
 
-def _object(line: str) -> dict[str, Any]:
+def moment_of(given: object, name: str, now: datetime) -> tuple[str, datetime]:
+    """(a time as it was given, as a moment); `now` where none was given. Raises `LineRefused`."""
+    at = now.isoformat() if given is None else given
     try:
-        return dict(orjson.loads(line))
-    except ValueError:
-        raise LineRefused("this is neither a pass nor JSON") from None
+        return str(at), datetime.fromisoformat(at).astimezone(now.tzinfo)  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError):
+        raise LineRefused(f"{name}: must be an RFC 3339 time with offset") from None
 
 
 def _people(given: object, at: datetime) -> list[dict[str, Any]]:

@@ -29,6 +29,20 @@ class Displayed:
     person: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DisplayedForm:
+    """What becomes of somebody who was registered in place; `clinic` is where a fever goes."""
+
+    registration_id: str
+    decision: str
+    outcome: str
+    say_zh: str
+    say_en: str
+    by: str
+    policy_version: str
+    clinic: str = ""
+
+
 class Show:
     """`is_json`: JSON lines on standard output, remarks on standard error; else everything for people."""
 
@@ -38,35 +52,43 @@ class Show:
         self._showing = threading.Lock()
 
     def decision(self, shown: Displayed) -> None:
+        told = {"scan_id": shown.scan_id, "decision": shown.decision, "colour": shown.colour, "refusal": shown.refusal}
+        self._decided(shown, told, shown.refusal or shown.colour, shown.person)
+
+    def registered(self, shown: DisplayedForm) -> None:
+        told: dict[str, str | None] = {
+            "registration_id": shown.registration_id,
+            "decision": shown.decision,
+            "outcome": shown.outcome,
+        }
+        if shown.clinic:
+            told["fever_clinic"] = shown.clinic
+        self._decided(shown, told, shown.outcome, shown.clinic)
+
+    def _decided(self, shown: Displayed | DisplayedForm, told: dict[str, str | None], why: str, beside: str) -> None:
         if self._is_json:
-            self._line(
-                {
-                    "scan_id": shown.scan_id,
-                    "decision": shown.decision,
-                    "colour": shown.colour,
-                    "refusal": shown.refusal,
-                    "say": {"zh": shown.say_zh, "en": shown.say_en},
-                    "by": shown.by,
-                    "policy_version": shown.policy_version,
-                }
-            )
-            return
-        why = shown.refusal or shown.colour
+            say = {"zh": shown.say_zh, "en": shown.say_en}
+            return self._line({**told, "say": say, "by": shown.by, "policy_version": shown.policy_version})
         with self._showing:
             self._console.print(
                 f"[{_STYLES[shown.decision]}]{_WORDS[shown.decision]}[/] {why:<18} {shown.say_zh} {shown.say_en}"
-                f"{shown.person and f' [bold]{shown.person}[/]'}"
+                f"{beside and f' [bold]{beside}[/]'}"
                 f" [dim]{'server' if shown.by == 'server' else 'gate, offline'}[/]"
             )
+        return None
+
+    def question(self, words: str) -> None:
+        """What a form needs next; on standard error where programs read the decisions."""
+        self.remark(f"? {words}", style="bold")
 
     def refused_line(self, number: int, why: str) -> None:
         if self._is_json:
             self._line({"line": number, "error": why})
         else:
-            self.remark(f"line {number} is no scan: {why}", style="red")
+            self.remark(f"line {number} is not taken: {why}", style="red")
 
-    def difference(self, scan_id: str, taken: str, decided: str) -> None:
-        self.remark(f"difference: {scan_id} was taken as {taken}, the server decides {decided}", style="magenta")
+    def difference(self, identifier: str, taken: str, decided: str) -> None:
+        self.remark(f"difference: {identifier} was taken as {taken}, the server decides {decided}", style="magenta")
 
     def remark(self, text: str, *, style: str = "dim") -> None:
         """What the gate does besides: bundles, uploads, the line up or down."""

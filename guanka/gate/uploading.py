@@ -4,29 +4,52 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from guanka.gate.knowledge import BundleRefused, Knowledge, read_bundle
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.showing import Show
-from guanka.gate.waiting import GateMemory, Waiting
+from guanka.gate.waiting import Forms, GateMemory, Scans, Waiting
 
-BATCH_MAX, BATCH_BYTES_MAX = 500, 800_000
+SCANS_MAX, FORMS_MAX, BATCH_BYTES_MAX = 500, 500, 800_000
 REFRESH_S, LOOK_S = 30.0, 1.0
 _CLOCKS_APART_MAX = timedelta(seconds=30)
-_RECORDED_OTHERWISE = "scan_id_reused"
 _PASSING = frozenset({"store_unavailable", "overloaded", "unexpected_error"})
 """Problems of an item that may be gone the next time."""
-NOT_THE_SCANS_FAULT = frozenset({401, 403, 404, 413})
-"""Statuses that are about the gate's own token or set-up: its scans wait until that is mended."""
+NOT_ITS_OWN_FAULT = frozenset({401, 403, 404, 413})
+"""Statuses that are about the gate's own token or set-up: what it has waits until that is mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """How the things of a shelf are uploaded; `aside` says what becomes of those that the server will not take."""
+
+    shelf: Scans | Forms
+    send: Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]]
+    items_max: int
+    recorded_otherwise: str
+    things: str
+    aside: str
 
 
 class Errands:
-    """`deciding` is the scan that the gate is busy with: it is nobody else's business."""
+    """`deciding` is the scan or form that the gate is busy with: it is nobody else's business."""
 
     def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show) -> None:
+        self._routes = (
+            _Route(memory.scans, link.batch, SCANS_MAX, "scan_id_reused", "scans", "it is put aside"),
+            _Route(
+                memory.forms,
+                link.register_all,
+                FORMS_MAX,
+                "registration_id_reused",
+                "registrations",
+                "it is kept to be corrected",
+            ),
+        )
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
         self._is_away = False
         self._refresh_at = datetime.min.replace(tzinfo=UTC)
@@ -105,49 +128,53 @@ class Errands:
 
     def upload(self) -> None:
         """Send what waits, oldest first, until nothing does. Raises `Away`, `Refused`."""
-        while waiting := _fitting(self._memory.waiting(BATCH_MAX, but=self.deciding)):
-            results = self._link.batch([each.for_upload() for each in waiting])
-            done = self._take_results(waiting, results)
-            self._memory.settle(done)
+        for route in self._routes:
+            self._upload(route)
+
+    def _upload(self, route: _Route) -> None:
+        while waiting := _fitting(route.shelf.waiting(route.items_max, but=self.deciding)):
+            results = route.send([each.for_upload() for each in waiting])
+            done = self._take_results(route, waiting, results)
+            route.shelf.settle(done)
             if done:
-                self._show.remark(f"uploaded {len(done)} scans that had waited")
-            if len(done) < len(waiting) and self._memory.waiting(1, but=self.deciding):
+                self._show.remark(f"uploaded {len(done)} {route.things} that had waited")
+            if len(done) < len(waiting) and route.shelf.waiting(1, but=self.deciding):
                 return
 
-    def _take_results(self, waiting: Sequence[Waiting], results: Sequence[dict[str, Any]]) -> list[str]:
-        """The scans that are settled: recorded now, or recorded before."""
+    def _take_results(self, route: _Route, waiting: Sequence[Waiting], results: Sequence[dict[str, Any]]) -> list[str]:
+        """Those that are settled: recorded now, or recorded before."""
         done, otherwise, ours = [], [], set()
         for each, result in zip(waiting, results, strict=True):
             problem = result.get("problem", {})
             code = problem.get("code")
             if code is None:
-                done.append(each.scan_id)
+                done.append(each.identifier)
                 self._compare(each, result)
-            elif code == _RECORDED_OTHERWISE:
+            elif code == route.recorded_otherwise:
                 otherwise.append(each)
-            elif problem.get("status") in NOT_THE_SCANS_FAULT:
+            elif problem.get("status") in NOT_ITS_OWN_FAULT:
                 ours.add(code)
             elif code not in _PASSING:
-                self._memory.put_aside(each, code)
-                self._show.remark(f"the server will not take {each.scan_id}: {code}; it is put aside", style="red")
+                route.shelf.put_aside(each, code)
+                self._show.remark(f"the server will not take {each.identifier}: {code}; {route.aside}", style="red")
         for code in sorted(ours):
-            self._show.remark(f"the server refuses this gate: {code}; its scans wait", style="red")
-        return done + self._answered_before(otherwise)
+            self._show.remark(f"the server refuses this gate: {code}; its {route.things} wait", style="red")
+        return done + self._answered_before(route, otherwise)
 
-    def _answered_before(self, waiting: Sequence[Waiting]) -> list[str]:
+    def _answered_before(self, route: _Route, waiting: Sequence[Waiting]) -> list[str]:
         """Recorded as they were first sent, whose answer came too late: it is asked for again, and compared.
 
         Those that were recorded as something else again are settled too: the id is taken.
         """
         late = [each for each in waiting if each.offline is not None]
         if late:
-            for each, result in zip(late, self._link.batch([each.body for each in late]), strict=True):
+            for each, result in zip(late, route.send([each.body for each in late]), strict=True):
                 self._compare(each, result)
-        return [each.scan_id for each in waiting]
+        return [each.identifier for each in waiting]
 
     def _compare(self, each: Waiting, result: dict[str, Any]) -> None:
         if each.offline is not None and result.get("decision", each.offline["decision"]) != each.offline["decision"]:
-            self._show.difference(each.scan_id, each.offline["decision"], result["decision"])
+            self._show.difference(each.identifier, each.offline["decision"], result["decision"])
 
     def _note(self, *, is_away: bool, why: str = "") -> None:
         if is_away != self._is_away:

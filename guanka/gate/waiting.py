@@ -1,8 +1,8 @@
-"""The gate's memory on disk: scans that the server has not acknowledged, the bundle, and how far a file was read.
+"""The gate's memory on disk: what the server has not acknowledged, the bundle, and how far a file was read.
 
 SQLite with a write-ahead log and `synchronous=FULL`: what `take` and `decide` have returned survives the loss of power.
-A scan is kept before it is sent anywhere, with its identifier, so that whatever happens next it is sent again as the
-same scan and recorded once. Acknowledged scans are wiped, for they hold passes and documents.
+A scan or a form is kept before it is sent anywhere, with its identifier, so that whatever happens next it is sent again
+as the same one and recorded once. What is acknowledged is wiped, for it holds passes, documents and phones.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,18 @@ CREATE TABLE IF NOT EXISTS put_aside (
     scanned_at TEXT NOT NULL,
     problem TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS form (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    registration_id TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,
+    offline TEXT
+);
+CREATE TABLE IF NOT EXISTS form_to_correct (
+    registration_id TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    offline TEXT,
+    problem TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS progress (source TEXT PRIMARY KEY, lines INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS bundle (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS status_list (list INTEGER PRIMARY KEY, etag TEXT NOT NULL, token TEXT NOT NULL);
@@ -38,9 +51,9 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A scan that is not acknowledged; `offline` as it is uploaded, None where nothing was decided here."""
+    """A scan or a form that is not acknowledged; `offline` as it is uploaded, None where nothing was decided here."""
 
-    scan_id: str
+    identifier: str
     body: Body
     offline: Body | None
 
@@ -48,86 +61,153 @@ class Waiting:
         return self.body if self.offline is None else self.body | {"offline": self.offline}
 
 
-class GateMemory:
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
-        self._file = sqlite3.connect(folder / "gate.db", check_same_thread=False, isolation_level=None, timeout=30)
+class _Disk:
+    def __init__(self, path: Path) -> None:
+        self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
         self._using = threading.Lock()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._file.execute(f"PRAGMA {pragma}")
         self._file.executescript(_TABLES)
 
-    # -- scans -------------------------------------------------------------------------------------------------------
-
-    def take(self, body: Body, source: str | None, lines: int) -> None:
-        """Keep a scan before anything is done about it, and that the source was read so far."""
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         with self._using, self._file:
             self._file.execute("BEGIN IMMEDIATE")
-            self._file.execute("INSERT INTO scan (scan_id, body) VALUES (?, ?)", (body["scan_id"], json.dumps(body)))
-            if source is not None:
-                self._file.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (source, lines))
+            yield self._file
 
-    def decide(self, scan_id: str, offline: Body) -> None:
-        """Keep what was decided here; only then may it be shown."""
-        self._write("UPDATE scan SET offline = ? WHERE scan_id = ?", json.dumps(offline), scan_id)
-
-    def settle(self, scan_ids: Iterable[str]) -> None:
-        """Wipe scans that the server has acknowledged."""
-        with self._using, self._file:
-            self._file.execute("BEGIN IMMEDIATE")
-            self._file.executemany("DELETE FROM scan WHERE scan_id = ?", [(each,) for each in scan_ids])
-
-    def put_aside(self, waiting: Waiting, problem: str) -> None:
-        """Give up a scan that the server will never take; what it showed is wiped, that it was there stays."""
-        with self._using, self._file:
-            self._file.execute("BEGIN IMMEDIATE")
-            row = (waiting.scan_id, waiting.body["scanned_at"], problem)
-            self._file.execute("INSERT OR REPLACE INTO put_aside VALUES (?, ?, ?)", row)
-            self._file.execute("DELETE FROM scan WHERE scan_id = ?", (waiting.scan_id,))
-
-    def waiting(self, limit: int, *, but: str | None) -> list[Waiting]:
-        """The oldest scans that are not acknowledged, without the one that is being decided just now."""
-        rows = self._read(
-            "SELECT scan_id, body, offline FROM scan WHERE scan_id IS NOT ? ORDER BY number LIMIT ?", but, limit
-        )
-        return [Waiting(scan_id, json.loads(body), offline and json.loads(offline)) for scan_id, body, offline in rows]
-
-    def count(self) -> int:
-        return int(self._read("SELECT count(*) FROM scan")[0][0])
-
-    def lines_read(self, source: str) -> int:
-        """How far a source was read when the gate was cut off; 0 where it was read to its end."""
-        rows = self._read("SELECT lines FROM progress WHERE source = ?", source)
-        return int(rows[0][0]) if rows else 0
-
-    def finish(self, source: str) -> None:
-        self._write("DELETE FROM progress WHERE source = ?", source)
-
-    # -- the bundle --------------------------------------------------------------------------------------------------
-
-    def keep_bundle(self, bundle: Mapping[str, Any], tokens: Mapping[int, tuple[str, str]]) -> None:
-        """Keep a bundle with its lists, `(etag, token)` by number."""
-        with self._using, self._file:
-            self._file.execute("BEGIN IMMEDIATE")
-            self._file.execute("INSERT OR REPLACE INTO bundle VALUES (1, ?)", (json.dumps(bundle),))
-            self._file.execute("DELETE FROM status_list")
-            rows = [(number, etag, token) for number, (etag, token) in tokens.items()]
-            self._file.executemany("INSERT INTO status_list VALUES (?, ?, ?)", rows)
-
-    def bundle(self) -> tuple[dict[str, Any], dict[int, tuple[str, str]]] | None:
-        rows = self._read("SELECT content FROM bundle")
-        lists = self._read("SELECT list, etag, token FROM status_list")
-        return (json.loads(rows[0][0]), {row[0]: (row[1], row[2]) for row in lists}) if rows else None
+    def read(self, statement: str, *arguments: object) -> list[Any]:
+        with self._using:
+            return self._file.execute(statement, arguments).fetchall()
 
     def close(self) -> None:
         with self._using:
             self._file.close()
 
-    def _write(self, statement: str, *arguments: object) -> None:
-        with self._using:
-            self._file.execute(statement, arguments)
 
-    def _read(self, statement: str, *arguments: object) -> list[Any]:
-        with self._using:
-            return self._file.execute(statement, arguments).fetchall()
+class _Shelf:
+    """What waits, of one kind, in the order in which it came."""
+
+    def __init__(self, disk: _Disk, table: str, identifier: str) -> None:
+        self._disk, self._table, self._identifier = disk, table, identifier
+
+    def take(self, body: Body, source: str | None, lines: int) -> None:
+        """Keep it before anything is done about it, and that the source was read so far."""
+        with self._disk.transaction() as tx:
+            self._add(tx, body, None)
+            if source is not None:
+                tx.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (source, lines))
+
+    def decide(self, identifier: str, offline: Body) -> None:
+        """Keep what was decided here; only then may it be shown."""
+        with self._disk.transaction() as tx:
+            tx.execute(
+                f"UPDATE {self._table} SET offline = ? WHERE {self._identifier} = ?",  # noqa: S608 (our own names)
+                (json.dumps(offline), identifier),
+            )
+
+    def settle(self, identifiers: Iterable[str]) -> None:
+        """Wipe what the server has acknowledged."""
+        with self._disk.transaction() as tx:
+            for each in identifiers:
+                self._wipe(tx, each)
+
+    def waiting(self, limit: int, *, but: str | None) -> list[Waiting]:
+        """The oldest that are not acknowledged, without the one that is being decided just now."""
+        rows = self._disk.read(
+            f"SELECT {self._identifier}, body, offline FROM {self._table} "  # noqa: S608 (our own names)
+            f"WHERE {self._identifier} IS NOT ? ORDER BY number LIMIT ?",
+            but,
+            limit,
+        )
+        return [_waiting(row) for row in rows]
+
+    def count(self) -> int:
+        return int(self._disk.read(f"SELECT count(*) FROM {self._table}")[0][0])  # noqa: S608 (our own names)
+
+    def _add(self, tx: sqlite3.Connection, body: Body, offline: Body | None) -> None:
+        tx.execute(
+            f"INSERT INTO {self._table} ({self._identifier}, body, offline) VALUES (?, ?, ?)",  # noqa: S608
+            (body[self._identifier], json.dumps(body), offline and json.dumps(offline)),
+        )
+
+    def _wipe(self, tx: sqlite3.Connection, identifier: str) -> None:
+        tx.execute(f"DELETE FROM {self._table} WHERE {self._identifier} = ?", (identifier,))  # noqa: S608
+
+
+class Scans(_Shelf):
+    def __init__(self, disk: _Disk) -> None:
+        super().__init__(disk, "scan", "scan_id")
+
+    def put_aside(self, waiting: Waiting, problem: str) -> None:
+        """Give up a scan that the server will never take; what it showed is wiped, that it was there stays."""
+        with self._disk.transaction() as tx:
+            row = (waiting.identifier, waiting.body["scanned_at"], problem)
+            tx.execute("INSERT OR REPLACE INTO put_aside VALUES (?, ?, ?)", row)
+            self._wipe(tx, waiting.identifier)
+
+
+class Forms(_Shelf):
+    def __init__(self, disk: _Disk) -> None:
+        super().__init__(disk, "form", "registration_id")
+
+    def put_aside(self, waiting: Waiting, problem: str) -> None:
+        """Keep a form that the server will not take as it is: somebody is on the way, and nobody else has heard."""
+        with self._disk.transaction() as tx:
+            row = (waiting.identifier, json.dumps(waiting.body), waiting.offline and json.dumps(waiting.offline))
+            tx.execute("INSERT OR REPLACE INTO form_to_correct VALUES (?, ?, ?, ?)", (*row, problem))
+            self._wipe(tx, waiting.identifier)
+
+    def to_correct(self) -> list[tuple[Waiting, str]]:
+        """Each form that the server did not take, and its problem."""
+        rows = self._disk.read("SELECT registration_id, body, offline, problem FROM form_to_correct ORDER BY 1")
+        return [(_waiting(row[:3]), row[3]) for row in rows]
+
+    def let_go(self, identifier: str) -> None:
+        with self._disk.transaction() as tx:
+            tx.execute("DELETE FROM form_to_correct WHERE registration_id = ?", (identifier,))
+
+    def correct(self, identifier: str, body: Body, offline: Body | None, source: str | None, lines: int) -> None:
+        """The corrected form waits in the old one's place, with what was decided then."""
+        with self._disk.transaction() as tx:
+            tx.execute("DELETE FROM form_to_correct WHERE registration_id = ?", (identifier,))
+            self._add(tx, body, offline)
+            if source is not None:
+                tx.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (source, lines))
+
+
+class GateMemory:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        self._disk = _Disk(folder / "gate.db")
+        self.scans, self.forms = Scans(self._disk), Forms(self._disk)
+
+    def lines_read(self, source: str) -> int:
+        """How far a source was read when the gate was cut off; 0 where it was read to its end."""
+        rows = self._disk.read("SELECT lines FROM progress WHERE source = ?", source)
+        return int(rows[0][0]) if rows else 0
+
+    def finish(self, source: str) -> None:
+        with self._disk.transaction() as tx:
+            tx.execute("DELETE FROM progress WHERE source = ?", (source,))
+
+    def keep_bundle(self, bundle: Mapping[str, Any], tokens: Mapping[int, tuple[str, str]]) -> None:
+        """Keep a bundle with its lists, `(etag, token)` by number."""
+        with self._disk.transaction() as tx:
+            tx.execute("INSERT OR REPLACE INTO bundle VALUES (1, ?)", (json.dumps(bundle),))
+            tx.execute("DELETE FROM status_list")
+            rows = [(number, etag, token) for number, (etag, token) in tokens.items()]
+            tx.executemany("INSERT INTO status_list VALUES (?, ?, ?)", rows)
+
+    def bundle(self) -> tuple[dict[str, Any], dict[int, tuple[str, str]]] | None:
+        rows = self._disk.read("SELECT content FROM bundle")
+        lists = self._disk.read("SELECT list, etag, token FROM status_list")
+        return (json.loads(rows[0][0]), {row[0]: (row[1], row[2]) for row in lists}) if rows else None
+
+    def close(self) -> None:
+        self._disk.close()
+
+
+def _waiting(row: tuple[str, str, str | None]) -> Waiting:
+    identifier, body, offline = row
+    return Waiting(identifier, json.loads(body), json.loads(offline) if offline else None)

@@ -16,17 +16,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from guanka.gate.deciding import Taken, decide_offline
+from guanka.gate.forms import admit_alone, read_form_of
 from guanka.gate.knowledge import Knowledge, read_bundle
 from services.checkpoints.board import Board, pack
 from services.checkpoints.bundles import HeldLists, bundle_of
 from services.checkpoints.codes_client import StatusList
-from services.checkpoints.domain.policy import OUTCOMES
+from services.checkpoints.domain.errors import RegistrationNotDoneHere
+from services.checkpoints.domain.policy import OUTCOMES, RegistrationOutcome
+from services.checkpoints.domain.registrations import admit, words_of
 from services.checkpoints.domain.scans import (
     KINDS,
     Attempt,
@@ -120,6 +124,10 @@ class Town:
         document["words"] = {o.value: {d.value: words for d in Decision} for o in OUTCOMES}
         for kind in document["kinds"].values():
             kind["decisions"] = {o.value: self.chance.choice(list(Decision)).value for o in OUTCOMES}
+            if self.chance.random() < 0.5:
+                drawn = {o.value: self.chance.choice(list(Decision)).value for o in RegistrationOutcome}
+                said = {o.value: words for o in RegistrationOutcome}
+                kind["registration"] = {"decisions": drawn, "words": said}
         return document
 
     def make_tokens(self) -> Iterator[str]:
@@ -293,3 +301,43 @@ def test_a_vehicle_is_decided_like_its_strictest_traveller_and_a_plate_alone_is_
                 assert taken.decision is ruling.decision
             else:
                 assert taken.decision is not Decision.PASS
+
+
+def test_of_a_form_a_gate_decides_like_the_server_and_where_it_cannot_lets_nobody_pass(town: Town) -> None:
+    """Each checkpoint, each moment, with and without a fever; the server decides a late form as of its moment."""
+    counts: Counter[str] = Counter()
+    for checkpoint, moment in product(town.checkpoints, MOMENTS):
+        known = town.knowledge(checkpoint)
+        policy = town.shelf(moment).at(moment).policy.kinds[checkpoint.kind]
+        for temperature in (None, 37.2, 37.3):
+            given = {"document": {"type": "resident_id", "number": "110101199001010000"}, "phone": "13800138000"}
+            given |= {"from_area": "420100", "to_area": "440103", "temperature_c": temperature}
+            _, form = read_form_of(given | {"registered_at": moment.isoformat()}, str(checkpoint.checkpoint_id), moment)
+            try:
+                decided = admit(policy, checkpoint, form.registration, moment)
+            except RegistrationNotDoneHere:
+                with pytest.raises(RegistrationNotDoneHere):
+                    admit_alone(known, form)
+                counts["not done here"] += 1
+                continue
+            taken = admit_alone(known, form)
+            assert taken.policy_version == decided.policy_version
+            if moment < NOW + timedelta(days=1):
+                told = (decided.decision, decided.outcome, words_of(policy, decided.outcome))
+                assert (taken.decision, taken.outcome, taken.say) == told
+                counts[f"same {taken.decision}"] += 1
+            else:
+                assert taken.decision is (Decision.STOP if decided.decision is Decision.STOP else Decision.CHECK)
+                counts["beyond the bundle"] += 1
+    assert len(counts) == 5, counts
+    assert min(counts.values()) > 10, counts
+
+
+def test_of_a_checkpoint_that_was_merged_the_form_is_looked_at(town: Town) -> None:
+    """It is its successor's, of which the gate knows nothing."""
+    road = next(each for each in town.checkpoints if each.kind == "road")
+    merged = replace(road, stage=Stage.MERGED, successor=uuid4())
+    given = {"document": {"type": "resident_id", "number": "110101199001010000"}, "phone": "13800138000"}
+    _, form = read_form_of(given | {"from_area": "420100", "to_area": "440103"}, str(merged.checkpoint_id), NOW)
+    assert admit_alone(town.knowledge(merged), form).decision is Decision.CHECK
+    assert admit_alone(None, form).decision is Decision.CHECK

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.outsider import Outsider, eventually
+from tests.e2e.outsider import COMMUNITY, Outsider, eventually, new_document
 from tests.running import ROOT, Product
 
 Line = dict[str, Any]
@@ -167,6 +167,62 @@ def test_a_gate_that_is_killed_loses_nothing_and_doubles_nothing(
     assert 99 <= len(cut) + len(rest) <= 100
     desk.run([])
     assert len(recorded(outside, desk.checkpoint)) - len(kept) == 100
+
+
+def _form(to_area: str = COMMUNITY, **changes: object) -> str:
+    form = {"document": new_document(), "phone": "13800138000", "from_area": "420100", "to_area": to_area}
+    return json.dumps({"register": form | {"temperature_c": 36.5} | changes})
+
+
+@on_one_log
+def test_who_comes_without_a_code_is_registered_at_the_gate_with_a_network_and_without(
+    product: Product, outside: Outsider
+) -> None:
+    """Whatever becomes of the network, the community of destination expects each of them, once."""
+    desk = GateDesk(product, outside.checkpoint("road"))
+    asked = ["登记", "passport FR 12AB34567", "13800138000", "FR", COMMUNITY, "38.4"]
+    [first, wrong, hot], _ = desk.run([_form(), _form("123456789"), *asked])
+    assert (first["decision"], first["outcome"], first["by"]) == ("pass", "registered", "server")
+    assert "area" in wrong["error"]
+    assert (hot["decision"], hot["outcome"], hot["by"]) == ("stop", "fever", "server")
+    assert hot["fever_clinic"]
+
+    alone, remarks = desk.run([_form(), _form(temperature_c=38.0), _form("123456789")], "--offline")
+    assert [(each["decision"], each["by"]) for each in alone] == [("pass", "gate"), ("stop", "gate"), ("pass", "gate")]
+    assert "3 registrations wait" in remarks
+    _, remarks = desk.run([])
+    assert "uploaded 2 registrations" in remarks
+    assert f"the server will not take {alone[2]['registration_id']}: area_unknown" in remarks
+    assert "difference" not in remarks
+
+    correction = {"correct": alone[2]["registration_id"], "register": {"to_area": COMMUNITY}}
+    _, remarks = desk.run([json.dumps(correction)])
+    assert "uploaded 1 registrations" in remarks
+    assert "to be corrected" not in desk.run([])[1]
+
+    community = outside.token("community", area=COMMUNITY)
+    clear = [first, hot, alone[0], alone[1]]
+
+    def tasks() -> list[str] | None:
+        told = outside.get("ledger", "/v1/tasks", community).json()["tasks"]
+        causes = [each["cause_id"] for each in told]
+        return causes if {each["registration_id"] for each in clear} <= set(causes) else None
+
+    causes = eventually(tasks)
+    assert len(causes) == len(set(causes))
+
+
+@on_one_log
+def test_a_gate_that_is_killed_while_it_registers_loses_nobody(product: Product, outside: Outsider) -> None:
+    desk = GateDesk(product, outside.checkpoint("road"))
+    desk.run([])
+    shown = desk.kill_after((_form() for _ in range(100)), 40, "--offline")
+    assert len(shown) >= 40
+    desk.run([])
+    community = outside.token("community", area=COMMUNITY)
+    for each in shown:
+        path = f"/v1/registrations/{each['registration_id']}"
+        assert outside.get("checkpoints", path, community).json()["decision"] == each["decision"]
 
 
 def _is_of(event: Line, decision: Line) -> bool:

@@ -1,4 +1,4 @@
-"""The shapes of what goes in and out, except on the scan path (scan_schemas.py)."""
+"""The shapes of what goes in and out, except on the scan path (scan_schemas.py) and of registration (forms.py)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ Decisions = dict[str, dict[str, int]]
 
 class In(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class DocumentIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: Literal["resident_id", "passport", "travel_permit", "residence_permit"]
+    country: str | None = Field(default=None, max_length=64, description="ISO 3166-1 alpha-2; CN when absent")
+    number: str = Field(max_length=64)
 
 
 class CheckpointIn(In):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, area_refused, needs
@@ -16,17 +16,10 @@ from chassis.collisions import DoneAgain
 from chassis.problems import Problem, field_errors
 from services.checkpoints.api.bound import bound_checkpoint
 from services.checkpoints.api.desk import AtDesk, Desk
-from services.checkpoints.api.models import In, Text
+from services.checkpoints.api.forms import Form, RegistrationIn, read_form
+from services.checkpoints.api.models import DocumentIn, In
 from services.checkpoints.api.problems import problem_of
-from services.checkpoints.api.scan_schemas import DocumentIn, ProblemDocument, Words
-from services.checkpoints.attempts import (
-    TEMPERATURE_C_MAX,
-    TEMPERATURE_C_MIN,
-    read_document,
-    read_scan_id,
-    read_time,
-)
-from services.checkpoints.domain.documents import Document
+from services.checkpoints.api.scan_schemas import ProblemDocument, Words
 from services.checkpoints.domain.errors import AreaUnknown, RegistrationNotFound
 from services.checkpoints.domain.policy import KindPolicy
 from services.checkpoints.domain.registrations import Admittance, Registration, words_of
@@ -39,33 +32,6 @@ Guard = Annotated[Bearer, Depends(needs("gate", "community"))]
 Reader = Annotated[Bearer, Depends(needs("community", "operator", "authority"))]
 
 BATCH_MAX = 500
-
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 \-]{3,20}$")]
-Origin = Annotated[str, StringConstraints(pattern=r"^([0-9]{2,18}|[A-Z]{2})$")]
-Destination = Annotated[str, StringConstraints(pattern=r"^[0-9]{4,18}$")]
-
-
-class OfflineRegistrationIn(In):
-    """What the guard had done without a network, and by which policy."""
-
-    decision: Literal["pass", "check", "stop"]
-    policy_version: str = Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$")
-
-
-class RegistrationIn(In):
-    registration_id: str = Field(max_length=36, description="a UUID of version 7, made when the person was registered")
-    checkpoint_id: UUID
-    document: DocumentIn
-    name: Text | None = None
-    phone: Phone
-    from_area: Origin = Field(description="a division code, or the country (ISO 3166-1 alpha-2) from abroad")
-    to_area: Destination = Field(description="a node of the area tree; its community gets a task")
-    temperature_c: float | None = Field(default=None, strict=True, ge=TEMPERATURE_C_MIN, le=TEMPERATURE_C_MAX)
-    plate: str | None = Field(default=None, max_length=32)
-    registered_at: str = Field(
-        max_length=40, description="RFC 3339 with offset, between 7 days ago and 5 minutes ahead"
-    )
-    offline: OfflineRegistrationIn | None = None
 
 
 class RegistrationsIn(In):
@@ -115,12 +81,10 @@ class RegistrationOut(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Filed:
-    """A registration as read, with what is only kept sealed."""
+    """A form, and the checkpoint that takes it; the registration is that checkpoint's."""
 
+    form: Form
     registration: Registration
-    document: Document
-    name: str | None
-    phone: str
     checkpoint: Checkpoint
 
 
@@ -202,39 +166,20 @@ def _read_item(item: object, number: int) -> RegistrationIn:
 
 def _filed(tx: Connection, body: RegistrationIn, bearer: Bearer, desk: Desk, now: datetime) -> _Filed:
     """Raises `FieldError`, `AreaUnknown`, and what `bound_checkpoint` raises."""
-    registered_at = read_time(body.registered_at, "registered_at", now)
-    registration_id = read_scan_id(body.registration_id, "registration_id", registered_at, beside="registered_at")
-    document = read_document(body.document.model_dump(), "document")
-    vehicle_ref = None if body.plate is None else desk.attempts.vehicle_ref(body.plate, "plate")
+    form = read_form(body, desk.attempts, now)
     if not desk.areas.has(body.to_area):
         raise AreaUnknown()
-    checkpoint = bound_checkpoint(tx, desk, bearer, body.checkpoint_id, registered_at)
-    offline = (body.offline.decision, body.offline.policy_version) if body.offline else (None, None)
-    person_ref = desk.attempts.person_ref(document)
-    content = (body.checkpoint_id, person_ref, body.name, body.phone, body.from_area, body.to_area)
-    registration = Registration(
-        registration_id=registration_id,
-        checkpoint_id=checkpoint.checkpoint_id,
-        person_ref=person_ref,
-        from_area=body.from_area,
-        to_area=body.to_area,
-        temperature_c=body.temperature_c,
-        vehicle_ref=vehicle_ref,
-        registered_at=registered_at,
-        offline_decision=offline[0],
-        offline_policy_version=offline[1],
-        digest=desk.attempts.digest((*content, body.temperature_c, vehicle_ref, registered_at, *offline)),
-    )
-    return _Filed(registration, document, body.name, body.phone, checkpoint)
+    checkpoint = bound_checkpoint(tx, desk, bearer, body.checkpoint_id, form.registration.registered_at)
+    return _Filed(form, replace(form.registration, checkpoint_id=checkpoint.checkpoint_id), checkpoint)
 
 
 def _registered(tx: Connection, filed: _Filed, bearer: Bearer, desk: Desk, now: datetime) -> Admittance:
     return desk.registering.register(
         tx,
         filed.registration,
-        document=filed.document,
-        name=filed.name,
-        phone=filed.phone,
+        document=filed.form.document,
+        name=filed.form.name,
+        phone=filed.form.phone,
         policy=_policy(filed, desk, now),
         checkpoint=filed.checkpoint,
         by=bearer.subject,

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from services.checkpoints.api.models import DocumentIn
 from services.checkpoints.attempts import (
     PASS_CHARACTERS_MAX,
     PEOPLE_MAX,
@@ -43,12 +44,6 @@ RefusalWord = Literal[
 
 class _In(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class DocumentIn(_In):
-    type: Literal["resident_id", "passport", "travel_permit", "residence_permit"]
-    country: str | None = Field(default=None, max_length=64, description="ISO 3166-1 alpha-2; CN when absent")
-    number: str = Field(max_length=64)
 
 
 class CredentialIn(_In):

@@ -3,93 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from guanka.gate import Gate
-from guanka.gate.link import Link
 from guanka.gate.reading import LineRefused, read_line
-from guanka.gate.showing import Displayed, Show
-from guanka.gate.waiting import GateMemory
 from services.checkpoints.domain.scans import Decision
-
-PLACE = "5d9b83a4-17fb-5ab2-adc4-90e50201323b"
-NOW = datetime.now(UTC)
-ANSWER = {
-    "decision": "pass",
-    "colour": "green",
-    "refusal": None,
-    "say": {"zh": "请通行。", "en": "Go ahead."},
-    "policy_version": "default@1",
-}
-
-
-class Server:
-    """Answers as it is told; `sent` is what came."""
-
-    def __init__(self) -> None:
-        self.status, self.problem = 200, ""
-        self.sent: list[tuple[str, Any]] = []
-        self.items: Callable[[dict[str, Any]], dict[str, Any]] = lambda scan: ANSWER | {"scan_id": scan["scan_id"]}
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        if self.status == 0:
-            raise httpx.ConnectError("away")
-        body = json.loads(request.content) if request.content else None
-        self.sent.append((request.url.path, body))
-        if self.status != 200:
-            return httpx.Response(self.status, json={"code": self.problem, "detail": "No."})
-        if request.url.path == "/v1/scans":
-            return httpx.Response(200, json=ANSWER | {"scan_id": body["scan_id"]})
-        if request.url.path == "/v1/scans/batch":
-            return httpx.Response(200, json={"results": [self.items(scan) for scan in body["scans"]]})
-        return httpx.Response(404, json={"code": "checkpoint_not_found", "detail": "No."})
-
-    def uploaded(self) -> list[dict[str, Any]]:
-        return [scan for path, body in self.sent if path == "/v1/scans/batch" for scan in body["scans"]]
-
-
-class Seen(Show):
-    """What was shown; each time with what was on disk at that moment."""
-
-    def __init__(self, memory: GateMemory) -> None:
-        super().__init__(is_json=True)
-        self._memory = memory
-        self.decisions: list[Displayed] = []
-        self.refused: list[str] = []
-        self.remarks: list[str] = []
-        self.on_disk: list[object] = []
-
-    def decision(self, shown: Displayed) -> None:
-        self.decisions.append(shown)
-        self.on_disk.append([each.offline for each in self._memory.waiting(10, but=None)])
-
-    def refused_line(self, number: int, why: str) -> None:
-        self.refused.append(f"{number}: {why}")
-
-    def remark(self, text: str, *, style: str = "dim") -> None:
-        self.remarks.append(text)
-
-
-class Post:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.server = Server()
-        self.start()
-
-    def start(self) -> None:
-        self.memory = GateMemory(self.folder)
-        self.show = Seen(self.memory)
-        link = Link("http://server.test", "token", pause_s=0.0, transport=httpx.MockTransport(self.server))
-        self.gate = Gate(PLACE, link, self.memory, self.show)
-
-    def upload(self) -> None:
-        self.gate.errands.upload()
+from tests.unit.guanka.post import ANSWER, NOW, PLACE, Post
 
 
 @pytest.fixture
@@ -101,7 +21,7 @@ def test_with_an_answer_nothing_waits(post: Post) -> None:
     post.gate.take_line("a.b.c")
     [shown] = post.show.decisions
     assert (shown.decision, shown.by) == ("pass", "server")
-    assert post.memory.count() == 0
+    assert post.memory.scans.count() == 0
 
 
 def test_without_an_answer_the_decision_is_on_disk_before_it_is_shown(post: Post) -> None:
@@ -118,7 +38,7 @@ def test_a_server_that_will_not_or_cannot_leaves_nobody_standing_at_the_gate(pos
     post.server.status = status
     post.gate.take_line("a.b.c")
     assert [shown.by for shown in post.show.decisions] == ["gate"]
-    assert post.memory.count() == 1
+    assert post.memory.scans.count() == 1
 
 
 def test_what_waits_is_uploaded_as_the_same_scan_with_what_was_decided(post: Post) -> None:
@@ -130,24 +50,24 @@ def test_what_waits_is_uploaded_as_the_same_scan_with_what_was_decided(post: Pos
     sent = post.server.uploaded()
     assert [each["scan_id"] for each in sent] == [shown.scan_id for shown in post.show.decisions]
     assert all(each["offline"]["decision"] == "check" and each["temperature_c"] == 36.5 for each in sent)
-    assert post.memory.count() == 0
+    assert post.memory.scans.count() == 0
     assert sum("difference" in remark for remark in post.show.remarks) == 3
 
 
 def test_a_gate_that_died_before_it_decided_sends_the_scan_as_it_was(post: Post) -> None:
     body, _ = read_line("a.b.c", PLACE, NOW)
-    post.memory.take(body, None, 1)
+    post.memory.scans.take(body, None, 1)
     post.memory.close()
     post.start()
     post.upload()
     [sent] = post.server.uploaded()
     assert sent == body
-    assert post.memory.count() == 0
+    assert post.memory.scans.count() == 0
 
 
 def test_the_scan_that_is_being_decided_is_left_alone(post: Post) -> None:
     body, _ = read_line("a.b.c", PLACE, NOW)
-    post.memory.take(body, None, 1)
+    post.memory.scans.take(body, None, 1)
     post.gate.errands.deciding = body["scan_id"]
     post.upload()
     assert post.server.uploaded() == []
@@ -172,8 +92,8 @@ def test_what_becomes_of_an_item_that_the_server_does_not_record(
     post.server.status = 200
     post.server.items = lambda scan: {"scan_id": scan["scan_id"], "problem": {"code": code, "status": status}}
     post.upload()
-    assert post.memory.count() == left
-    assert len(post.memory._read("SELECT * FROM put_aside")) == aside
+    assert post.memory.scans.count() == left
+    assert len(post.memory._disk.read("SELECT * FROM put_aside")) == aside
 
 
 def test_a_scan_whose_answer_came_too_late_is_compared_with_it_when_it_is_uploaded(post: Post) -> None:
@@ -184,7 +104,7 @@ def test_a_scan_whose_answer_came_too_late_is_compared_with_it_when_it_is_upload
     reused = {"problem": {"code": "scan_id_reused", "status": 409}}
     post.server.items = lambda scan: (reused if "offline" in scan else ANSWER) | {"scan_id": scan["scan_id"]}
     post.upload()
-    assert post.memory.count() == 0
+    assert post.memory.scans.count() == 0
     [shown] = post.show.decisions
     assert f"difference: {shown.scan_id} was taken as check, the server decides pass" in post.show.remarks
 
@@ -230,7 +150,7 @@ def test_a_line_that_is_no_scan_is_named_and_not_taken(post: Post, line: str, na
     with pytest.raises(LineRefused, match=named):
         read_line(line, PLACE, NOW)
     post.gate.take_line(line, 3)
-    assert post.memory.count() == 0
+    assert post.memory.scans.count() == 0
     assert named in post.show.refused[0]
 
 
@@ -245,10 +165,10 @@ def test_an_upload_never_carries_more_than_a_request_may(post: Post) -> None:
     long = "a.b." + "c" * 3900
     for _ in range(300):
         body, _ = read_line(long, PLACE, NOW)
-        post.memory.take(body, None, 1)
+        post.memory.scans.take(body, None, 1)
     post.server.status = 200
     post.upload()
     sizes = [len(json.dumps(body)) for path, body in post.server.sent if path == "/v1/scans/batch"]
     assert len(sizes) > 1
     assert max(sizes) < 1_048_576
-    assert post.memory.count() == 0
+    assert post.memory.scans.count() == 0

@@ -1,0 +1,102 @@
+"""A gate in a folder of its own, a server that answers as it is told, and what was shown when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from guanka.gate import Gate
+from guanka.gate.link import Link
+from guanka.gate.showing import Displayed, DisplayedForm, Show
+from guanka.gate.waiting import GateMemory
+
+PLACE = "5d9b83a4-17fb-5ab2-adc4-90e50201323b"
+NOW = datetime.now(UTC)
+ANSWER = {
+    "decision": "pass",
+    "colour": "green",
+    "refusal": None,
+    "say": {"zh": "请通行。", "en": "Go ahead."},
+    "policy_version": "default@1",
+}
+
+
+class Server:
+    """Answers as it is told; `sent` is what came."""
+
+    def __init__(self) -> None:
+        self.status, self.problem = 200, ""
+        self.sent: list[tuple[str, Any]] = []
+        self.items: Callable[[dict[str, Any]], dict[str, Any]] = lambda scan: ANSWER | {"scan_id": scan["scan_id"]}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.status == 0:
+            raise httpx.ConnectError("away")
+        body = json.loads(request.content) if request.content else None
+        self.sent.append((request.url.path, body))
+        if self.status != 200:
+            return httpx.Response(self.status, json={"code": self.problem, "detail": "No."})
+        if request.url.path == "/v1/scans":
+            return httpx.Response(200, json=ANSWER | {"scan_id": body["scan_id"]})
+        if request.url.path == "/v1/registrations":
+            return httpx.Response(200, json=self.items(body))
+        if request.url.path == "/v1/registrations/batch":
+            return httpx.Response(200, json={"results": [self.items(form) for form in body["registrations"]]})
+        if request.url.path == "/v1/scans/batch":
+            return httpx.Response(200, json={"results": [self.items(scan) for scan in body["scans"]]})
+        return httpx.Response(404, json={"code": "checkpoint_not_found", "detail": "No."})
+
+    def uploaded(self) -> list[dict[str, Any]]:
+        return [scan for path, body in self.sent if path == "/v1/scans/batch" for scan in body["scans"]]
+
+    def uploaded_forms(self) -> list[dict[str, Any]]:
+        path = "/v1/registrations/batch"
+        return [form for sent_to, body in self.sent if sent_to == path for form in body["registrations"]]
+
+
+class Seen(Show):
+    """What was shown; each time with what was on disk at that moment."""
+
+    def __init__(self, memory: GateMemory) -> None:
+        super().__init__(is_json=True)
+        self._memory = memory
+        self.decisions: list[Displayed] = []
+        self.forms: list[DisplayedForm] = []
+        self.refused: list[str] = []
+        self.remarks: list[str] = []
+        self.on_disk: list[object] = []
+
+    def decision(self, shown: Displayed) -> None:
+        self.decisions.append(shown)
+        self.on_disk.append([each.offline for each in self._memory.scans.waiting(10, but=None)])
+
+    def registered(self, shown: DisplayedForm) -> None:
+        self.forms.append(shown)
+        self.on_disk.append([each.offline for each in self._memory.forms.waiting(10, but=None)])
+
+    def refused_line(self, number: int, why: str) -> None:
+        self.refused.append(f"{number}: {why}")
+
+    def remark(self, text: str, *, style: str = "dim") -> None:
+        self.remarks.append(text)
+
+
+class Post:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server = Server()
+        self.start()
+
+    def start(self) -> None:
+        self.memory = GateMemory(self.folder)
+        self.show = Seen(self.memory)
+        link = Link("http://server.test", "token", pause_s=0.0, transport=httpx.MockTransport(self.server))
+        self.gate = Gate(PLACE, link, self.memory, self.show)
+
+    def upload(self) -> None:
+        self.gate.errands.upload()
