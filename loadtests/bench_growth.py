@@ -38,6 +38,7 @@ from services.checkpoints.domain.tracing import read_tracing_rule
 from services.checkpoints.main import tell
 from services.checkpoints.scan_log import ScanLog
 from services.checkpoints.settings import HERE
+from services.checkpoints.taken_decisions import TakenDecisions
 from services.checkpoints.trace import Tracing
 
 FACTORS = (1, 2, 4)
@@ -80,7 +81,12 @@ class Size:
         self.seconds["board_look_up"].append((time.perf_counter() - began) / LOOKS)
 
     async def append(self, place: Checkpoint) -> None:
-        log = ScanLog(self.url, encode=messages.scan_recorded_payload, connections=1)
+        log = ScanLog(
+            self.url,
+            encode=messages.scan_recorded_payload,
+            keep_taken=TakenDecisions(Database(self.url), tell).keep,
+            connections=1,
+        )
         await log.start()
         try:
             await log.append_all(self._group(place))

@@ -142,8 +142,8 @@ class Errands:
                 return
 
     def _take_results(self, route: _Route, waiting: Sequence[Waiting], results: Sequence[dict[str, Any]]) -> list[str]:
-        """Those that are settled: recorded now, or recorded before."""
-        done, otherwise, ours = [], [], set()
+        """Those that are settled: recorded now, or before; or as something else, for then the id is taken."""
+        done, ours = [], set()
         for each, result in zip(waiting, results, strict=True):
             problem = result.get("problem", {})
             code = problem.get("code")
@@ -151,7 +151,7 @@ class Errands:
                 done.append(each.identifier)
                 self._compare(each, result)
             elif code == route.recorded_otherwise:
-                otherwise.append(each)
+                done.append(each.identifier)
             elif problem.get("status") in NOT_ITS_OWN_FAULT:
                 ours.add(code)
             elif code not in _PASSING:
@@ -159,18 +159,7 @@ class Errands:
                 self._show.remark(f"the server will not take {each.identifier}: {code}; {route.aside}", style="red")
         for code in sorted(ours):
             self._show.remark(f"the server refuses this gate: {code}; its {route.things} wait", style="red")
-        return done + self._answered_before(route, otherwise)
-
-    def _answered_before(self, route: _Route, waiting: Sequence[Waiting]) -> list[str]:
-        """Recorded as they were first sent, whose answer came too late: it is asked for again, and compared.
-
-        Those that were recorded as something else again are settled too: the id is taken.
-        """
-        late = [each for each in waiting if each.offline is not None]
-        if late:
-            for each, result in zip(late, route.send([each.body for each in late]), strict=True):
-                self._compare(each, result)
-        return [each.identifier for each in waiting]
+        return done
 
     def _compare(self, each: Waiting, result: dict[str, Any]) -> None:
         if each.offline is not None and result.get("decision", each.offline["decision"]) != each.offline["decision"]:

@@ -74,8 +74,12 @@ class AttemptReader:
             people = self._people(given["people"], shared, vehicle_ref, at + "people")
             if any(person.scan_id == scan_id for person in people):
                 raise FieldError(at + "people", "each record needs a scan_id of its own")
-        told = (token, person_ref, vehicle_ref, temperature_c, [p.digest.hex() for p in people])
-        content = (scan_id, *shared, *told, *(() if mask is None else (mask,)))
+        own, seen = (token, person_ref, vehicle_ref, temperature_c), () if mask is None else (mask,)
+        content = (scan_id, *shared, *own, [person.digest.hex() for person in people], *seen)
+        online = None
+        if offline is not None:
+            before = (scan_id, *shared[:3], None, *own, [(person.digest_online or b"").hex() for person in people])
+            online = _digest((*before, *seen))
         return Attempt(
             scan_id=scan_id,
             checkpoint_id=checkpoint_id,
@@ -89,6 +93,7 @@ class AttemptReader:
             mask=mask,
             offline=offline,
             people=people,
+            digest_online=online,
         )
 
     def read_visit(
@@ -137,6 +142,7 @@ class AttemptReader:
         if plate is not None:
             raise FieldError(at + "credential.plate", "a person has none: the vehicle's stands above")
         content = (scan_id, *shared, token, person_ref, vehicle_ref)
+        before = (scan_id, *shared[:3], None, token, person_ref, vehicle_ref)
         return Attempt(
             scan_id=scan_id,
             checkpoint_id=checkpoint_id,
@@ -147,6 +153,7 @@ class AttemptReader:
             vehicle_ref=vehicle_ref,
             direction=direction,
             offline=offline,
+            digest_online=None if offline is None else _digest(before),
         )
 
     def _credential(self, body: object, at: str) -> tuple[str | None, UUID | None, UUID | None]:

@@ -111,7 +111,7 @@ class ScanPath:
         of one of its people was.
         """
         recorded = await self._directory.digests_of(person.scan_id for person in attempt.people)
-        if any(recorded.get(person.scan_id, person.digest) != person.digest for person in attempt.people):
+        if not all(person.is_recorded_as(recorded.get(person.scan_id, person.digest)) for person in attempt.people):
             raise ScanIdReused()
         holders = await self._holders_of([attempt, *attempt.people])
         now = self._clock()

@@ -68,6 +68,7 @@ from services.checkpoints.signed import Keys
 from services.checkpoints.single_scans import SingleScans
 from services.checkpoints.store import lives, standings
 from services.checkpoints.store import policies as published_policies
+from services.checkpoints.taken_decisions import TakenDecisions
 from services.checkpoints.trace import Tracing
 from services.checkpoints.use_cases.findings import Findings
 from services.checkpoints.use_cases.measuring import Measuring
@@ -127,6 +128,7 @@ def compose_api(
     scan_log = ScanLog(
         settings.database_url,
         encode=messages.scan_recorded_payload,
+        keep_taken=TakenDecisions(database, tell).keep,
         group_max=settings.scan_group_max,
         queue_max=settings.scan_queue_max,
         append_timeout_s=settings.scan_append_timeout_s,

@@ -107,6 +107,9 @@ _ENOUGH = 32
 Encode = Callable[[Scan, str], bytes]
 """The event of a scan and its id in writing, as bytes."""
 
+KeepTaken = Callable[[Sequence[Scan]], Sequence[bool]]
+"""Keeps beside recorded scans what their gates had decided alone; of each whether it is kept. Called in a thread."""
+
 Tell = Callable[[Ruling | Exception], None]
 """What is called, once, with a scan's ruling or why there is none; it must not raise."""
 
@@ -159,12 +162,13 @@ class ScanLog:
         database_url: str,
         *,
         encode: Encode,
+        keep_taken: KeepTaken,
         connections: int = 2,
         group_max: int = 500,
         queue_max: int = 5000,
         append_timeout_s: float = 5.0,
     ) -> None:
-        self._database_url, self._encode = database_url, encode
+        self._database_url, self._encode, self._keep_taken = database_url, encode, keep_taken
         self._group_max, self._queue_max, self._timeout_s = group_max, queue_max, append_timeout_s
         self._queue: deque[_Waiting] = deque()
         self._is_filled = asyncio.Event()
@@ -345,20 +349,33 @@ class ScanLog:
         recorded = {scan_id for (scan_id,) in await cursor.fetchall()}
         _groups.add(1)
         _recorded.add(len(recorded))
+        late: list[_Late] = []
         for scan_id in recorded:
             first, *copies = group[scan_id]
             first.answer(first.scan.ruling)
-            _answer_copies(copies, first.scan.attempt.digest, first.scan.ruling)
+            late += _answer_copies(copies, first.scan.attempt.digest, first.scan.ruling)
         if len(recorded) < len(group):
-            await self._answer_again(connection, {i: copies for i, copies in group.items() if i not in recorded})
+            again = {scan_id: copies for scan_id, copies in group.items() if scan_id not in recorded}
+            late += await self._answer_again(connection, again)
+        if late:
+            await self._answer_late(late)
 
-    async def _answer_again(self, connection: Connection, group: Group) -> None:
+    async def _answer_again(self, connection: Connection, group: Group) -> list[_Late]:
         """Scans that were recorded before: the first answer for the same content."""
+        late: list[_Late] = []
         cursor = await connection.execute(_FIRST_ANSWERS, ([UUID(scan_id) for scan_id in group],))
         for scan_id, digest, decision, colour, refusal, *rest in await cursor.fetchall():
             first = Ruling(Decision(decision), Colour(colour), None if refusal is None else Refusal(refusal), *rest)
-            _answer_copies(group[str(scan_id)], bytes(digest), first)
-        self._fail((each for copies in group.values() for each in copies), StoreUnavailable())
+            late += _answer_copies(group[str(scan_id)], bytes(digest), first)
+        known = {each for each, _ in late}
+        self._fail((e for copies in group.values() for e in copies if e not in known), StoreUnavailable())
+        return late
+
+    async def _answer_late(self, late: Sequence[_Late]) -> None:
+        """Of these the gate never had the answer and decided alone: that is kept beside the scan, then it has it."""
+        kept = await asyncio.to_thread(self._keep_taken, [waiting.scan for waiting, _ in late])
+        for (waiting, first), is_kept in zip(late, kept, strict=True):
+            waiting.answer(first if is_kept else ScanIdReused())
 
     def _fail(self, waiting: Iterable[_Waiting], error: Exception) -> None:
         """Fail those that have no answer yet."""
@@ -369,9 +386,18 @@ class ScanLog:
             _refused.add(len(unanswered), {"reason": "store_unavailable"})
 
 
-def _answer_copies(copies: Iterable[_Waiting], digest: bytes, ruling: Ruling) -> None:
+_Late = tuple[_Waiting, Ruling]
+"""A scan that was recorded as it came before its gate decided alone, and the answer that it had."""
+
+
+def _answer_copies(copies: Iterable[_Waiting], digest: bytes, ruling: Ruling) -> list[_Late]:
+    """Those that are not answered yet, for what their gate decided is to be kept first."""
+    late = []
     for copy in copies:
         if copy.scan.attempt.digest == digest:
             copy.answer(ruling)
+        elif copy.scan.attempt.is_recorded_as(digest):
+            late.append((copy, ruling))
         else:
             copy.answer(ScanIdReused())
+    return late

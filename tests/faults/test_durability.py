@@ -10,11 +10,14 @@ import psycopg
 import pytest
 
 from chassis.clock import utc_now
+from chassis.database import Database
 from chassis.migrations import migrate
 from guanka.postgres import EmbeddedPostgres
 from services.checkpoints import messages
+from services.checkpoints.main import tell
 from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.scan_log import ScanLog
+from services.checkpoints.taken_decisions import TakenDecisions
 from tests.integration.checkpoints.test_scan_log import a_scan
 from tests.running import ROOT
 
@@ -50,7 +53,7 @@ def test_a_killed_postgresql_loses_what_was_acknowledged_only_where_commits_do_n
 
 async def _scan_and_kill(url: str, server: EmbeddedPostgres) -> set[str]:
     """Which scans were acknowledged; PostgreSQL is killed, with all its processes, right after the last."""
-    log = ScanLog(url, encode=messages.scan_recorded_payload)
+    log = ScanLog(url, encode=messages.scan_recorded_payload, keep_taken=TakenDecisions(Database(url), tell).keep)
     await log.start()
     acknowledged = set()
 

@@ -67,7 +67,8 @@ def read_form(given: RegistrationIn, reader: AttemptReader, now: datetime) -> Fo
     vehicle_ref = None if given.plate is None else reader.vehicle_ref(given.plate, "plate")
     offline = (given.offline.decision, given.offline.policy_version) if given.offline else (None, None)
     person_ref = reader.person_ref(document)
-    content = (given.checkpoint_id, person_ref, given.name, given.phone, given.from_area, given.to_area)
+    told = (given.checkpoint_id, person_ref, given.name, given.phone, given.from_area, given.to_area)
+    content = (*told, given.temperature_c, vehicle_ref, registered_at)
     registration = Registration(
         registration_id=registration_id,
         checkpoint_id=given.checkpoint_id,
@@ -79,6 +80,7 @@ def read_form(given: RegistrationIn, reader: AttemptReader, now: datetime) -> Fo
         registered_at=registered_at,
         offline_decision=offline[0],
         offline_policy_version=offline[1],
-        digest=reader.digest((*content, given.temperature_c, vehicle_ref, registered_at, *offline)),
+        digest=reader.digest((*content, *offline)),
+        digest_online=None if given.offline is None else reader.digest((*content, None, None)),
     )
     return Form(registration, document, given.name, given.phone)

@@ -15,7 +15,8 @@ from services.checkpoints.domain.scans import FEVER_C, STRICTNESS, Checkpoint, D
 class Registration:
     """Who came from where to where; name, number and phone are kept apart from it, sealed.
 
-    `from_area` is a division code or, from abroad, a country; `digest` tells a repeat from another registration.
+    `from_area` is a division code or, from abroad, a country; `digest` tells a repeat from another registration, and
+    `digest_online` is that of the same form as it was sent before a gate without an answer decided alone.
     """
 
     registration_id: UUID
@@ -29,6 +30,7 @@ class Registration:
     offline_decision: str | None
     offline_policy_version: str | None
     digest: bytes
+    digest_online: bytes | None = None
 
     def has_fever(self) -> bool:
         return self.temperature_c is not None and self.temperature_c >= FEVER_C

@@ -131,6 +131,7 @@ class Attempt(NamedTuple):
 
     `person_ref` is the one of the document that was shown, `vehicle_ref` the plate's; `digest` is SHA-256 over the
     content, by which a repeat is told from another scan under the same id; `mask` is None where nobody looked.
+    `digest_online` is that of the same content without `offline`: as the gate had sent it before it decided alone.
     """
 
     scan_id: UUID
@@ -146,6 +147,11 @@ class Attempt(NamedTuple):
     offline: OfflineDecision | None = None
     people: tuple[Attempt, ...] = ()
     is_self_reported: bool = False
+    digest_online: bytes | None = None
+
+    def is_recorded_as(self, digest: bytes) -> bool:
+        """Whether what was recorded with this digest is this scan, if need be as it came before the gate decided."""
+        return digest in (self.digest, self.digest_online)
 
     def has_fever(self) -> bool:
         return self.temperature_c is not None and self.temperature_c >= FEVER_C

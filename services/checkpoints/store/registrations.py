@@ -33,6 +33,11 @@ _REGISTRATION = (
 _PAGE = sa.text(f"""
 SELECT {_REGISTRATION} FROM registration WHERE registration_id > :after ORDER BY registration_id LIMIT :most
 """)  # noqa: S608 (our own names)
+_KEEP_TAKEN = sa.text("""
+UPDATE registration SET offline_decision = :decision, offline_policy_version = :policy_version
+WHERE registration_id = :id
+  AND (offline_decision IS NULL OR (offline_decision, offline_policy_version) = (:decision, :policy_version))
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,16 @@ def first_answer(tx: Connection, registration_id: UUID) -> tuple[bytes, Admittan
     """(digest, answer) of what was recorded under an id."""
     row = tx.execute(_FIRST, {"id": registration_id}).one()
     return bytes(row.digest), Admittance(Decision(row.decision), row.outcome, row.policy_version, row.recorded_at)
+
+
+def keep_taken(tx: Connection, registration: Registration) -> bool:
+    """Keep what a gate had decided alone, for the answer came too late; False where it had decided otherwise before."""
+    given = {
+        "id": registration.registration_id,
+        "decision": registration.offline_decision,
+        "policy_version": registration.offline_policy_version,
+    }
+    return tx.execute(_KEEP_TAKEN, given).rowcount == 1
 
 
 def find(tx: Connection, registration_id: UUID) -> RowMapping | None:

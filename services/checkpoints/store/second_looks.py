@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
@@ -37,6 +37,30 @@ _TAKEN = """
 SELECT scan_id, offline_decision, offline_refusal, offline_policy_version, offline_list_revision
 FROM scan WHERE scan_id = ANY(:scan_ids) AND offline_decision IS NOT NULL
 """
+_RECORDED = """
+SELECT s.scan_id, s.checkpoint_id, c.kind, c.area, s.scanned_at, s.recorded_at, s.decision, s.colour,
+       coalesce(s.refusal, '') AS refusal, s.policy_version, s.board_revision, coalesce(s.direction, '') AS direction,
+       s.temperature_c, s.list, s.idx, s.person_ref, s.vehicle_ref,
+       coalesce(s.offline_decision, '') AS offline_decision, s.is_self_reported, 1 AS revision, s.digest,
+       s.offline_refusal, s.offline_policy_version, s.offline_list_revision
+FROM scan AS s JOIN checkpoint_version AS c
+  ON c.checkpoint_id = s.checkpoint_id AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
+WHERE s.scan_id = ANY(:scan_ids) ORDER BY s.scan_id FOR UPDATE OF s
+"""
+_KEEP_TAKEN = """
+UPDATE scan SET offline_decision = :decision, offline_refusal = :refusal, offline_policy_version = :policy_version,
+                offline_list_revision = :list_revision
+WHERE scan_id = :scan_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A scan as it stands in the table; `taken` is what its gate had decided alone."""
+
+    fact: ScanFact
+    digest: bytes
+    taken: OfflineDecision | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +99,21 @@ def taken_offline(tx: Connection, scan_ids: Iterable[UUID]) -> dict[UUID, Offlin
     """What gates had decided by themselves."""
     rows = tx.execute(sa.text(_TAKEN), {"scan_ids": list(scan_ids)})
     return {row[0]: OfflineDecision(*row[1:]) for row in rows}
+
+
+def lock_recorded(tx: Connection, scan_ids: Iterable[UUID]) -> dict[UUID, Recorded]:
+    """The scans as they stand, under lock until the transaction ends."""
+    rows = tx.execute(sa.text(_RECORDED), {"scan_ids": list(scan_ids)}).mappings()
+    return {row["scan_id"]: _recorded(row) for row in rows}
+
+
+def keep_taken(tx: Connection, taken: Mapping[UUID, OfflineDecision]) -> None:
+    if taken:
+        tx.execute(sa.text(_KEEP_TAKEN), [{"scan_id": scan_id, **asdict(each)} for scan_id, each in taken.items()])
+
+
+def _recorded(row: RowMapping) -> Recorded:
+    fact = ScanFact(**{name: row[name] for name in ScanFact.__dataclass_fields__})
+    rest = (row["offline_refusal"], row["offline_policy_version"], row["offline_list_revision"])
+    taken = OfflineDecision(fact.offline_decision, *rest) if fact.offline_decision else None
+    return Recorded(fact, bytes(row["digest"]), taken)

@@ -54,6 +54,8 @@ class Registering:
             self._tell(tx, [ArrivalRegistered(registration, checkpoint)])
             return admittance
         digest, first = registrations.first_answer(tx, registration.registration_id)
+        if digest == registration.digest_online and registrations.keep_taken(tx, registration):
+            return first
         if digest != registration.digest:
             raise RegistrationIdReused()
         return first

@@ -96,6 +96,20 @@ def test_who_comes_to_a_closed_post_is_written_down_and_sent_on(client, register
     assert send(form(place, at=ago(minutes=30))).json()["outcome"] == "registered"
 
 
+def test_a_gate_that_never_had_the_answer_gets_it_late_and_what_it_decided_is_kept(register, send, sql):
+    body = form(register("road"))
+    first = send(body).json()
+    offline = {"decision": "check", "policy_version": "none@0"}
+    assert send(body | {"offline": offline}).json() == first
+    assert send(body | {"offline": offline}).json() == first
+    assert send(body).json() == first
+    for other in ({"offline": offline | {"decision": "pass"}}, {"offline": offline, "phone": "13900139000"}):
+        assert send(body | other).json()["code"] == "registration_id_reused"
+    kept = sql("SELECT decision, offline_decision, offline_policy_version FROM registration")
+    assert kept == [("pass", "check", "none@0")]
+    assert len(arrivals(sql)) == 1
+
+
 def test_what_was_written_down_without_a_network_comes_late_and_in_one_request(client, register, gate, sql):
     place = register("road")
     offline = {"decision": "pass", "policy_version": "default@1"}

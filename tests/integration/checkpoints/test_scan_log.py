@@ -15,12 +15,15 @@ import psycopg
 import pytest
 import uvloop
 
+from chassis.database import Database
 from chassis.ids import uuid7
 from services.checkpoints import messages, scan_log
 from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUnavailable
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Decision, Entry, Ruling, Scan
+from services.checkpoints.main import tell
 from services.checkpoints.partitions import make_partitions
 from services.checkpoints.scan_log import ScanLog
+from services.checkpoints.taken_decisions import TakenDecisions
 from tests.integration.checkpoints.town import wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
@@ -52,7 +55,9 @@ def sql(url):
 
 def with_log(url: str, use: Callable[[ScanLog], Awaitable[Any]], **settings: Any) -> Any:
     async def run() -> Any:
-        log = ScanLog(url, encode=messages.scan_recorded_payload, **settings)
+        log = ScanLog(
+            url, encode=messages.scan_recorded_payload, keep_taken=TakenDecisions(Database(url), tell).keep, **settings
+        )
         await log.start()
         try:
             return await use(log)
@@ -161,7 +166,7 @@ def test_two_processes_with_the_same_copies_in_opposite_order_do_not_deadlock(ur
     scans = [a_scan() for _ in range(200)]
 
     async def use(one: ScanLog) -> list[Any]:
-        other = ScanLog(url, encode=messages.scan_recorded_payload)
+        other = ScanLog(url, encode=messages.scan_recorded_payload, keep_taken=TakenDecisions(Database(url), tell).keep)
         await other.start()
         results = await asyncio.gather(one.append_all(scans), other.append_all(scans[::-1]))
         await other.close()

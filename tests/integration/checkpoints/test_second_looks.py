@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chassis.ids import uuid7
 from services.checkpoints import messages
 from tests.integration.checkpoints.test_worker import read_events
 from tests.integration.checkpoints.town import GREEN, RED, YELLOW, ago, scan, wait_for
@@ -113,6 +115,78 @@ def test_what_was_taken_offline_stands_beside_the_servers_own_decision_and_a_dif
     assert (event.taken_policy_version, event.taken_list_revision) == ("default@1", 3)
     kept = sql("SELECT decision, offline_decision FROM scan WHERE scan_id = %s", differing["scan_id"])
     assert kept == [("stop", "pass")]
+
+
+def test_a_gate_that_never_had_the_answer_gets_it_late_and_what_it_decided_is_kept_beside(
+    gates, client, gate, codes, person, running, event_log, sql
+):
+    """The scan is recorded as it came first; the gate, without an answer, decides and sends it again with that."""
+    near, _ = gates
+    at = ago(minutes=3)
+    taken = {"decision": "pass", "refusal": None, "policy_version": "default@1", "list_revision": 3}
+    scans = [scan(near, at=at, credential={"pass": codes.mint(person(YELLOW)[1], at=at)}) for _ in range(4)]
+    headers = gate(near)
+
+    def post(body):
+        return client.post("/v1/scans", json=body, headers=headers)
+
+    first = [post(each).json() for each in scans]
+    assert post(scans[0] | {"offline": taken}).json() == first[0]
+    assert post(scans[1] | {"offline": taken | {"decision": "stop"}}).json() == first[1]
+    late = {"scans": [each | {"offline": taken} for each in (scans[0], scans[2], scans[2], scans[1], scans[3])]}
+    late["scans"][4]["mask"] = False
+    results = client.post("/v1/scans/batch", json=late, headers=headers).json()["results"]
+    assert results[:3] == [first[0], first[2], first[2]]
+    assert [each["problem"]["code"] for each in results[3:]] == ["scan_id_reused"] * 2
+    assert [post(each).json() for each in scans] == first, "as it came first it is still the same"
+
+    kept = (
+        "SELECT decision, offline_decision, offline_policy_version, offline_list_revision FROM scan WHERE scan_id = %s"
+    )
+    told_of = ["pass", "stop", "pass", None]
+    for each, decision in zip(scans, told_of, strict=True):
+        beside = (decision, "default@1", 3) if decision else (None, None, None)
+        assert sql(kept, each["scan_id"]) == [("stop", *beside)]
+    wait_for(lambda: len(told(event_log, "OfflineDecisionDiffered")) >= 2)
+    differences = told(event_log, "OfflineDecisionDiffered")
+    assert {event.scan_id for _, event in differences} == {scans[0]["scan_id"], scans[2]["scan_id"]}
+    assert len(differences) == 2
+    assert {(event.taken_decision, event.decision, event.taken_list_revision) for _, event in differences} == {
+        ("pass", "stop", 3)
+    }
+
+
+def test_so_does_one_whose_vehicle_was_recorded(gates, client, gate, codes, person, sql):
+    near, _ = gates
+    people = [{"scan_id": str(uuid7()), "credential": {"pass": codes.mint(person(GREEN)[1])}} for _ in range(3)]
+    sent = scan(near, credential={"plate": "粤A12345"}, people=people)
+    taken = {"decision": "check", "refusal": None, "policy_version": "default@1", "list_revision": 3}
+    first = client.post("/v1/scans", json=sent, headers=gate(near)).json()
+    for _ in range(2):
+        late = client.post("/v1/scans", json=sent | {"offline": taken}, headers=gate(near))
+        assert late.json() == first
+    assert sql("SELECT count(*), count(offline_decision) FROM scan") == [(4, 4)]
+    other = client.post("/v1/scans", json=sent | {"offline": taken | {"decision": "pass"}}, headers=gate(near))
+    assert other.json()["code"] == "scan_id_reused"
+
+
+def test_of_many_late_ones_at_once_one_is_kept_and_told(gates, client, gate, codes, person, running, event_log, sql):
+    near, _ = gates
+    body = scan(near, credential={"pass": codes.mint(person(YELLOW)[1])})
+    first = client.post("/v1/scans", json=body, headers=gate(near)).json()
+    taken = {"decision": "pass", "refusal": None, "policy_version": "default@1", "list_revision": 3}
+
+    def late(number):
+        sent = body | {"offline": taken | {"list_revision": number % 4}}
+        return client.post("/v1/scans", json=sent, headers=gate(near)).json()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(late, range(32)))
+    [(kept,)] = sql("SELECT offline_list_revision FROM scan")
+    assert [each == first for each in answers] == [number % 4 == kept for number in range(32)]
+    wait_for(lambda: told(event_log, "OfflineDecisionDiffered"))
+    assert sql("SELECT count(*) FROM outbox WHERE type LIKE '%%OfflineDecisionDiffered'") == [(0,)]
+    assert len(told(event_log, "OfflineDecisionDiffered")) == 1
 
 
 def test_who_wears_no_mask_is_refused_by_policy(gates, send, codes, person, client, gate):

@@ -135,6 +135,26 @@ def test_other_content_has_another_digest(changed):
     assert READER.read(given, NOW).digest != READER.read(given | changed, NOW).digest
 
 
+@pytest.mark.parametrize("mask", [None, False])
+@pytest.mark.parametrize("people", [0, 2])
+def test_what_comes_late_is_known_as_what_had_come_before_the_gate_decided_alone(mask, people):
+    riding = [{"scan_id": str(uuid7(NOW)), "credential": {"pass": f"a.b.{n}"}} for n in range(people)]
+    given = body(temperature_c=37.0, direction="in", credential={"plate": "粤A12345"})
+    given |= {"people": riding} if people else {}
+    given |= {} if mask is None else {"mask": mask}
+    before = READER.read(given, NOW)
+    offline = {"decision": "pass", "policy_version": "default@1", "list_revision": 1}
+    late = READER.read(given | {"offline": offline}, NOW)
+    assert before.digest_online is None
+    assert late.digest != before.digest
+    for each, first in zip((late, *late.people), (before, *before.people), strict=True):
+        assert each.digest_online == first.digest
+        assert each.is_recorded_as(first.digest)
+        assert not first.is_recorded_as(each.digest)
+    other = READER.read(given | {"offline": offline, "direction": "out"}, NOW)
+    assert not other.is_recorded_as(before.digest)
+
+
 def test_a_document_becomes_a_reference_and_goes_no_further():
     attempt = READER.read(body(credential={"document": DOCUMENT}), NOW)
     other = READER.read(

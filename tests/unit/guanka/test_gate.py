@@ -9,7 +9,7 @@ import pytest
 
 from guanka.gate.reading import LineRefused, read_line
 from services.checkpoints.domain.scans import Decision
-from tests.unit.guanka.post import ANSWER, NOW, PLACE, Post
+from tests.unit.guanka.post import NOW, PLACE, Post
 
 
 @pytest.fixture
@@ -94,19 +94,6 @@ def test_what_becomes_of_an_item_that_the_server_does_not_record(
     post.upload()
     assert post.memory.scans.count() == left
     assert len(post.memory._disk.read("SELECT * FROM put_aside")) == aside
-
-
-def test_a_scan_whose_answer_came_too_late_is_compared_with_it_when_it_is_uploaded(post: Post) -> None:
-    """The server has recorded it as it was sent at first, without what the gate decided then."""
-    post.server.status = 0
-    post.gate.take_line("a.b.c")
-    post.server.status = 200
-    reused = {"problem": {"code": "scan_id_reused", "status": 409}}
-    post.server.items = lambda scan: (reused if "offline" in scan else ANSWER) | {"scan_id": scan["scan_id"]}
-    post.upload()
-    assert post.memory.scans.count() == 0
-    [shown] = post.show.decisions
-    assert f"difference: {shown.scan_id} was taken as check, the server decides pass" in post.show.remarks
 
 
 def test_what_was_acknowledged_is_wiped_from_the_disk(post: Post) -> None:

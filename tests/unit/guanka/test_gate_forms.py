@@ -100,20 +100,6 @@ def test_a_gate_that_died_before_it_decided_sends_the_form_as_it_was(post: Post)
     assert post.memory.forms.count() == 0
 
 
-def test_a_form_whose_answer_came_too_late_is_compared_with_it(post: Post) -> None:
-    post.server.status = 0
-    post.gate.take_line(line())
-    post.server.status = 200
-    reused = refusing("registration_id_reused", 409)
-    stopped = ADMITTED | {"decision": "stop", "fever_clinic": None}
-    post.server.items = lambda form: reused(form) if "offline" in form else stopped
-    post.upload()
-    assert post.memory.forms.count() == 0
-    assert f"difference: {post.show.forms[0].registration_id} was taken as check, the server decides stop" in (
-        post.show.remarks
-    )
-
-
 @pytest.mark.parametrize(
     ("code", "status", "waits", "kept"),
     [
