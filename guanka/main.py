@@ -158,6 +158,9 @@ def gate(
     state: Annotated[Path | None, typer.Option(help="where the gate keeps what it must not lose")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="decide alone, ask nobody")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    passes_only: Annotated[
+        bool, typer.Option("--passes-only", help="every line was shown to a scanner: no JSON, no orders")
+    ] = False,
 ) -> None:
     """A gate: reads passes (or JSON lines: pass, document, plate, people, temperature_c, mask, direction) and decides.
 
@@ -177,6 +180,7 @@ def gate(
             state=state,
             is_offline=offline,
             is_json=as_json,
+            is_passes_only=passes_only,
         )
     except (NotRunning, OSError, ValueError) as error:
         raise _refuse(error) from error

@@ -23,6 +23,7 @@ def start(
     state: Path | None,
     is_offline: bool,
     is_json: bool,
+    is_passes_only: bool,
 ) -> int:
     """The exit status. Raises `NotRunning`, OSError, ValueError with what is missing."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -42,6 +43,7 @@ def start(
             source=source,
             is_offline=is_offline,
             is_json=is_json,
+            is_passes_only=is_passes_only,
         )
 
 

@@ -142,6 +142,8 @@ def compose_api(
         sightings=Sightings(setting_files.reuse_rule(settings), setting_files.positions(settings)),
         clock=utc_now,
     )
+    room = Room(settings.single_scans_max, target_s=settings.single_scan_target_ms / 1000)
+    admission = Admission(RateLimit(settings.scan_admission_per_s), room)
     desk = Desk(
         database=database,
         places=Places(areas, city_key, tell),
@@ -150,6 +152,7 @@ def compose_api(
         board=board,
         attempts=AttemptReader(city_key),
         scan_path=scan_path,
+        admission=admission,
         policies=policies,
         publication=publication,
         policy_jwks=policy_jwks,
@@ -207,35 +210,25 @@ def compose_api(
     _gauge("scans_waiting", "scans that wait for a commit", scan_log.waiting)
     app = build(settings, desk, checks=checks, lifespan=lifespan)
     checkpoints = BoundCheckpoints(registry, directory)
-    scan_routes = _scan_routes(settings, app, scan_path, desk.attempts, checkpoints, policies, masks)
+    parts = ScanParts(scan_path, desk.attempts, checkpoints, policies, masks, admission, utc_now)
+    scan_routes = _scan_routes(settings, app, parts)
+    _gauge("scan_room", "single scans that may be under way at once", lambda: room.size)
+    _gauge("scans_under_way", "single scans that have no answer yet", scan_routes.under_way)
     return Api(app, scan_routes, board, key_ring)
 
 
-def _scan_routes(
-    settings: CheckpointsSettings,
-    app: FastAPI,
-    scan_path: ScanPath,
-    attempts: AttemptReader,
-    checkpoints: BoundCheckpoints,
-    policies: PolicyShelf,
-    masks: Masks,
-) -> ScanRoutes:
+def _scan_routes(settings: CheckpointsSettings, app: FastAPI, parts: ScanParts) -> ScanRoutes:
     """The two routes of the scan path, in front of the application."""
-    room = Room(settings.single_scans_max, target_s=settings.single_scan_target_ms / 1000)
-    admission, times = Admission(RateLimit(settings.scan_admission_per_s), room), AnswerTimes()
-    parts = ScanParts(scan_path, attempts, checkpoints, policies, masks, admission, utc_now)
-    scan_routes = ScanRoutes(
+    times = AnswerTimes()
+    return ScanRoutes(
         app,
         singles=SingleScans(parts, times),
         batches=BatchScans(parts),
         token_reader=app.state.token_reader,
-        admission=admission,
+        admission=parts.admission,
         times=times,
         body_bytes_max=settings.body_bytes_max,
     )
-    _gauge("scan_room", "single scans that may be under way at once", lambda: room.size)
-    _gauge("scans_under_way", "single scans that have no answer yet", scan_routes.under_way)
-    return scan_routes
 
 
 @contextmanager

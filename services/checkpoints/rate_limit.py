@@ -151,7 +151,7 @@ class Admission:
         return self._line.turn_s(now_s, count)
 
     def answered(self, now_s: float, count: int) -> None:
-        """So many scans of a batch."""
+        """So many scans that did not come as single ones of gates."""
         self._line.answered(now_s, count)
 
     def single_answered(self, now_s: float, took_s: float) -> None:

@@ -19,6 +19,7 @@ from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.publication import Publication
+from services.checkpoints.rate_limit import Admission
 from services.checkpoints.registry import Registry
 from services.checkpoints.sealing import Sealer
 from services.checkpoints.trace import Tracing
@@ -38,6 +39,7 @@ class Desk:
     board: Board
     attempts: AttemptReader
     scan_path: ScanPath
+    admission: Admission
     policies: PolicyShelf
     publication: Publication
     policy_jwks: dict[str, Any]

@@ -180,6 +180,33 @@ def test_a_visit_by_poster_is_recorded_as_self_reported(client, register, issuer
     assert client.post("/v1/venue-visits", json=body, headers=issuer.headers("gate")).status_code == 403
 
 
+def test_visits_stand_in_the_same_line_as_scans(settings, codes, issuer, sql):
+    """A city's phones at once must not go round the limit behind which the gates stand."""
+    limited = compose_api(settings.model_copy(update={"scan_admission_per_s": 1}), codes=codes)
+    with TestClient(limited.scan_routes) as client:
+        operator = issuer.headers("operator")
+        place = client.post("/v1/checkpoints", json=BODY, headers=operator).json()["checkpoint_id"]
+        code = client.get(f"/v1/checkpoints/{place}/poster", headers=operator).json()["venue_code"]
+        citizen, now = issuer.headers("citizen", area="", person_ref=str(uuid4())), datetime.now(UTC)
+        answers = [
+            client.post(
+                "/v1/venue-visits",
+                json={"scan_id": str(uuid7(now)), "venue_code": code, "pass": "a.b.c", "scanned_at": now.isoformat()},
+                headers=citizen,
+            )
+            for _ in range(12)
+        ]
+        assert limited.scan_routes.under_way() == 0
+    accepted = [each for each in answers if each.status_code == 200]
+    refused = [each for each in answers if each.status_code == 503]
+    assert len(accepted) + len(refused) == 12
+    assert accepted
+    assert len(refused) >= 4
+    assert {each.json()["code"] for each in refused} == {"overloaded"}
+    assert all(int(each.headers["Retry-After"]) >= 1 for each in refused)
+    assert sql("SELECT count(*) FROM scan") == [(len(accepted),)]
+
+
 # -- history -----------------------------------------------------------------------------------------------------------
 
 

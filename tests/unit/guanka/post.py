@@ -92,11 +92,11 @@ class Post:
         self.server = Server()
         self.start()
 
-    def start(self) -> None:
+    def start(self, *, is_passes_only: bool = False) -> None:
         self.memory = GateMemory(self.folder)
         self.show = Seen(self.memory)
         link = Link("http://server.test", "token", pause_s=0.0, transport=httpx.MockTransport(self.server))
-        self.gate = Gate(PLACE, link, self.memory, self.show)
+        self.gate = Gate(PLACE, link, self.memory, self.show, is_passes_only=is_passes_only)
 
     def upload(self) -> None:
         self.gate.errands.upload()

@@ -204,6 +204,19 @@ def test_a_form_that_is_not_right_is_named_and_nothing_of_it_is_kept(post: Post,
     assert post.server.sent == []
 
 
+def test_what_somebody_shows_to_a_scanner_gives_no_orders(post: Post) -> None:
+    """A QR code may say anything: it registers nobody, and has no temperature of its own."""
+    post.memory.close()
+    server = post.server
+    post.start(is_passes_only=True)
+    shown = [line(), '{"pass": "a.b.c", "temperature_c": 36.5}', "register", '{"correct": "1", "register": null}']
+    post.gate.take_lines([*shown, "", "a.b.c"])
+    assert post.memory.forms.count() == 0
+    assert [body["credential"] for path, body in server.sent if path == "/v1/scans"] == [
+        {"pass": each} for each in (*shown, "a.b.c")
+    ]
+
+
 # -- asked for field by field ------------------------------------------------------------------------------------------
 
 
