@@ -161,12 +161,15 @@ def gate(
     passes_only: Annotated[
         bool, typer.Option("--passes-only", help="every line was shown to a scanner: no JSON, no orders")
     ] = False,
+    forms: Annotated[
+        bool, typer.Option("--forms", help="a guard types here: people without a code are registered")
+    ] = False,
 ) -> None:
     """A gate: reads passes (or JSON lines: pass, document, plate, people, temperature_c, mask, direction) and decides.
 
     It asks the server when it can; without it, it decides by the last bundle, keeps every scan and uploads it later.
-    A person without a code is registered in place: the line `register` (or 登记) asks for the form field by field, or
-    {"register": {document, phone, from_area, to_area, name?, temperature_c?, plate?}} gives it at once.
+    With --forms a person without a code is registered in place: the line `register` (or 登记) asks for the form field
+    by field, or {"register": {document, phone, from_area, to_area, name?, temperature_c?, plate?}} gives it at once.
     """
     from guanka.gate.starting import start
 
@@ -181,6 +184,7 @@ def gate(
             is_offline=offline,
             is_json=as_json,
             is_passes_only=passes_only,
+            takes_forms=forms,
         )
     except (NotRunning, OSError, ValueError) as error:
         raise _refuse(error) from error

@@ -23,13 +23,23 @@ from services.checkpoints.domain.scans import Attempt
 
 
 class Gate:
-    """`is_passes_only`: every line is what somebody showed to a scanner, and nothing in it is an order."""
+    """`is_passes_only`: every line is what somebody showed to a scanner, and nothing in it is an order.
+
+    `takes_forms`: a guard gives the lines, and registers people; else whoever shows a code could register himself.
+    """
 
     def __init__(
-        self, checkpoint: str, link: Link, memory: GateMemory, show: Show, *, is_passes_only: bool = False
+        self,
+        checkpoint: str,
+        link: Link,
+        memory: GateMemory,
+        show: Show,
+        *,
+        is_passes_only: bool = False,
+        takes_forms: bool = False,
     ) -> None:
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
-        self._is_passes_only = is_passes_only
+        self._is_passes_only, self._takes_forms = is_passes_only, takes_forms
         self.errands = Errands(checkpoint, link, memory, show)
         self._registering = Registering(checkpoint, link, memory, show, self.errands)
 
@@ -49,13 +59,13 @@ class Gate:
         try:
             if self._is_passes_only:
                 return self._scan({"pass": line}, number, source) if line else None
-            if self._registering.takes(line):
+            if self._takes_forms and self._registering.takes(line):
                 return self._registering.hear(line, number, source)
             if not line:
                 return None
             said = seen_in(line)
-            if FORM in said or TO_CORRECT in said:
-                self._registering.take(said, number, source)
+            if self._takes_forms and (FORM in said or TO_CORRECT in said):
+                self._registering.take_line(said, number, source)
             else:
                 self._scan(said, number, source)
         except LineRefused as error:
@@ -68,13 +78,12 @@ class Gate:
     def _scan(self, said: dict[str, Any], number: int, source: str | None) -> None:
         """Raises `LineRefused`."""
         body, attempt = read_scan(said, self._checkpoint, datetime.now(UTC))
-        self.errands.deciding = body["scan_id"]
         self._memory.scans.take(body, source, number)
         try:
             if not (self._link.is_up() and self._ask_server(body, number)):
                 self._decide_alone(body, attempt)
         finally:
-            self.errands.deciding = None
+            self._memory.scans.release()
 
     def _ask_server(self, body: dict[str, Any], number: int) -> bool:
         """Whether the matter is settled: answered, or refused for what the line says."""
@@ -144,11 +153,12 @@ def run(
     is_offline: bool,
     is_json: bool,
     is_passes_only: bool,
+    takes_forms: bool,
 ) -> int:
     """Take every line, then upload what waits as far as the server can be reached; exit status 0."""
     show, memory = Show(is_json=is_json), GateMemory(state)
     link = Link(server, token, is_open=not is_offline)
-    gate = Gate(checkpoint, link, memory, show, is_passes_only=is_passes_only)
+    gate = Gate(checkpoint, link, memory, show, is_passes_only=is_passes_only, takes_forms=takes_forms)
     gate.errands.load_bundle()
     gate.tell_to_correct()
     gate.errands.turn()

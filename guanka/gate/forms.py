@@ -75,17 +75,22 @@ def corrected(kept: dict[str, Any], changes: object, now: datetime) -> tuple[dic
     return read_form_of({n: v for n, v in kept.items() if n in _GIVEN} | changes, kept["checkpoint_id"], now)
 
 
-def admit_alone(knowledge: Knowledge | None, form: Form) -> Admitted:
-    """Raises `RegistrationNotDoneHere`."""
+def admit_alone(knowledge: Knowledge | None, form: Form, *, may_be_recorded: bool = False) -> Admitted:
+    """What the gate does by its bundle; `may_be_recorded` where the server was asked and only its answer is missing.
+
+    Raises `RegistrationNotDoneHere` where the bundle says so and nobody can know better.
+    """
     if knowledge is None:
         return Admitted(Decision.CHECK, _OUTCOME_UNKNOWN, UNSETTLED, NO_POLICY)
     at = form.registration.registered_at
     checkpoint, signed = holding(knowledge.versions, at), knowledge.policy_at(at)
     if checkpoint.successor is not None:
         return Admitted(Decision.CHECK, _OUTCOME_UNKNOWN, UNSETTLED, signed.policy.version)
-    policy = signed.policy.kinds[checkpoint.kind]
+    policy, is_over = signed.policy.kinds[checkpoint.kind], at >= knowledge.expires_at
+    if policy.registration is None and (is_over or may_be_recorded):
+        return Admitted(Decision.CHECK, _OUTCOME_UNKNOWN, UNSETTLED, signed.policy.version)
     found = admit(policy, checkpoint, form.registration, at)
-    if at >= knowledge.expires_at and found.decision is not Decision.STOP:
+    if is_over and found.decision is not Decision.STOP:
         return Admitted(Decision.CHECK, found.outcome, UNSETTLED, signed.policy.version)
     return Admitted(found.decision, found.outcome, words_of(policy, found.outcome), signed.policy.version)
 
@@ -104,13 +109,27 @@ class Question:
 
 
 def _document(text: str) -> dict[str, str]:
-    """`NUMBER` of a resident identity card, or `TYPE NUMBER`, or `TYPE COUNTRY NUMBER`."""
+    """The number of a resident identity card, or `TYPE COUNTRY NUMBER`."""
     kind, *rest = text.split()
     if not rest:
+        if not _is_identity_number(kind):
+            raise LineRefused(
+                "register.document: this is no number of an identity card (18 characters, the last of which checks the "
+                "others); of another document give TYPE COUNTRY NUMBER, such as passport FR 12AB34567"
+            )
         return {"type": "resident_id", "number": kind}
     if len(rest) == 1:
-        return {"type": kind, "number": rest[0]}
+        raise LineRefused("register.document: give TYPE COUNTRY NUMBER, such as passport FR 12AB34567")
     return {"type": kind, "country": rest[0], "number": "".join(rest[1:])}
+
+
+def _is_identity_number(text: str) -> bool:
+    """GB 11643-1999: 17 digits and a check character, by ISO 7064 MOD 11-2."""
+    number = text.upper()
+    if len(number) != 18 or not (number.isascii() and number[:17].isdigit()):
+        return False
+    rest = sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(number[:17])) % 11
+    return number[17] == "10X98765432"[rest]
 
 
 def _celsius(text: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from chassis.ids import uuid7
-from services.checkpoints.attempts import AttemptReader, FieldError
+from services.checkpoints.attempts import AttemptReader, FieldError, read_time
 from services.checkpoints.domain.scans import Attempt
 
 _CREDENTIAL = frozenset(["pass", "document", "plate"])
@@ -58,13 +58,13 @@ def read_scan(seen: dict[str, Any], checkpoint_id: str, now: datetime) -> tuple[
         raise LineRefused(str(error)) from None
 
 
-def moment_of(given: object, name: str, now: datetime) -> tuple[str, datetime]:
+def moment_of(given: object, name: str, now: datetime) -> tuple[object, datetime]:
     """(a time as it was given, as a moment); `now` where none was given. Raises `LineRefused`."""
     at = now.isoformat() if given is None else given
     try:
-        return str(at), datetime.fromisoformat(at).astimezone(now.tzinfo)  # type: ignore[arg-type]
-    except (ValueError, TypeError, OverflowError):
-        raise LineRefused(f"{name}: must be an RFC 3339 time with offset") from None
+        return at, read_time(at, name, now)
+    except FieldError as error:
+        raise LineRefused(str(error)) from None
 
 
 def _people(given: object, at: datetime) -> list[dict[str, Any]]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from chassis.problems import code_of
 from guanka.gate.forms import BEGINNINGS, GIVING_UP, Interview, admit_alone, corrected, read_form_of
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.reading import LineRefused
 from guanka.gate.showing import DisplayedForm, Show
 from guanka.gate.uploading import NOT_ITS_OWN_FAULT, Errands
-from guanka.gate.waiting import GateMemory
+from guanka.gate.waiting import GateMemory, Waiting
 from services.checkpoints.api.forms import Form
 from services.checkpoints.domain.errors import RegistrationNotDoneHere
 
 FORM, TO_CORRECT = "register", "correct"
 _AREA_UNKNOWN = "area_unknown"
+_PASS_CHARACTERS_MIN = 80
+"""A signature alone has 86."""
 
 
 class Registering:
@@ -25,7 +28,9 @@ class Registering:
         self._interview: Interview | None = None
 
     def takes(self, line: str) -> bool:
-        """Whether a line begins a form that is asked for, or goes on with one."""
+        """Whether a line begins a form that is asked for, or goes on with one; a pass ends it."""
+        if self._interview is not None and _looks_like_a_pass(line):
+            self.give_up()
         return self._interview is not None or line in BEGINNINGS
 
     def hear(self, line: str, number: int, source: str | None) -> None:
@@ -35,9 +40,8 @@ class Registering:
             return self._ask(self._interview)
         if line in GIVING_UP:
             return self.give_up()
-        now = datetime.now(UTC)
         try:
-            self._interview.answer(line, self._checkpoint, now)
+            self._interview.answer(line, self._checkpoint, datetime.now(UTC))
         except LineRefused as error:
             self._show.refused_line(number, str(error))
         return self._ask(self._interview, number, source)
@@ -49,53 +53,66 @@ class Registering:
             self._show.remark("the form is given up; nothing of it is kept", style="yellow")
 
     def _ask(self, interview: Interview, number: int = 0, source: str | None = None) -> None:
+        """The next question; the whole form goes its way, and of a community that is not there it is asked again."""
         question = interview.question()
         if question is not None:
             return self._show.question(question.words)
         self._interview = None
-        if self.take({FORM: interview.answers}, number, source) == _AREA_UNKNOWN:
+        if self._take(interview.answers, number, source, is_asked_again=True) == _AREA_UNKNOWN:
             self._interview = interview.without("to_area")
-            return self._ask(self._interview)
+            self._ask(self._interview)
         return None
 
-    def take(self, said: dict[str, Any], number: int, source: str | None) -> str | None:
-        """A form, or `{"correct": ID, "register": {changes}}`; the problem's code where the server will not take it.
-
-        Raises `LineRefused`.
-        """
+    def take_line(self, said: dict[str, Any], number: int, source: str | None) -> None:
+        """A form, or `{"correct": ID, "register": {changes}}`. Raises `LineRefused`."""
         if unknown := set(said) - {FORM, TO_CORRECT}:
             raise LineRefused(f"{min(unknown)}: is not known beside a form; its fields stand in {FORM}")
         if FORM not in said:
             raise LineRefused(f"{FORM}: the fields to change are needed, or null to let it go")
         if TO_CORRECT in said:
-            self._correct(said[TO_CORRECT], said[FORM], number, source)
-            return None
-        body, form = read_form_of(said[FORM], self._checkpoint, datetime.now(UTC))
-        self._errands.deciding = body["registration_id"]
-        self._memory.forms.take(body, source, number)
+            return self._correct(said[TO_CORRECT], said[FORM], number, source)
+        if self._take(said[FORM], number, source, is_asked_again=False):
+            self.tell_to_correct()
+        return None
+
+    def _take(self, given: object, number: int, source: str | None, *, is_asked_again: bool) -> str | None:
+        """The problem's code of a form that is not taken: whoever can be asked again is, else it waits to be corrected.
+
+        Raises `LineRefused`.
+        """
+        body, form = read_form_of(given, self._checkpoint, datetime.now(UTC))
+        forms = self._memory.forms
+        forms.take(body, source, number)
         try:
-            return self._decided(body, form, number)
+            code = self._decided(body, form, number)
+            if code and is_asked_again:
+                forms.settle([body["registration_id"]])
+            elif code:
+                forms.put_aside(Waiting(body["registration_id"], body, None), code)
+            return code
         finally:
-            self._errands.deciding = None
+            forms.release()
 
     def _decided(self, body: dict[str, Any], form: Form, number: int) -> str | None:
-        """By the server; where it has no answer for this gate, here."""
+        """By the server; where it has no answer for this gate, here. The code of its problem where it is not taken."""
+        has_asked = False
         try:
             if self._link.is_up():
+                has_asked = True
                 return self._ask_server(body, number)
         except Away as error:
             self._errands.note_away(str(error))
         except Refused as error:
             self._show.remark(f"the server refuses this gate: {error}", style="red")
-        self._admit_alone(body["registration_id"], form, number)
-        return None
+        return self._admit_alone(body, form, number, has_asked=has_asked)
 
     def tell_to_correct(self) -> None:
         """What the server did not take is not forgotten: somebody is on the way."""
-        for waiting, problem in self._memory.forms.to_correct():
+        for form, problem in self._memory.forms.to_correct():
+            at = datetime.fromisoformat(form.body["registered_at"]).astimezone()
             self._show.remark(
-                f"a registration is to be corrected, the server says {problem}: "
-                f'{{"{TO_CORRECT}": "{waiting.identifier}", "{FORM}": {{…}}}}',
+                f"a registration of {at:%F %H:%M}, from {form.body['from_area']} to {form.body['to_area']}, is to be "
+                f'corrected ({problem}): {{"{TO_CORRECT}": "{form.identifier}", "{FORM}": {{…}}}}',
                 style="red",
             )
 
@@ -112,26 +129,22 @@ class Registering:
         return self._show.remark("the registration is corrected and goes to the server")
 
     def _ask_server(self, body: dict[str, Any], number: int) -> str | None:
-        """The code of its problem where the server will not take what the form says.
-
-        Raises `Away`, and `Refused` where it is the gate that is refused.
-        """
+        """Raises `Away`, and `Refused` where it is the gate that is refused."""
         try:
             answer = self._link.register(body)
         except Refused as error:
             if error.status in NOT_ITS_OWN_FAULT:
                 raise
             self._show.refused_line(number, error.detail)
-            self._memory.forms.settle([body["registration_id"]])
             return error.code
-        clinic = answer["fever_clinic"]
+        clinic, say = answer["fever_clinic"], answer["say"]
         self._show.registered(
             DisplayedForm(
                 answer["registration_id"],
                 answer["decision"],
                 answer["outcome"],
-                answer["say"]["zh"],
-                answer["say"]["en"],
+                say["zh"],
+                say["en"],
                 "server",
                 answer["policy_version"],
                 f"{clinic['name']['zh']} {clinic['name']['en']}" if clinic else "",
@@ -140,21 +153,28 @@ class Registering:
         self._memory.forms.settle([body["registration_id"]])
         return None
 
-    def _admit_alone(self, identifier: str, form: Form, number: int) -> None:
+    def _admit_alone(self, body: dict[str, Any], form: Form, number: int, *, has_asked: bool) -> str | None:
+        identifier: str = body["registration_id"]
         try:
-            admitted = admit_alone(self._errands.knowledge, form)
+            admitted = admit_alone(self._errands.knowledge, form, may_be_recorded=has_asked)
         except RegistrationNotDoneHere as error:
-            self._memory.forms.settle([identifier])
-            return self._show.refused_line(number, f"{FORM}: {error}")
+            self._show.refused_line(number, f"{FORM}: {error}")
+            return code_of(RegistrationNotDoneHere)
         self._memory.forms.decide(identifier, admitted.for_upload())
-        return self._show.registered(
+        say = admitted.say
+        self._show.registered(
             DisplayedForm(
                 identifier,
                 admitted.decision.value,
                 admitted.outcome,
-                admitted.say.zh,
-                admitted.say.en,
+                say.zh,
+                say.en,
                 "gate",
                 admitted.policy_version,
             )
         )
+        return None
+
+
+def _looks_like_a_pass(line: str) -> bool:
+    return line.count(".") == 2 and len(line) > _PASS_CHARACTERS_MIN

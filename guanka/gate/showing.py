@@ -63,7 +63,7 @@ class Show:
         }
         if shown.clinic:
             told["fever_clinic"] = shown.clinic
-        self._decided(shown, told, shown.outcome, shown.clinic)
+        self._decided(shown, told, shown.outcome, f"{shown.clinic} {shown.registration_id}".strip())
 
     def _decided(self, shown: Displayed | DisplayedForm, told: dict[str, str | None], why: str, beside: str) -> None:
         if self._is_json:

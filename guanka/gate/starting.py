@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from uuid import UUID
@@ -24,6 +25,7 @@ def start(
     is_offline: bool,
     is_json: bool,
     is_passes_only: bool,
+    takes_forms: bool,
 ) -> int:
     """The exit status. Raises `NotRunning`, OSError, ValueError with what is missing."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -33,7 +35,10 @@ def start(
     address = _address(home, folder, server)
     token = token_file.read_text().strip() if token_file else TokenIssuer(home).token("gate", checkpoints=[identifier])
     source = None if file is None else str(file.resolve())
-    with sys.stdin if file is None else file.open(encoding="utf-8") as lines:
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # a code may hold any bytes, in any locale
+    with sys.stdin if file is None else file.open(encoding="utf-8", errors="replace") as lines:
         return run(
             checkpoint=identifier,
             server=address,
@@ -44,6 +49,7 @@ def start(
             is_offline=is_offline,
             is_json=is_json,
             is_passes_only=is_passes_only,
+            takes_forms=takes_forms,
         )
 
 

@@ -36,7 +36,7 @@ class _Route:
 
 
 class Errands:
-    """`deciding` is the scan or form that the gate is busy with: it is nobody else's business."""
+    """The scan or form that the gate is busy with is nobody else's business: its shelf does not give it out."""
 
     def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show) -> None:
         self._routes = (
@@ -55,7 +55,6 @@ class Errands:
         self._refresh_at = datetime.min.replace(tzinfo=UTC)
         self._working = threading.Lock()
         self.knowledge: Knowledge | None = None
-        self.deciding: str | None = None
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(LOOK_S):
@@ -132,13 +131,13 @@ class Errands:
             self._upload(route)
 
     def _upload(self, route: _Route) -> None:
-        while waiting := _fitting(route.shelf.waiting(route.items_max, but=self.deciding)):
+        while waiting := _fitting(route.shelf.waiting(route.items_max)):
             results = route.send([each.for_upload() for each in waiting])
             done = self._take_results(route, waiting, results)
             route.shelf.settle(done)
             if done:
                 self._show.remark(f"uploaded {len(done)} {route.things} that had waited")
-            if len(done) < len(waiting) and route.shelf.waiting(1, but=self.deciding):
+            if len(done) < len(waiting) and route.shelf.waiting(1):
                 return
 
     def _take_results(self, route: _Route, waiting: Sequence[Waiting], results: Sequence[dict[str, Any]]) -> list[str]:

@@ -2,11 +2,13 @@
 
 SQLite with a write-ahead log and `synchronous=FULL`: what `take` and `decide` have returned survives the loss of power.
 A scan or a form is kept before it is sent anywhere, with its identifier, so that whatever happens next it is sent again
-as the same one and recorded once. What is acknowledged is wiped, for it holds passes, documents and phones.
+as the same one and recorded once. What is acknowledged is wiped at once, from the log too, for it holds passes,
+documents and phones.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sqlite3
 import threading
@@ -62,63 +64,89 @@ class Waiting:
 
 
 class _Disk:
+    """One process at a time. Raises OSError when another gate has it."""
+
     def __init__(self, path: Path) -> None:
+        self._own = path.with_suffix(".lock").open("w")
+        try:
+            fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._own.close()
+            raise OSError(f"another gate keeps its memory in {path.parent}; give this one its own by --state") from None
         self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        self._using = threading.Lock()
+        self.using = threading.Lock()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._file.execute(f"PRAGMA {pragma}")
         self._file.executescript(_TABLES)
+        self._truncate()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._using, self._file:
-            self._file.execute("BEGIN IMMEDIATE")
-            yield self._file
+    def transaction(self, *, is_wiping: bool = False) -> Iterator[sqlite3.Connection]:
+        """`is_wiping`: what it deletes is in no file afterwards."""
+        with self.using:
+            with self._file:
+                self._file.execute("BEGIN IMMEDIATE")
+                yield self._file
+            if is_wiping:
+                self._truncate()
+
+    def _truncate(self) -> None:
+        """What was written ahead goes into the database, where deleted rows are overwritten; the log is empty then."""
+        self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def read(self, statement: str, *arguments: object) -> list[Any]:
-        with self._using:
+        with self.using:
             return self._file.execute(statement, arguments).fetchall()
 
     def close(self) -> None:
-        with self._using:
+        with self.using:
             self._file.close()
+            self._own.close()
 
 
 class _Shelf:
-    """What waits, of one kind, in the order in which it came."""
+    """What waits, of one kind, in the order in which it came; what was taken last is not given out until `release`."""
 
     def __init__(self, disk: _Disk, table: str, identifier: str) -> None:
         self._disk, self._table, self._identifier = disk, table, identifier
+        self._in_hand: str | None = None
 
     def take(self, body: Body, source: str | None, lines: int) -> None:
         """Keep it before anything is done about it, and that the source was read so far."""
         with self._disk.transaction() as tx:
+            self._in_hand = body[self._identifier]
             self._add(tx, body, None)
             if source is not None:
                 tx.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (source, lines))
 
+    def release(self) -> None:
+        """It is decided, or settled."""
+        with self._disk.using:
+            self._in_hand = None
+
     def decide(self, identifier: str, offline: Body) -> None:
         """Keep what was decided here; only then may it be shown."""
         with self._disk.transaction() as tx:
-            tx.execute(
+            updated = tx.execute(
                 f"UPDATE {self._table} SET offline = ? WHERE {self._identifier} = ?",  # noqa: S608 (our own names)
                 (json.dumps(offline), identifier),
             )
+            assert updated.rowcount == 1, "what is in hand waits for nobody else"
 
     def settle(self, identifiers: Iterable[str]) -> None:
         """Wipe what the server has acknowledged."""
-        with self._disk.transaction() as tx:
+        with self._disk.transaction(is_wiping=True) as tx:
             for each in identifiers:
                 self._wipe(tx, each)
 
-    def waiting(self, limit: int, *, but: str | None) -> list[Waiting]:
-        """The oldest that are not acknowledged, without the one that is being decided just now."""
-        rows = self._disk.read(
-            f"SELECT {self._identifier}, body, offline FROM {self._table} "  # noqa: S608 (our own names)
-            f"WHERE {self._identifier} IS NOT ? ORDER BY number LIMIT ?",
-            but,
-            limit,
-        )
+    def waiting(self, limit: int) -> list[Waiting]:
+        """The oldest that are not acknowledged, without the one in hand."""
+        with self._disk.transaction() as tx:
+            rows = tx.execute(
+                f"SELECT {self._identifier}, body, offline FROM {self._table} "  # noqa: S608 (our own names)
+                f"WHERE {self._identifier} IS NOT ? ORDER BY number LIMIT ?",
+                (self._in_hand, limit),
+            ).fetchall()
         return [_waiting(row) for row in rows]
 
     def count(self) -> int:
@@ -140,7 +168,7 @@ class Scans(_Shelf):
 
     def put_aside(self, waiting: Waiting, problem: str) -> None:
         """Give up a scan that the server will never take; what it showed is wiped, that it was there stays."""
-        with self._disk.transaction() as tx:
+        with self._disk.transaction(is_wiping=True) as tx:
             row = (waiting.identifier, waiting.body["scanned_at"], problem)
             tx.execute("INSERT OR REPLACE INTO put_aside VALUES (?, ?, ?)", row)
             self._wipe(tx, waiting.identifier)
@@ -163,12 +191,12 @@ class Forms(_Shelf):
         return [(_waiting(row[:3]), row[3]) for row in rows]
 
     def let_go(self, identifier: str) -> None:
-        with self._disk.transaction() as tx:
+        with self._disk.transaction(is_wiping=True) as tx:
             tx.execute("DELETE FROM form_to_correct WHERE registration_id = ?", (identifier,))
 
     def correct(self, identifier: str, body: Body, offline: Body | None, source: str | None, lines: int) -> None:
         """The corrected form waits in the old one's place, with what was decided then."""
-        with self._disk.transaction() as tx:
+        with self._disk.transaction(is_wiping=True) as tx:
             tx.execute("DELETE FROM form_to_correct WHERE registration_id = ?", (identifier,))
             self._add(tx, body, offline)
             if source is not None:

@@ -125,10 +125,11 @@ def compose_api(
         policies=policies,
         transport=codes_transport,
     )
+    taken_database = Database(settings.database_url, connections_max=2, statement_timeout_s=5)
     scan_log = ScanLog(
         settings.database_url,
         encode=messages.scan_recorded_payload,
-        keep_taken=TakenDecisions(database, tell).keep,
+        keep_taken=TakenDecisions(taken_database, tell).keep,
         group_max=settings.scan_group_max,
         queue_max=settings.scan_queue_max,
         append_timeout_s=settings.scan_append_timeout_s,
@@ -199,6 +200,7 @@ def compose_api(
             await masks.close()
         codes.close()
         event_log.close()
+        taken_database.close()
         database.close()
 
     checks = {

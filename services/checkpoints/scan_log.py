@@ -176,6 +176,7 @@ class ScanLog:
         self._is_closing = False
         self._connections = connections
         self._writers: list[asyncio.Task[None]] = []
+        self._answering_late: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         self._writers = [asyncio.create_task(self._write_groups()) for _ in range(self._connections)]
@@ -186,6 +187,8 @@ class ScanLog:
         self._is_filled.set()
         if self._writers:
             await asyncio.wait(self._writers, timeout=2 * self._timeout_s)
+        if self._answering_late:
+            await asyncio.wait(self._answering_late, timeout=2 * self._timeout_s)
         for writer in self._writers:
             writer.cancel()
         self._fail(self._queue, StoreUnavailable())
@@ -358,7 +361,8 @@ class ScanLog:
             again = {scan_id: copies for scan_id, copies in group.items() if scan_id not in recorded}
             late += await self._answer_again(connection, again)
         if late:
-            await self._answer_late(late)
+            self._answering_late.add(task := asyncio.create_task(self._answer_late(late)))
+            task.add_done_callback(self._answering_late.discard)
 
     async def _answer_again(self, connection: Connection, group: Group) -> list[_Late]:
         """Scans that were recorded before: the first answer for the same content."""
@@ -372,10 +376,18 @@ class ScanLog:
         return late
 
     async def _answer_late(self, late: Sequence[_Late]) -> None:
-        """Of these the gate never had the answer and decided alone: that is kept beside the scan, then it has it."""
-        kept = await asyncio.to_thread(self._keep_taken, [waiting.scan for waiting, _ in late])
+        """Of these the gate never had the answer and decided alone: that is kept beside the scan, then it has it.
+
+        No writer waits for it.
+        """
+        try:
+            kept = await asyncio.to_thread(self._keep_taken, [waiting.scan for waiting, _ in late])
+        except Exception as error:
+            log.warning("what gates decided alone was not kept", error=type(error).__name__, size=len(late))
+            return self._fail((waiting for waiting, _ in late), StoreUnavailable())
         for (waiting, first), is_kept in zip(late, kept, strict=True):
             waiting.answer(first if is_kept else ScanIdReused())
+        return None
 
     def _fail(self, waiting: Iterable[_Waiting], error: Exception) -> None:
         """Fail those that have no answer yet."""

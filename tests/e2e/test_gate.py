@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,12 +36,12 @@ def people(outside: Outsider) -> tuple[str, str]:
 class GateDesk:
     """`guanka gate` at a checkpoint of its own."""
 
-    def __init__(self, product: Product, checkpoint: str) -> None:
-        self.product, self.checkpoint = product, checkpoint
+    def __init__(self, product: Product, checkpoint: str, *always: str) -> None:
+        self.product, self.checkpoint, self._always = product, checkpoint, always
         self.state = product.home / "gates" / checkpoint
 
     def command(self, *options: str) -> list[str]:
-        gate = ["gate", "--json", "--checkpoint", self.checkpoint, *options]
+        gate = ["gate", "--json", "--checkpoint", self.checkpoint, *self._always, *options]
         return [sys.executable, "-m", "guanka.main", *gate]
 
     def run(self, lines: list[str], *options: str) -> tuple[list[Line], str]:
@@ -179,11 +180,13 @@ def test_who_comes_without_a_code_is_registered_at_the_gate_with_a_network_and_w
     product: Product, outside: Outsider
 ) -> None:
     """Whatever becomes of the network, the community of destination expects each of them, once."""
-    desk = GateDesk(product, outside.checkpoint("road"))
+    desk = GateDesk(product, outside.checkpoint("road"), "--forms")
     asked = ["登记", "passport FR 12AB34567", "13800138000", "FR", COMMUNITY, "38.4"]
-    [first, wrong, hot], _ = desk.run([_form(), _form("123456789"), *asked])
+    [first, wrong, hot], remarks = desk.run([_form(), _form("123456789"), *asked])
     assert (first["decision"], first["outcome"], first["by"]) == ("pass", "registered", "server")
     assert "area" in wrong["error"]
+    [unknown] = set(re.findall(r'"correct": "([0-9a-f-]{36})"', remarks))
+    desk.run([json.dumps({"correct": unknown, "register": None})])
     assert (hot["decision"], hot["outcome"], hot["by"]) == ("stop", "fever", "server")
     assert hot["fever_clinic"]
 
@@ -214,7 +217,7 @@ def test_who_comes_without_a_code_is_registered_at_the_gate_with_a_network_and_w
 
 @on_one_log
 def test_a_gate_that_is_killed_while_it_registers_loses_nobody(product: Product, outside: Outsider) -> None:
-    desk = GateDesk(product, outside.checkpoint("road"))
+    desk = GateDesk(product, outside.checkpoint("road"), "--forms")
     desk.run([])
     shown = desk.kill_after((_form() for _ in range(100)), 40, "--offline")
     assert len(shown) >= 40

@@ -195,8 +195,11 @@ def _policy(filed: _Filed, desk: Desk, recorded_at: datetime) -> KindPolicy:
 
 
 def _answer(filed: _Filed, admittance: Admittance, desk: Desk) -> RegisteredOut:
-    """A repeat is answered in the words of the policy that decided it."""
-    say = words_of(_policy(filed, desk, admittance.recorded_at), admittance.outcome)
+    """A repeat is answered in the words of the policy that decided it: of its moment, or of when it was recorded."""
+    found = _policy(filed, desk, admittance.recorded_at)
+    if found.version != admittance.policy_version:
+        found = desk.policies.of_moment(filed.checkpoint.kind, admittance.recorded_at)
+    say = words_of(found, admittance.outcome)
     has_fever = filed.registration.has_fever()
     return RegisteredOut(
         registration_id=filed.registration.registration_id,

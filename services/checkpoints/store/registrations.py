@@ -81,9 +81,11 @@ def add(
     return tx.execute(_ADD, row).rowcount == 1
 
 
-def first_answer(tx: Connection, registration_id: UUID) -> tuple[bytes, Admittance]:
+def first_answer(tx: Connection, registration_id: UUID) -> tuple[bytes, Admittance] | None:
     """(digest, answer) of what was recorded under an id."""
-    row = tx.execute(_FIRST, {"id": registration_id}).one()
+    row = tx.execute(_FIRST, {"id": registration_id}).one_or_none()
+    if row is None:
+        return None
     return bytes(row.digest), Admittance(Decision(row.decision), row.outcome, row.policy_version, row.recorded_at)
 
 

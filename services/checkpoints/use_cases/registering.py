@@ -47,13 +47,20 @@ class Registering:
         by: str,
         now: datetime,
     ) -> Admittance:
-        """The answer; of a repeat the first one. Raises `RegistrationNotDoneHere`, `RegistrationIdReused`."""
-        admittance = admit(policy, checkpoint, registration, now)
-        identity = self._sealed(registration, document, name, phone)
-        if registrations.add(tx, registration, identity, admittance, by=by):
-            self._tell(tx, [ArrivalRegistered(registration, checkpoint)])
-            return admittance
-        digest, first = registrations.first_answer(tx, registration.registration_id)
+        """The answer; of a repeat the first one, whatever is done here now.
+
+        Raises `RegistrationNotDoneHere`, `RegistrationIdReused`.
+        """
+        recorded = registrations.first_answer(tx, registration.registration_id)
+        if recorded is None:
+            admittance = admit(policy, checkpoint, registration, now)
+            identity = self._sealed(registration, document, name, phone)
+            if registrations.add(tx, registration, identity, admittance, by=by):
+                self._tell(tx, [ArrivalRegistered(registration, checkpoint)])
+                return admittance
+            recorded = registrations.first_answer(tx, registration.registration_id)
+            assert recorded is not None
+        digest, first = recorded
         if digest == registration.digest_online and registrations.keep_taken(tx, registration):
             return first
         if digest != registration.digest:

@@ -174,3 +174,23 @@ def test_the_words_of_a_repeat_are_those_of_its_own_version(client, register, ga
     assert client.post("/v1/scans", json=sent, headers=gate(place)).json() == first
     fresh = scan(place, credential={"pass": codes.mint(idx)})
     assert client.post("/v1/scans", json=fresh, headers=gate(place)).json()["say"]["en"] == "Come in."
+
+
+def test_a_form_that_comes_again_late_has_its_first_answer_whatever_policy_is_in_force_when(
+    client, register, gate, publish
+):
+    """Malls register nobody until now; the gate had decided alone, by what held when the form was written down."""
+    place = register("mall")
+    registering = deepcopy(SHIPPED_POLICY) | {"policy": "malls-too@1"}
+    rule = deepcopy(registering["kinds"]["road"]["registration"])
+    rule["words"]["registered"] = {"zh": "商场登记完毕。", "en": "Registered at the mall."}
+    registering["kinds"]["mall"]["registration"] = rule
+    assert publish(registering).json()["in_force"]
+    headers, written_down = gate(place), form(place, at=ago(minutes=4))
+    first = client.post("/v1/registrations", json=written_down, headers=headers).json()
+    assert (first["policy_version"], first["say"]["en"]) == ("malls-too@1", "Registered at the mall.")
+    late = written_down | {"offline": {"decision": "check", "policy_version": "none@0"}}
+    assert client.post("/v1/registrations", json=late, headers=headers).json() == first
+    other = form(place, at=ago(minutes=4)) | {"offline": late["offline"]}
+    answer = client.post("/v1/registrations", json=other, headers=headers)
+    assert answer.json()["code"] == "registration_not_done_here", "what comes for the first time is of its own moment"

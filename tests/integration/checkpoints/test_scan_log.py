@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,7 +20,16 @@ from chassis.database import Database
 from chassis.ids import uuid7
 from services.checkpoints import messages, scan_log
 from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUnavailable
-from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Decision, Entry, Ruling, Scan
+from services.checkpoints.domain.scans import (
+    Attempt,
+    Checkpoint,
+    Colour,
+    Decision,
+    Entry,
+    OfflineDecision,
+    Ruling,
+    Scan,
+)
 from services.checkpoints.main import tell
 from services.checkpoints.partitions import make_partitions
 from services.checkpoints.scan_log import ScanLog
@@ -88,6 +98,53 @@ def test_a_group_is_one_statement(url, sql, monkeypatch):
     assert len(sent) == 1
     assert sql("SELECT count(*) FROM scan") == [(300,)]
     assert sql("SELECT count(*), count(DISTINCT aggregateid) FROM outbox") == [(300, 300)]
+
+
+def test_nobody_waits_for_what_is_kept_beside_a_scan_that_came_late(url, sql, monkeypatch):
+    """The store of it stands still; the log of scans goes on, and who is concerned is told in the end."""
+    is_kept, standing = threading.Event(), threading.Event()
+
+    def keep(self: TakenDecisions, scans: Sequence[Scan]) -> list[bool]:
+        standing.set()
+        assert is_kept.wait(20)
+        return [True] * len(scans)
+
+    monkeypatch.setattr(TakenDecisions, "keep", keep)
+    early = a_scan()
+    decided = OfflineDecision("pass", None, "default@1", 1)
+    attempt = early.attempt._replace(digest=b"with it", offline=decided, digest_online=early.attempt.digest)
+
+    async def use(log: ScanLog) -> Any:
+        await log.append(early)
+        late = asyncio.create_task(log.append(early._replace(attempt=attempt)))
+        while not standing.is_set():
+            await asyncio.sleep(0.01)
+        for _ in range(20):
+            await log.append(a_scan())
+        assert not late.done()
+        is_kept.set()
+        return await late
+
+    assert with_log(url, use, connections=1) == early.ruling
+    assert sql("SELECT count(*) FROM scan") == [(21,)]
+
+
+def test_when_it_cannot_be_kept_the_gate_is_told_to_come_again(url, monkeypatch):
+    def keep(self: TakenDecisions, scans: Sequence[Scan]) -> list[bool]:
+        raise OSError("away")
+
+    monkeypatch.setattr(TakenDecisions, "keep", keep)
+    early = a_scan()
+    decided = OfflineDecision("pass", None, "default@1", 1)
+    attempt = early.attempt._replace(digest=b"with it", offline=decided, digest_online=early.attempt.digest)
+
+    async def use(log: ScanLog) -> Any:
+        await log.append(early)
+        return await log.append_all([early._replace(attempt=attempt), a_scan()])
+
+    late, other = with_log(url, use)
+    assert isinstance(late, StoreUnavailable)
+    assert isinstance(other, Ruling)
 
 
 def test_what_comes_while_a_group_is_written_becomes_the_next_group(url, monkeypatch):

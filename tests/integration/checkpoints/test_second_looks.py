@@ -185,7 +185,7 @@ def test_of_many_late_ones_at_once_one_is_kept_and_told(gates, client, gate, cod
     [(kept,)] = sql("SELECT offline_list_revision FROM scan")
     assert [each == first for each in answers] == [number % 4 == kept for number in range(32)]
     wait_for(lambda: told(event_log, "OfflineDecisionDiffered"))
-    assert sql("SELECT count(*) FROM outbox WHERE type LIKE '%%OfflineDecisionDiffered'") == [(0,)]
+    wait_for(lambda: sql("SELECT count(*) FROM outbox WHERE type LIKE '%%OfflineDecisionDiffered'") == [(0,)])
     assert len(told(event_log, "OfflineDecisionDiffered")) == 1
 
 

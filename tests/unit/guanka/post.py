@@ -73,11 +73,15 @@ class Seen(Show):
 
     def decision(self, shown: Displayed) -> None:
         self.decisions.append(shown)
-        self.on_disk.append([each.offline for each in self._memory.scans.waiting(10, but=None)])
+        self.on_disk.append(self._kept("scan"))
 
     def registered(self, shown: DisplayedForm) -> None:
         self.forms.append(shown)
-        self.on_disk.append([each.offline for each in self._memory.forms.waiting(10, but=None)])
+        self.on_disk.append(self._kept("form"))
+
+    def _kept(self, table: str) -> list[object]:
+        rows = self._memory._disk.read(f"SELECT offline FROM {table} ORDER BY number")  # noqa: S608 (our own names)
+        return [offline and json.loads(offline) for (offline,) in rows]
 
     def refused_line(self, number: int, why: str) -> None:
         self.refused.append(f"{number}: {why}")
@@ -87,16 +91,16 @@ class Seen(Show):
 
 
 class Post:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: bool) -> None:
         self.folder = folder
         self.server = Server()
-        self.start()
+        self.start(**options)
 
-    def start(self, *, is_passes_only: bool = False) -> None:
+    def start(self, **options: bool) -> None:
         self.memory = GateMemory(self.folder)
         self.show = Seen(self.memory)
         link = Link("http://server.test", "token", pause_s=0.0, transport=httpx.MockTransport(self.server))
-        self.gate = Gate(PLACE, link, self.memory, self.show, is_passes_only=is_passes_only)
+        self.gate = Gate(PLACE, link, self.memory, self.show, **options)
 
     def upload(self) -> None:
         self.gate.errands.upload()

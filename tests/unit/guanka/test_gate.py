@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from guanka.gate.reading import LineRefused, read_line
+from guanka.gate.waiting import GateMemory
 from services.checkpoints.domain.scans import Decision
 from tests.unit.guanka.post import NOW, PLACE, Post
 
@@ -68,9 +72,11 @@ def test_a_gate_that_died_before_it_decided_sends_the_scan_as_it_was(post: Post)
 def test_the_scan_that_is_being_decided_is_left_alone(post: Post) -> None:
     body, _ = read_line("a.b.c", PLACE, NOW)
     post.memory.scans.take(body, None, 1)
-    post.gate.errands.deciding = body["scan_id"]
     post.upload()
     assert post.server.uploaded() == []
+    post.memory.scans.release()
+    post.upload()
+    assert post.server.uploaded() == [body]
 
 
 @pytest.mark.parametrize(
@@ -99,9 +105,9 @@ def test_what_becomes_of_an_item_that_the_server_does_not_record(
 def test_what_was_acknowledged_is_wiped_from_the_disk(post: Post) -> None:
     post.server.status = 0
     post.gate.take_line(json.dumps({"document": {"type": "passport", "number": "E7654321X"}}))
+    assert b"E7654321X" in b"".join(path.read_bytes() for path in post.folder.iterdir())
     post.server.status = 200
     post.upload()
-    post.memory.close()
     assert b"E7654321X" not in b"".join(path.read_bytes() for path in post.folder.iterdir())
 
 
@@ -127,6 +133,9 @@ def test_a_file_that_was_cut_off_goes_on_where_it_was_and_one_that_ended_begins_
         ('{"pass": "a", "mask": "no"}', "mask"),
         ('{"pass": "a", "colour": "green"}', "colour"),
         ('{"pass": "a", "scanned_at": "yesterday"}', "scanned_at"),
+        ('{"pass": "a", "scanned_at": "1960-01-01T00:00:00Z"}', "scanned_at"),
+        ('{"register": {}}', "register"),
+        ('{"correct": "1", "register": null}', "correct"),
         ('{"document": {"type": "card", "number": "1234"}}', "credential.document.type"),
         ('{"plate": "A"}', "credential.plate"),
         ('{"pass": "a", "people": [{"pass": "b"}]}', "people"),
@@ -153,9 +162,39 @@ def test_an_upload_never_carries_more_than_a_request_may(post: Post) -> None:
     for _ in range(300):
         body, _ = read_line(long, PLACE, NOW)
         post.memory.scans.take(body, None, 1)
+    post.memory.scans.release()
     post.server.status = 200
     post.upload()
     sizes = [len(json.dumps(body)) for path, body in post.server.sent if path == "/v1/scans/batch"]
     assert len(sizes) > 1
     assert max(sizes) < 1_048_576
     assert post.memory.scans.count() == 0
+
+
+def test_two_gates_do_not_share_a_memory(post: Post) -> None:
+    """Each would upload what the other is deciding."""
+    with pytest.raises(OSError, match="another gate keeps its memory"):
+        GateMemory(post.folder)
+    post.memory.close()
+    GateMemory(post.folder).close()
+
+
+def test_a_code_may_hold_any_bytes_and_the_gate_goes_on(tmp_path: Path) -> None:
+    """A real process, in the plainest of locales."""
+    token = tmp_path / "token"
+    token.write_text("a.b.c")
+    shown = ["你好".encode("gbk"), b"\xff\xfe", b"\x00", b'{"pass": "\xff"}', b"a.b.c"]
+    command = [sys.executable, "-m", "guanka.main", "gate", "--json", "--offline", "--checkpoint", PLACE]
+    command += ["--server", "http://127.0.0.1:9", "--token-file", str(token), "--state", str(tmp_path / "state")]
+    done = subprocess.run(
+        command,
+        input=b"".join(each + b"\n" for each in shown),
+        env=os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "GUANKA_HOME": str(tmp_path)},
+        cwd=Path(__file__).resolve().parents[3],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    decisions = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["decision"] for each in decisions] == ["check"] * len(shown)

@@ -24,12 +24,12 @@ FORM: dict[str, Any] = {
     "temperature_c": 36.5,
 }
 ADMITTED = {"decision": "check", "outcome": "registered", "say": ANSWER["say"], "policy_version": "default@1"}
-ANSWERS = ["E7654321X", "138 0013 8000", "fr", "440103001101", "36.5"]
+ANSWERS = ["110101190003070010", "138 0013 8000", "fr", "440103001101", "36.5"]
 
 
 @pytest.fixture
 def post(tmp_path: Path) -> Post:
-    started = Post(tmp_path / "gate")
+    started = Post(tmp_path / "gate", takes_forms=True)
     started.server.items = admitted
     return started
 
@@ -92,7 +92,7 @@ def test_a_gate_that_died_before_it_decided_sends_the_form_as_it_was(post: Post)
     post.memory._disk.read("UPDATE form SET offline = NULL RETURNING 1")
     post.memory.close()
     server = post.server
-    post.start()
+    post.start(takes_forms=True)
     server.status = 200
     post.upload()
     [sent] = server.uploaded_forms()
@@ -132,6 +132,7 @@ def test_it_is_corrected_with_what_was_decided_then_and_shown_until_it_is(post: 
     post.gate.tell_to_correct()
     [(kept, _)] = post.memory.forms.to_correct()
     assert any("area_unknown" in remark and kept.identifier in remark for remark in post.show.remarks)
+    assert any("from FR to 440103001101" in remark for remark in post.show.remarks)
     assert not any(FORM["phone"] in remark for remark in post.show.remarks)
 
     for wrong in ({"to_area": "x"}, {"colour": "green"}, 7):
@@ -163,12 +164,36 @@ def test_it_may_be_let_go_in_so_many_words(post: Post) -> None:
     assert post.memory.forms.count() == 0
 
 
+def test_a_form_given_at_once_that_the_server_does_not_take_is_kept_too(post: Post) -> None:
+    post.server.status, post.server.problem = 422, "area_unknown"
+    post.gate.take_line(line())
+    assert post.memory.forms.count() == 0
+    [(kept, problem)] = post.memory.forms.to_correct()
+    assert (kept.body["phone"], problem) == (FORM["phone"], "area_unknown")
+    assert any(kept.identifier in remark for remark in post.show.remarks)
+
+
+def test_while_a_form_is_decided_it_is_not_uploaded_beside(post: Post) -> None:
+    sent: list[int] = []
+
+    def answer(form: dict[str, Any]) -> dict[str, Any]:
+        if not sent:
+            sent.append(1)
+            post.upload()
+        return admitted(form)
+
+    post.server.items = answer
+    post.gate.take_line(line())
+    assert post.server.uploaded_forms() == []
+    assert post.memory.forms.count() == 0
+
+
 def test_of_a_form_that_was_taken_nothing_is_left_on_the_disk(post: Post) -> None:
     post.server.status = 0
     post.gate.take_line(line())
     post.server.status = 200
+    assert FORM["phone"].encode() in b"".join(path.read_bytes() for path in post.folder.iterdir())
     post.upload()
-    post.memory.close()
     left = b"".join(path.read_bytes() for path in post.folder.iterdir())
     assert b"E7654321X" not in left
     assert b"13800138000" not in left
@@ -191,6 +216,7 @@ def test_of_a_form_that_was_taken_nothing_is_left_on_the_disk(post: Post) -> Non
         (line(colour="green"), "register.colour"),
         (line(offline={"decision": "pass", "policy_version": "mine@1"}), "register.offline"),
         (line(registered_at="yesterday"), "register.registered_at"),
+        (line(registered_at="1960-01-01T00:00:00Z"), "register.registered_at"),
         (line(registered_at=(NOW - timedelta(days=8)).isoformat()), "register.registered_at"),
         (json.dumps({"register": FORM, "pass": "a.b.c"}), "pass"),
         ('{"correct": "1"}', "register"),
@@ -208,7 +234,7 @@ def test_what_somebody_shows_to_a_scanner_gives_no_orders(post: Post) -> None:
     """A QR code may say anything: it registers nobody, and has no temperature of its own."""
     post.memory.close()
     server = post.server
-    post.start(is_passes_only=True)
+    post.start(is_passes_only=True, takes_forms=True)
     shown = [line(), '{"pass": "a.b.c", "temperature_c": 36.5}', "register", '{"correct": "1", "register": null}']
     post.gate.take_lines([*shown, "", "a.b.c"])
     assert post.memory.forms.count() == 0
@@ -224,7 +250,7 @@ def test_what_somebody_shows_to_a_scanner_gives_no_orders(post: Post) -> None:
 def test_a_guard_who_types_one_word_is_asked_for_the_rest(post: Post, word: str) -> None:
     post.gate.take_lines([word, *ANSWERS])
     [(_, sent)] = post.server.sent
-    assert sent["document"] == {"type": "resident_id", "number": "E7654321X"}
+    assert sent["document"] == {"type": "resident_id", "number": ANSWERS[0]}
     assert (sent["phone"], sent["from_area"], sent["temperature_c"]) == ("138 0013 8000", "FR", 36.5)
     assert [remark for remark in post.show.remarks if remark.startswith("?")] == [
         f"? {each.words}" for each in QUESTIONS
@@ -233,10 +259,11 @@ def test_a_guard_who_types_one_word_is_asked_for_the_rest(post: Post, word: str)
 
 
 def test_a_wrong_answer_is_asked_for_again_and_the_others_stand(post: Post) -> None:
-    wrong = ["", "passport FR 1", "passport FR E7654321X", "call me", "13800138000", "??", "420100", "", "440103"]
+    wrong = ["", "E7654321X", ANSWERS[0][:-1] + "1", "passport E7654321X", "passport FR 1"]
+    wrong += ["passport FR E7654321X", "call me", "13800138000", "??", "420100", "", "440103"]
     post.gate.take_lines(["register", *wrong, "hot", "99", ""])
     assert [each.split(": ")[1] for each in post.show.refused] == [
-        "register.document",
+        *["register.document"] * 4,
         "register.document.number",
         "register.phone",
         "register.from_area",
@@ -247,6 +274,13 @@ def test_a_wrong_answer_is_asked_for_again_and_the_others_stand(post: Post) -> N
     [(_, sent)] = post.server.sent
     assert sent["document"] == {"type": "passport", "country": "FR", "number": "E7654321X"}
     assert "temperature_c" not in sent
+
+
+@pytest.mark.parametrize("number", ["11010519491231002X", "11010519491231002x", "440524188001010014"])
+def test_the_numbers_that_the_standard_itself_gives_are_taken(post: Post, number: str) -> None:
+    """The examples of GB 11643-1999."""
+    post.gate.take_lines(["register", number, *ANSWERS[1:]])
+    assert [body["document"]["number"] for _, body in post.server.sent] == [number]
 
 
 def test_a_community_that_the_server_does_not_know_is_asked_for_again_alone(post: Post) -> None:
@@ -263,6 +297,13 @@ def test_a_community_that_the_server_does_not_know_is_asked_for_again_alone(post
     assert len(post.show.forms) == 1
 
 
+def test_a_pass_that_is_shown_meanwhile_ends_the_form_and_is_decided(post: Post) -> None:
+    shown = f"ey{'a' * 60}.{'b' * 60}.{'c' * 86}"
+    post.gate.take_lines(["register", *ANSWERS[:2], shown])
+    assert [body["credential"] for _, body in post.server.sent] == [{"pass": shown}]
+    assert post.memory.forms.count() == 0
+
+
 @pytest.mark.parametrize("ending", [["cancel"], ["取消"], []])
 def test_a_form_that_is_given_up_or_cut_off_leaves_nothing_and_scans_go_on(post: Post, ending: list[str]) -> None:
     post.gate.take_lines(["register", *ANSWERS[:3], *ending])
@@ -277,7 +318,7 @@ def test_a_file_that_was_cut_off_within_a_form_begins_that_form_again(post: Post
     for number, each in enumerate(lines[1:4], 2):
         post.gate.take_line(each, number, "file")
     post.memory.close()
-    post.start()
+    post.start(takes_forms=True)
     post.server.items = admitted
     post.gate.take_lines(lines, "file")
     assert len(post.show.forms) == 1
