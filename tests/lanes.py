@@ -1,7 +1,7 @@
 """`python -m tests.lanes`: all tests, in two lanes side by side: most wait for processes more than they work.
 
-The first lane has the tests that start whole products and the fuzzing, the second everything else: so both take about
-as long. What the second prints is shown when it has ended; the last line counts both.
+The first lane has the tests that start whole products or containers, and the fuzzing, the second everything else: so
+both take about as long. What the second prints is shown when it has ended; the last line counts both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-FIRST = ("faults", "e2e", "browser", "fuzz")
+FIRST = ("faults", "e2e", "deploy", "browser", "fuzz")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
 
 
