@@ -306,9 +306,10 @@ def test_a_vehicle_is_decided_like_its_strictest_traveller_and_a_plate_alone_is_
 def test_of_a_form_a_gate_decides_like_the_server_and_where_it_cannot_lets_nobody_pass(town: Town) -> None:
     """Each checkpoint, each moment, with and without a fever; the server decides a late form as of its moment."""
     counts: Counter[str] = Counter()
+    gates = {each.checkpoint_id: town.knowledge(each) for each in town.checkpoints}
+    in_force = {moment: town.shelf(moment).at(moment).policy for moment in MOMENTS}
     for checkpoint, moment in product(town.checkpoints, MOMENTS):
-        known = town.knowledge(checkpoint)
-        policy = town.shelf(moment).at(moment).policy.kinds[checkpoint.kind]
+        known, policy = gates[checkpoint.checkpoint_id], in_force[moment].kinds[checkpoint.kind]
         for temperature in (None, 37.2, 37.3):
             given = {"document": {"type": "resident_id", "number": "110101199001010000"}, "phone": "13800138000"}
             given |= {"from_area": "420100", "to_area": "440103", "temperature_c": temperature}

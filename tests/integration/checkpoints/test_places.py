@@ -132,7 +132,7 @@ def test_one_place_registered_by_many_at_once_lets_none_wait_for_another_in_a_ci
     def register_all(places):
         added = 0
         for place in places:
-            meeting.wait(10)
+            meeting.wait(60)
             with database.transaction() as tx:
                 added += len(add(tx, [place], registered_by="operator"))
         return added
