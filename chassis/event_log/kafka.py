@@ -175,7 +175,7 @@ def _create(admin: Any, topics: Sequence[Topic]) -> None:
             topic.name: {
                 "num_partitions": topic.partitions,
                 "replication_factor": copies,
-                "configs": {**_retention(topic), "min.insync.replicas": str(max(1, copies - 1))},
+                "configs": {**retention_of(topic), "min.insync.replicas": str(max(1, copies - 1))},
             }
             for topic in topics
         },
@@ -187,13 +187,13 @@ def _create(admin: Any, topics: Sequence[Topic]) -> None:
 
 
 def _alter(admin: Any, topics: Sequence[Topic]) -> None:
-    answers = admin.alter_configs([ConfigResource("TOPIC", topic.name, _retention(topic)) for topic in topics])
+    answers = admin.alter_configs([ConfigResource("TOPIC", topic.name, retention_of(topic)) for topic in topics])
     for name, answer in answers["topic"].items():
         if answer != "OK":
             raise EventLogUnavailable(f"the retention of {name} was not set: {answer}")
 
 
-def _retention(topic: Topic) -> dict[str, str]:
+def retention_of(topic: Topic) -> dict[str, str]:
     """Kafka forgets whole segments: one closes at the latest after a day, or a record would outlive its term by a week.
 
     The broker's clock dates a record, so that a publisher's cannot shorten or lengthen the term.

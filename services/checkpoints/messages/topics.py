@@ -10,7 +10,10 @@ from services.checkpoints.scan_log import AGGREGATE_TYPE
 SOURCE = "/checkpoints"
 SCANS_TOPIC, EVENTS_TOPIC = "checkpoints.scans.v1", "checkpoints.events.v1"
 STANDINGS_TOPIC, LEDGER_TOPIC = "codes.standings.v1", "ledger.events.v1"
-RETENTION_S = 28 * 86_400
+_DAY_S = 86_400
+LOG_SHORTER_DAYS = 8
+"""A scan may be uploaded seven days late and Kafka closes a segment after a day: so many days before the table's end
+the log's must come, or it could be read back there for longer (ADR D16)."""
 
 TOPICS = {
     AGGREGATE_TYPE: SCANS_TOPIC,
@@ -23,7 +26,7 @@ TOPICS = {
     "venue": EVENTS_TOPIC,
     "destruction": EVENTS_TOPIC,
 }
-DECLARED = (Topic(SCANS_TOPIC, 12, RETENTION_S), Topic(EVENTS_TOPIC, 12, RETENTION_S))
+DECLARED = tuple(Topic(name, 12, (28 - LOG_SHORTER_DAYS) * _DAY_S) for name in (SCANS_TOPIC, EVENTS_TOPIC))
 """With the default of `HISTORY_DAYS`; see `declared`."""
 
 OURS = "guanka.checkpoints.v1."
@@ -31,5 +34,5 @@ OURS = "guanka.checkpoints.v1."
 
 
 def declared(history_days: int) -> tuple[Topic, ...]:
-    """Our topics, which keep what they hold as long as the table of scans does."""
-    return tuple(replace(topic, retention_s=history_days * 86_400) for topic in DECLARED)
+    """Our topics, from which a scan is gone by the time that the table of scans forgets it."""
+    return tuple(replace(topic, retention_s=(history_days - LOG_SHORTER_DAYS) * _DAY_S) for topic in DECLARED)
