@@ -23,13 +23,16 @@ _PLACES_KEPT = timedelta(seconds=30)
 
 
 class OfflineDifferences:
-    """Tells where a gate without a network decided otherwise: the server's decision stands beside what was taken."""
+    """Tells where a gate without a network decided otherwise: the server's decision stands beside what was taken.
+
+    Of a scan whose person arrived later it is told again, with the person.
+    """
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
 
     def take_scans(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
-        differing = [scan for scan in scans if scan.revision == 1 and scan.is_decided_otherwise_offline()]
+        differing = [scan for scan in scans if scan.is_decided_otherwise_offline()]
         if differing:
             taken = second_looks.taken_offline(tx, [scan.scan_id for scan in differing])
             self._tell(tx, [OfflineDecisionDiffered(scan, taken[scan.scan_id]) for scan in differing])

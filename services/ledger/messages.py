@@ -236,9 +236,9 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
     def contacts_traced(tx: Connection, message: Message) -> None:
         take_contacts(open_book(tx), city, trace_part_of(message), _actor(message), clock())
 
-    def stops(of: Callable[[Message], Stop]) -> Handler:
+    def stops(of: Callable[[Message], Stop | None]) -> Handler:
         def handle(tx: Connection, messages: Sequence[Message]) -> None:
-            told = [of(message) for message in messages]
+            told = [stop for message in messages if (stop := of(message)) is not None]
             alarm_for_stops(open_book(tx), city, told, _actor(messages[0]), clock())
 
         return handle
@@ -269,6 +269,7 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
                 "guanka.checkpoints.v1.ContactsTraced": each(contacts_traced),
                 "guanka.checkpoints.v1.PersonStopped": stops(stop_of),
                 "guanka.checkpoints.v1.FeverFlagged": stops(fever_of),
+                "guanka.checkpoints.v1.OfflineDecisionDiffered": stops(let_in_of),
             },
         ),
         Subscription("codes.events.v1", {"guanka.codes.v1.ColourChanged": colours_changed}),
@@ -310,7 +311,16 @@ def stop_of(message: Message) -> Stop:
 def fever_of(message: Message) -> Stop:
     told = checkpoints.FeverFlagged.FromString(message.payload)
     person = UUID(told.person_ref) if told.person_ref else None
-    return Stop(AlarmKind.FEVER, told.scan_id, person, told.checkpoint_id, told.area)
+    is_completion = message.revision > 1
+    return Stop(AlarmKind.FEVER, told.scan_id, person, told.checkpoint_id, told.area, is_completion)
+
+
+def let_in_of(message: Message) -> Stop | None:
+    """A gate without a network let somebody in, or checked him, whom the server stops; None for other differences."""
+    told = checkpoints.OfflineDecisionDiffered.FromString(message.payload)
+    if not told.person_ref or told.decision != "stop" or told.taken_decision == "stop":
+        return None
+    return Stop(AlarmKind.LET_IN_OFFLINE, told.scan_id, UUID(told.person_ref), told.checkpoint_id, told.area)
 
 
 def silence_of(message: Message) -> PostTrouble:

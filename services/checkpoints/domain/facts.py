@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from services.checkpoints.domain.scans import FEVER_C
+from services.checkpoints.domain.scans import FEVER_C, STRICTNESS, Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,30 @@ class ScanFact:
     revision: int
 
     def is_stop_of_someone(self) -> bool:
-        """A gate stopped a person who is known; what a citizen's own phone says stops nobody."""
-        return self.decision == "stop" and self.person_ref is not None and not self.is_self_reported
+        """A gate stopped a person who is known; what a citizen's own phone says stops nobody.
+
+        A gate without a network that decided otherwise stopped nobody, whatever the server says afterwards; and nobody
+        is alarmed about somebody whom it stopped and the server lets pass. Both are told as a difference.
+        """
+        was_stopped = self.decision == "stop" and self.offline_decision in ("", "stop")
+        return was_stopped and self.person_ref is not None and not self.is_self_reported
 
     def is_use_of_a_pass(self) -> bool:
         return bool(self.list) and not self.is_self_reported
 
     def is_decided_otherwise_offline(self) -> bool:
-        """A gate without a network decided something else. A vehicle's people have no decision of their own there."""
-        is_of_people = self.vehicle_ref is not None and (self.person_ref is not None or bool(self.list))
-        return self.offline_decision not in ("", self.decision) and not is_of_people
+        """A gate without a network decided something else.
 
-    def is_new_fever(self) -> bool:
-        return self.revision == 1 and self.temperature_c is not None and self.temperature_c >= FEVER_C
+        All in a vehicle have its decision, the strictest of theirs: that it is stricter than somebody's own is no
+        difference, that it is laxer is one.
+        """
+        if self.offline_decision in ("", self.decision):
+            return False
+        taken, own = Decision(self.offline_decision), Decision(self.decision)
+        return self.vehicle_ref is None or STRICTNESS[own] > STRICTNESS[taken]
+
+    def is_fever(self) -> bool:
+        return self.temperature_c is not None and self.temperature_c >= FEVER_C
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def fever_flagged(scan: ScanFact) -> Event:
         **_where(scan),
         temperature_c=scan.temperature_c or 0.0,
     )
-    return _finding("FeverFlagged", f"fever/{scan.scan_id}", scan, message.SerializeToString())
+    return _finding("FeverFlagged", f"fever/{scan.scan_id}", scan, message.SerializeToString(), scan.revision)
 
 
 def fever_measured(case: MeasurementCase, checkpoint: Checkpoint, at: datetime) -> Event:
@@ -82,7 +82,8 @@ def offline_decision_differed(scan: ScanFact, taken: OfflineDecision) -> Event:
         policy_version=scan.policy_version,
         board_revision=scan.board_revision,
     )
-    return _finding("OfflineDecisionDiffered", f"difference/{scan.scan_id}", scan, message.SerializeToString())
+    subject = f"difference/{scan.scan_id}"
+    return _finding("OfflineDecisionDiffered", subject, scan, message.SerializeToString(), scan.revision)
 
 
 def _where(scan: ScanFact) -> dict[str, Any]:
@@ -97,13 +98,14 @@ def _where(scan: ScanFact) -> dict[str, Any]:
     }
 
 
-def _finding(name: str, subject: str, scan: ScanFact, payload: bytes) -> Event:
+def _finding(name: str, subject: str, scan: ScanFact, payload: bytes, revision: int = 1) -> Event:
+    """What was told of a scan without its person is told again with him: then it has the scan's revision."""
     return Event(
         type=OURS + name,
         aggregatetype="finding",
         aggregateid=str(scan.person_ref or scan.scan_id),
         subject=subject,
-        revision=1,
+        revision=revision,
         time=scan.scanned_at,
         payload=payload,
         district=district_of(scan.area),

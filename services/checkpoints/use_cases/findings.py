@@ -24,7 +24,7 @@ class Findings:
     def take_scans(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
         self._count(tx, [scan for scan in scans if scan.revision == 1])
         events: list[DomainEvent] = [PersonStopped(scan) for scan in scans if scan.is_stop_of_someone()]
-        events += [FeverFlagged(scan) for scan in scans if scan.is_new_fever()]
+        events += [FeverFlagged(scan) for scan in scans if scan.is_fever()]
         self._tell(tx, events)
         self._tracing.extend_traces(tx, scans)
 

@@ -32,6 +32,7 @@ STAGES: Mapping[str, Label] = {
 
 ALARMS: Mapping[str, Label] = {
     "person_stopped": Label("卡口拦下", "Stopped"),
+    "let_in_offline": Label("离线误放", "Let in offline"),
     "fever": Label("发热", "Fever"),
     "deadline_passed": Label("超过时限", "Overdue"),
     "person_not_found": Label("未找到人员", "Not found"),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 class AlarmKind(StrEnum):
     PERSON_STOPPED = "person_stopped"
+    LET_IN_OFFLINE = "let_in_offline"
     FEVER = "fever"
     DEADLINE_PASSED = "deadline_passed"
     PERSON_NOT_FOUND = "person_not_found"
@@ -20,13 +21,17 @@ class AlarmKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """What happened at a gate; `person_ref` None where the person is unknown."""
+    """What happened at a gate; `person_ref` None where the person is unknown.
+
+    `is_completion`: it was told before without the person, and has its alarm at the gate's district.
+    """
 
     kind: AlarmKind
     scan_id: str
     person_ref: UUID | None
     checkpoint_id: str
     area: str
+    is_completion: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,13 @@ from services.ledger.use_cases.keeping import Actor
 
 
 def alarm_for_stops(book: Book, city: City, stops: Sequence[Stop], by: Actor, now: datetime) -> list[Alarm]:
-    """One alarm a stop: to the owner of the person's strongest entry, else to the gate's district."""
+    """One alarm a stop: to the owner of the person's strongest entry, else to the gate's district.
+
+    Where the person only becomes known afterwards, an owner is alarmed besides the district.
+    """
     held = book.open_entries_of({stop.person_ref for stop in stops if stop.person_ref is not None})
-    return raise_alarms(book, [_alarm_of(city, stop, held, now) for stop in stops], by)
+    alarms = [_alarm_of(city, stop, held, now) for stop in stops if not stop.is_completion or held.get(stop.person_ref)]
+    return raise_alarms(book, alarms, by)
 
 
 def alarm_for_troubles(
@@ -78,7 +82,8 @@ def _alarm_of(city: City, stop: Stop, held: Mapping[UUID, Sequence[Entry]], now:
         area=city.areas.nearest(stop.area),
         raised_at=now,
         checkpoint_id=stop.checkpoint_id,
-        scan_id=stop.scan_id,
+        scan_id="" if stop.is_completion else stop.scan_id,
+        about=f"scan/{stop.scan_id}" if stop.is_completion else "",
     )
 
 

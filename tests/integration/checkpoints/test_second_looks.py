@@ -28,7 +28,7 @@ def gates(client, issuer):
 @pytest.fixture
 def send(client, gate):
     def sent(place, token, *, at=None, **more):
-        body = scan(place, at=at, credential={"pass": token}, **more)
+        body = scan(place, at=at, **{"credential": {"pass": token}} | more)
         answer = client.post("/v1/scans", json=body, headers=gate(place))
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -115,6 +115,21 @@ def test_what_was_taken_offline_stands_beside_the_servers_own_decision_and_a_dif
     assert (event.taken_policy_version, event.taken_list_revision) == ("default@1", 3)
     kept = sql("SELECT decision, offline_decision FROM scan WHERE scan_id = %s", differing["scan_id"])
     assert kept == [("stop", "pass")]
+    stops = wait_for(lambda: told(event_log, "PersonStopped"))
+    assert [event.scan_id for _, event in stops] == [agreeing["scan_id"]]
+
+
+def test_a_driver_alone_who_was_let_in_without_a_network_is_told_as_one_on_foot_is(
+    gates, send, codes, person, running, event_log
+):
+    near, _ = gates
+    _, idx = person(YELLOW)
+    at = ago(minutes=30)
+    taken = {"decision": "pass", "refusal": None, "policy_version": "default@1", "list_revision": 3}
+    credential = {"pass": codes.mint(idx, at=at), "plate": "粤A12345"}
+    sent = send(near, None, at=at, offline=taken, credential=credential)
+    [(_, event)] = wait_for(lambda: told(event_log, "OfflineDecisionDiffered"))
+    assert (event.scan_id, event.taken_decision, event.decision) == (sent["scan_id"], "pass", "stop")
 
 
 def test_a_gate_that_never_had_the_answer_gets_it_late_and_what_it_decided_is_kept_beside(

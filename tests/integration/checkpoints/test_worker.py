@@ -76,7 +76,7 @@ def test_a_person_who_arrives_later_is_filled_in_and_told_again(
     app_board = client.app._app.state.desk.board
     fetched = codes.standing_list(1, has_persons=False)
     app_board.put(1, fetched.revision, fetched.packed)
-    sent = scan(place, credential={"pass": codes.mint(idx)})
+    sent = scan(place, credential={"pass": codes.mint(idx)}, temperature_c=38.0)
     client.post("/v1/scans", json=sent, headers=gate(place))
     assert sql("SELECT person_ref FROM scan") == [(None,)]
     running.holders.catch_up()
@@ -95,6 +95,13 @@ def test_a_person_who_arrives_later_is_filled_in_and_told_again(
     assert one == two
     wait_for(lambda: [each for each in read_events(event_log, messages.EVENTS_TOPIC) if each[0] == "PersonStopped"])
     assert sql("SELECT sum(scans)::int FROM scan_tally") == [(1,)]
+
+    def fevers():
+        found = [each for each in read_events(event_log, messages.EVENTS_TOPIC) if each[0] == "FeverFlagged"]
+        return sorted((each[2]["ce_revision"], wire.FeverFlagged.FromString(each[3]).person_ref) for each in found)
+
+    wait_for(lambda: len(fevers()) == 2)
+    assert fevers() == [("1", ""), ("2", str(person_ref))]
 
 
 def test_stops_and_fevers_are_told_and_everything_is_counted(

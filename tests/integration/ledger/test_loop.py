@@ -265,6 +265,49 @@ def test_a_stop_alarms_the_owner_and_the_gate_s_district(ledger: Ledger, person:
     assert len(ledger.told("AlarmRaised")) == 1
 
 
+def let_in(person: UUID | None, *, decision: str = "stop", taken: str = "pass", revision: int = 1) -> Message:
+    told = checkpoints.OfflineDecisionDiffered(
+        scan_id=str(uuid7()),
+        person_ref=str(person) if person else "",
+        checkpoint_id="22222222-2222-4222-8222-222222222222",
+        area=GATE,
+        decision=decision,
+        taken_decision=taken,
+    )
+    return message(told, key=str(person), subject=f"difference/{told.scan_id}", revision=revision)
+
+
+def test_who_was_let_in_without_a_network_and_is_stopped_by_the_server_alarms_the_owner(
+    ledger: Ledger, person: UUID
+) -> None:
+    entry, trace = confirm(ledger, uuid4())
+    met = uuid4()
+    ledger.take(colour(met, codes.COLOUR_GREEN))
+    ledger.take(traced(entry, trace, person, contact(met)))
+    ledger.take(let_in(met), let_in(met, decision="pass", taken="check"), let_in(met, taken="stop"), let_in(None))
+    [(_, alarm)] = ledger.told("AlarmRaised")
+    assert (alarm.kind, alarm.owner, alarm.area) == ("let_in_offline", STREET, GATE)
+
+
+def test_a_fever_whose_person_is_known_later_alarms_the_owner_besides_the_district(
+    ledger: Ledger, person: UUID
+) -> None:
+    entry, trace = confirm(ledger, uuid4())
+    met = uuid4()
+    ledger.take(colour(met, codes.COLOUR_GREEN))
+    ledger.take(traced(entry, trace, person, contact(met)))
+    fever = checkpoints.FeverFlagged(scan_id=str(uuid7()), area=GATE, checkpoint_id="c", temperature_c=38.2)
+    subject = f"fever/{fever.scan_id}"
+    ledger.take(message(fever, key=fever.scan_id, subject=subject))
+    for known in (met, uuid4()):
+        fever.person_ref = str(known)
+        ledger.take(message(fever, key=str(known), subject=subject, revision=2))
+    assert [(alarm.owner, alarm.person_ref) for _, alarm in ledger.told("AlarmRaised")] == [
+        (OTHER_DISTRICT, ""),
+        (STREET, str(met)),
+    ]
+
+
 def test_a_stop_of_somebody_without_an_entry_alarms_the_gate_s_district(ledger: Ledger) -> None:
     fever = checkpoints.FeverFlagged(scan_id=str(uuid7()), area=GATE, checkpoint_id="c", temperature_c=38.2)
     ledger.take(stopped(uuid4()), message(fever, key=fever.scan_id, subject=f"fever/{fever.scan_id}"))

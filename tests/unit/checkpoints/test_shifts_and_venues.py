@@ -42,6 +42,8 @@ def test_every_stage_has_a_row_and_the_last_one_is_empty():
         ({"direction": "out", "decision": "stop"}, True),
         ({"decision": "check"}, True),
         ({"decision": "stop"}, False),
+        ({"decision": "stop", "offline_decision": "pass"}, True),
+        ({"decision": "pass", "offline_decision": "stop"}, False),
         ({"direction": ""}, False),
         ({"revision": 2}, False),
         ({"is_self_reported": True}, False),
