@@ -35,7 +35,7 @@ _POLICY_VERSION = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _SCAN = frozenset(
     ["scan_id", "checkpoint_id", "credential", "people", "direction", "temperature_c", "mask", "scanned_at", "offline"]
 )
-_PERSON = frozenset(["scan_id", "credential"])
+_PERSON = frozenset(["scan_id", "credential", "temperature_c", "mask"])
 _CREDENTIAL = frozenset(["pass", "document", "plate"])
 _DOCUMENT = frozenset(["type", "country", "number"])
 _OFFLINE = frozenset(["decision", "refusal", "policy_version", "list_revision"])
@@ -141,8 +141,11 @@ class AttemptReader:
         token, person_ref, plate = self._credential(given.get("credential"), at + "credential")
         if plate is not None:
             raise FieldError(at + "credential.plate", "a person has none: the vehicle's stands above")
-        content = (scan_id, *shared, token, person_ref, vehicle_ref)
-        before = (scan_id, *shared[:3], None, token, person_ref, vehicle_ref)
+        temperature_c = _temperature(given.get("temperature_c"), at + "temperature_c")
+        mask = _mask(given.get("mask"), at + "mask")
+        seen = () if temperature_c is None and mask is None else (temperature_c, mask)
+        content = (scan_id, *shared, token, person_ref, vehicle_ref, *seen)
+        before = (scan_id, *shared[:3], None, token, person_ref, vehicle_ref, *seen)
         return Attempt(
             scan_id=scan_id,
             checkpoint_id=checkpoint_id,
@@ -152,6 +155,8 @@ class AttemptReader:
             person_ref=person_ref,
             vehicle_ref=vehicle_ref,
             direction=direction,
+            temperature_c=temperature_c,
+            mask=mask,
             offline=offline,
             digest_online=None if offline is None else _digest(before),
         )

@@ -38,7 +38,7 @@ class BatchScans:
         items = [await self._found(bearer, each) if isinstance(each, Attempt) else each for each in read]
         singles = [each for each in items if isinstance(each, tuple) and not each[0].people]
         rulings = iter(await self._scan_path.record_scans(singles))
-        results = [await self._vehicle(each) if _is_vehicle(each) else self._result(each, rulings) for each in items]
+        results = await self._results(items, rulings)
         failed = [each for each in results if isinstance(each, StoreUnavailable | Overloaded)]
         if failed and not any(isinstance(each, dict) for each in results):
             raise failed[0]
@@ -60,6 +60,21 @@ class BatchScans:
             return attempt, await self._checkpoints.find(bearer, attempt)
         except Exception as error:
             return error
+
+    async def _results(
+        self, items: Sequence[Item | Exception], rulings: Iterator[Ruling | Exception]
+    ) -> list[Answer | Exception]:
+        """In order. After a vehicle for which the store was away no other is tried: each would wait as long."""
+        results: list[Answer | Exception] = []
+        away: StoreUnavailable | None = None
+        for item in items:
+            if not _is_vehicle(item):
+                results.append(self._result(item, rulings))
+                continue
+            results.append(away or await self._vehicle(item))
+            if isinstance(results[-1], StoreUnavailable):
+                away = results[-1]
+        return results
 
     def _result(self, item: Item | Exception, rulings: Iterator[Ruling | Exception]) -> Answer | Exception:
         """An item's answer, or why it has none; `rulings` yields those of the items that are recorded, in order."""

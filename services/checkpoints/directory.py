@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ import psycopg
 from chassis.connections import Connection, hanging_up
 from services.checkpoints.domain.errors import StoreUnavailable
 from services.checkpoints.domain.life import Timeline, version_of
-from services.checkpoints.domain.scans import Entry
+from services.checkpoints.domain.scans import Entry, Holders
 
 _CHECKPOINT = """
 SELECT v.checkpoint_id, v.kind, v.name, v.venue, v.area, c.venue_code, c.revision, v.stage, v.successor, v.holds_from
@@ -25,17 +26,22 @@ FROM checkpoint AS c JOIN checkpoint_version AS v USING (checkpoint_id) WHERE v.
 ORDER BY v.holds_from
 """
 _ENTRIES = "SELECT person_ref, list, idx FROM holder WHERE person_ref = ANY(%s) ORDER BY list, idx"
+_HELD = """
+SELECT h.list, h.idx FROM unnest(%s::integer[], %s::integer[]) AS g (list, idx) JOIN holder AS h USING (list, idx)
+"""
 _DIGESTS = "SELECT scan_id, digest FROM scan WHERE scan_id = ANY(%s)"
 
 
 class _Question:
-    """The persons whose entries are asked for together."""
+    """The persons whose entries are asked for together, and the entries of which it is asked whether anybody is known
+    to hold them."""
 
-    __slots__ = ("answer", "persons")
-    answer: asyncio.Task[dict[UUID, list[Entry]]]
+    __slots__ = ("answer", "entries", "persons")
+    answer: asyncio.Task[Holders]
 
     def __init__(self) -> None:
         self.persons: set[UUID] = set()
+        self.entries: set[Entry] = set()
 
 
 class Directory:
@@ -49,48 +55,73 @@ class Directory:
         rows = await self._ask(_CHECKPOINT, checkpoint_id)
         return tuple(version_of(row) for row in rows) or None
 
-    async def entries_of(self, person_refs: Iterable[UUID]) -> dict[UUID, list[Entry]]:
-        """The entries that each person has held; whoever is unknown is left out.
+    async def holders(self, person_refs: Iterable[UUID], shown: Iterable[Entry] = ()) -> Holders:
+        """The entries that each person has held (whoever is unknown is left out), and which of those shown are held.
 
         Who comes while an answer is awaited is asked for in the next question, together with all others who have come:
         one question at a time for each would make card readers queue, and each wait for all before it.
         """
-        wanted = set(person_refs)
-        question = self._next
+        wanted, question = set(person_refs), self._next
         if question is None:
             question = self._next = _Question()
             question.answer = asyncio.create_task(self._ask_together(question))
         question.persons |= wanted
+        question.entries.update(shown)
         found = await asyncio.shield(question.answer)
-        return {person_ref: found[person_ref] for person_ref in wanted & found.keys()}
+        return Holders({each: found.entries[each] for each in wanted & found.entries.keys()}, found.held)
 
     async def digests_of(self, scan_ids: Iterable[UUID]) -> dict[UUID, bytes]:
         """Of those that are recorded, the digest of their content."""
         return {scan_id: bytes(digest) for scan_id, digest in await self._ask(_DIGESTS, list(scan_ids))}
 
-    async def _ask_together(self, question: _Question) -> dict[UUID, list[Entry]]:
-        async with self._using:
-            self._next = None
-            rows = await self._answered(_ENTRIES, list(question.persons))
+    async def _ask_together(self, question: _Question) -> Holders:
+        try:
+            async with self._turn():
+                self._next = None
+                rows = await self._answered(_ENTRIES, list(question.persons))
+                held = await self._held(question.entries)
+        finally:
+            if self._next is question:
+                self._next = None
         found: dict[UUID, list[Entry]] = defaultdict(list)
         for person_ref, number, idx in rows:
             found[person_ref].append(Entry(number, idx))
-        return found
+        return Holders(dict(found), held)
+
+    async def _held(self, entries: Collection[Entry]) -> frozenset[Entry]:
+        if not entries:
+            return frozenset()
+        lists, indices = zip(*entries, strict=True)
+        return frozenset(Entry(*row) for row in await self._answered(_HELD, list(lists), list(indices)))
 
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
 
     async def _ask(self, statement: str, argument: object) -> list[tuple[Any, ...]]:
-        async with self._using:
+        async with self._turn():
             return await self._answered(statement, argument)
 
-    async def _answered(self, statement: str, argument: object) -> list[tuple[Any, ...]]:
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One question at a time. Raises `StoreUnavailable` when the turn does not come: behind a store that answers
+        nobody each would wait for all before him."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._using.acquire()
+        except TimeoutError:
+            raise StoreUnavailable() from None
+        try:
+            yield
+        finally:
+            self._using.release()
+
+    async def _answered(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Raises `StoreUnavailable` when there is no answer in time."""
         try:
             connection = await self._connected()
             with hanging_up(connection, after_s=self._timeout_s):
-                return await (await connection.execute(statement.encode(), (argument,))).fetchall()
+                return await (await connection.execute(statement.encode(), arguments)).fetchall()
         except psycopg.Error:
             raise StoreUnavailable() from None
 

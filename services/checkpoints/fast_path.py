@@ -6,8 +6,8 @@
 4. append              the only I/O: scan and outbox row, one shared commit, then answer
 
 Budget: one statement a group, counted by tests/integration/checkpoints/test_fast_path_budget.py. Only a document asks
-once more, for its holder's entry, a vehicle for what the ids of its people stand for, and a checkpoint that is new to
-the process (directory.py).
+once more, for its holder's entry (and, with a pass beside it, whether that one's holder is known), a vehicle for what
+the ids of its people stand for, and a checkpoint that is new to the process (directory.py).
 """
 
 from __future__ import annotations
@@ -22,18 +22,28 @@ from chassis.clock import Clock
 from services.checkpoints.domain.admission import NOBODY, Standing, decide, worst
 from services.checkpoints.domain.errors import ScanIdReused
 from services.checkpoints.domain.policy import KindPolicy, Say
-from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Entry, Refusal, Ruling, Scan
+from services.checkpoints.domain.scans import (
+    NO_HOLDERS,
+    Attempt,
+    Checkpoint,
+    Colour,
+    Entry,
+    Holders,
+    Refusal,
+    Ruling,
+    Scan,
+)
 
 _TURN = 16
 """Passes read in a row before others get the event loop."""
 
 _WEIGHT = {Colour.UNKNOWN: 0, Colour.LAPSED: 1, Colour.GREEN: 2, Colour.YELLOW: 3, Colour.RED: 4}
 
-Holders = Mapping[UUID, Sequence[Entry]]
-
 
 class KeyRing(Protocol):
     def read(self, token: str, scanned_at: datetime) -> Entry | Refusal: ...
+
+    def entry_in(self, token: str) -> Entry | None: ...
 
 
 class Board(Protocol):
@@ -64,7 +74,7 @@ class ScanLog(Protocol):
 
 
 class Directory(Protocol):
-    async def entries_of(self, person_refs: Iterable[UUID]) -> Holders: ...
+    async def holders(self, person_refs: Iterable[UUID], shown: Iterable[Entry]) -> Holders: ...
 
     async def digests_of(self, scan_ids: Iterable[UUID]) -> Mapping[UUID, bytes]: ...
 
@@ -87,7 +97,7 @@ class ScanPath:
 
     def begin_scan(self, attempt: Attempt, checkpoint: Checkpoint, now: datetime, tell: Tell) -> None:
         """One person's scan by pass alone; `tell` is called when it is durable, or cannot be. Raises `Overloaded`."""
-        self._scan_log.append_soon(self._settled(attempt, checkpoint, {}, now), tell)
+        self._scan_log.append_soon(self._settled(attempt, checkpoint, NO_HOLDERS, now), tell)
 
     async def record_scan(self, attempt: Attempt, checkpoint: Checkpoint) -> Ruling:
         """One person's scan, durable when this returns."""
@@ -160,9 +170,11 @@ class ScanPath:
             return None, found
         if attempt.person_ref is None:
             return found, None
-        entries = holders.get(attempt.person_ref, ())
+        entries = holders.entries.get(attempt.person_ref, ())
         if found is not None:
-            return (found, None) if found in entries else (None, Refusal.WRONG_HOLDER)
+            if found in entries:
+                return found, None
+            return None, Refusal.WRONG_HOLDER if found in holders.held else Refusal.UNKNOWN_PERSON
         if not entries:
             return None, Refusal.UNKNOWN_PERSON
         return self._governing(entries, now), None
@@ -173,5 +185,10 @@ class ScanPath:
         return max(entries, key=lambda entry: _WEIGHT[self._board.standing_of(entry, at_s).colour])
 
     async def _holders_of(self, attempts: Iterable[Attempt]) -> Holders:
-        wanted = {attempt.person_ref for attempt in attempts if attempt.person_ref is not None}
-        return await self._directory.entries_of(wanted) if wanted else {}
+        """Of those whose document was shown; a pass beside it is only looked up by what it claims to be."""
+        asked = [attempt for attempt in attempts if attempt.person_ref is not None]
+        if not asked:
+            return NO_HOLDERS
+        shown = [self._key_ring.entry_in(attempt.token) for attempt in asked if attempt.token is not None]
+        refs = {attempt.person_ref for attempt in asked if attempt.person_ref is not None}
+        return await self._directory.holders(refs, [entry for entry in shown if entry is not None])

@@ -21,6 +21,9 @@ log = structlog.get_logger("masks")
 
 _TIMEOUT_S, _PAUSE_S = 0.5, 2.0
 PEOPLE_MAX = 1000
+_OF_A_READ_PASS = (Refusal.PASS_EXPIRED, Refusal.PASS_NOT_YET_VALID, Refusal.WRONG_HOLDER)
+"""With these a pass that names nobody was signed by codes all the same. With any other it may be forged, and whoever
+made it must not learn whose place on the list he guessed."""
 
 Answer = dict[str, Any]
 Answered = tuple[Attempt, Checkpoint, Answer]
@@ -81,6 +84,8 @@ class Masks:
             return None
         if token is None:
             return None if attempt.person_ref is None else {"person_ref": str(attempt.person_ref)}
+        if outcome not in _OF_A_READ_PASS and answer["colour"] == Colour.UNKNOWN:
+            return None
         entry = self._key_ring.entry_in(token)
         return None if entry is None else {"list": entry.list, "idx": entry.idx}
 

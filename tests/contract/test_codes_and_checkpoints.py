@@ -149,16 +149,19 @@ def test_what_codes_says_of_a_person_is_what_a_guard_compares(city, codes, tmp_p
     masks = Masks("http://codes", tmp_path / "service.token", key_ring=ring, policies=policies, transport=transport)
     place = Checkpoint(uuid4(), "mall", "A gate", "", "440103001", "")
     at = datetime.now(UTC)
+    resigned = token[: token.rindex(".") + 1] + "A" * 86
     attempts = [
         Attempt(uuid4(), place.checkpoint_id, at, b"", token=token),
         Attempt(uuid4(), place.checkpoint_id, at, b"", token="x.y.z"),
+        Attempt(uuid4(), place.checkpoint_id, at, b"", token=resigned, temperature_c=38.0),
     ]
     answers = [{"policy_version": "default@1", "colour": "green", "refusal": None} for _ in attempts]
+    answers[2] |= {"colour": "unknown", "refusal": "fever"}  # as of a forged pass under a policy that says so
 
     async def ask() -> None:
-        await masks.add_persons(list(zip(attempts, [place] * 2, answers, strict=True)), "gate-1")
+        await masks.add_persons(list(zip(attempts, [place] * len(attempts), answers, strict=True)), "gate-1")
         await masks.close()
 
     asyncio.run(ask())
     assert answers[0]["person"] == {"name_masked": "张*三", "document_tail": "0011"}
-    assert "person" not in answers[1]
+    assert "person" not in answers[1] | answers[2]

@@ -66,6 +66,8 @@ class OfflineIn(_In):
 class PersonIn(_In):
     scan_id: UUID
     credential: CredentialIn
+    temperature_c: float | None = Field(default=None, ge=TEMPERATURE_C_MIN, le=TEMPERATURE_C_MAX)
+    mask: bool | None = None
 
 
 class ScanIn(_In):

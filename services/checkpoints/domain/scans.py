@@ -5,6 +5,7 @@ What is made anew for every scan is a named tuple: a frozen dataclass takes thre
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -114,6 +115,19 @@ class Entry(NamedTuple):
 
     list: int
     idx: int
+
+
+class Holders(NamedTuple):
+    """Who holds what, of whom it was asked: each known person's entries, and the shown entries that somebody holds.
+
+    The board may know an entry a moment before its holder is known.
+    """
+
+    entries: Mapping[UUID, Sequence[Entry]]
+    held: Set[Entry]
+
+
+NO_HOLDERS = Holders({}, frozenset())
 
 
 @dataclass(frozen=True, slots=True)

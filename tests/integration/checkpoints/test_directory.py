@@ -11,15 +11,15 @@ import pytest
 
 from services.checkpoints.directory import Directory
 from services.checkpoints.domain.errors import StoreUnavailable
-from services.checkpoints.domain.scans import Entry
+from services.checkpoints.domain.scans import Entry, Holders
 
 
 class CountingDirectory(Directory):
     questions = 0
 
-    async def _answered(self, statement: str, argument: object) -> list[tuple[object, ...]]:
+    async def _answered(self, statement: str, *arguments: object) -> list[tuple[object, ...]]:
         self.questions += 1
-        return await super()._answered(statement, argument)
+        return await super()._answered(statement, *arguments)
 
 
 def test_who_asks_at_once_is_answered_together_and_each_gets_only_their_own(migrated: Callable[[str], str]) -> None:
@@ -32,9 +32,9 @@ def test_who_asks_at_once_is_answered_together_and_each_gets_only_their_own(migr
 
     async def ask() -> tuple[list[dict[UUID, list[Entry]]], int]:
         directory = CountingDirectory(url)
-        answers = await asyncio.gather(*(directory.entries_of([each, uuid4()]) for each in people))
+        answers = await asyncio.gather(*(directory.holders([each, uuid4()]) for each in people))
         await directory.close()
-        return list(answers), directory.questions
+        return [dict(each.entries) for each in answers], directory.questions
 
     answers, questions = asyncio.run(ask())
     expected = [{each: [Entry(1, n)]} for n, each in enumerate(people)]
@@ -46,7 +46,7 @@ def test_who_asks_at_once_is_answered_together_and_each_gets_only_their_own(migr
 def test_without_the_store_everybody_who_asked_is_told() -> None:
     async def ask() -> list[object]:
         directory = Directory("postgresql:///nowhere?host=/nonexistent", timeout_s=1.0)
-        return await asyncio.gather(*(directory.entries_of([uuid4()]) for _ in range(3)), return_exceptions=True)
+        return await asyncio.gather(*(directory.holders([uuid4()]) for _ in range(3)), return_exceptions=True)
 
     assert [type(each) for each in asyncio.run(ask())] == [StoreUnavailable] * 3
 
@@ -56,10 +56,10 @@ def test_one_that_leaves_does_not_take_the_answer_from_the_others(migrated: Call
     with psycopg.connect(url) as connection:
         connection.execute("INSERT INTO holder VALUES (1, 1, %s)", (person_ref,))
 
-    async def ask() -> dict[UUID, list[Entry]]:
+    async def ask() -> Holders:
         directory = Directory(url)
-        leaving = asyncio.create_task(directory.entries_of([person_ref]))
-        staying = asyncio.create_task(directory.entries_of([person_ref]))
+        leaving = asyncio.create_task(directory.holders([person_ref]))
+        staying = asyncio.create_task(directory.holders([person_ref]))
         await asyncio.sleep(0)
         leaving.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -68,4 +68,32 @@ def test_one_that_leaves_does_not_take_the_answer_from_the_others(migrated: Call
         await directory.close()
         return found
 
-    assert asyncio.run(ask()) == {person_ref: [Entry(1, 1)]}
+    assert asyncio.run(ask()).entries == {person_ref: [Entry(1, 1)]}
+
+
+def test_of_the_entries_that_are_shown_it_says_which_are_held(migrated: Callable[[str], str]) -> None:
+    url = migrated("checkpoints")
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO holder VALUES (1, 1, %s)", (uuid4(),))
+
+    async def ask() -> Holders:
+        directory = Directory(url)
+        found = await directory.holders([uuid4()], [Entry(1, 1), Entry(1, 2), Entry(3, 1)])
+        await directory.close()
+        return found
+
+    assert asyncio.run(ask()) == Holders({}, frozenset([Entry(1, 1)]))
+
+
+def test_behind_a_store_that_answers_nobody_those_who_wait_are_told_together(migrated: Callable[[str], str]) -> None:
+    """One after the other, each after the time of all before, the last of forty would be told after twenty seconds."""
+    url = migrated("checkpoints")
+
+    async def ask() -> list[object]:
+        directory = Directory(url, timeout_s=0.5)
+        questions = (directory.digests_of([uuid4()]) for _ in range(40))
+        return await asyncio.wait_for(asyncio.gather(*questions, return_exceptions=True), 10)
+
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE scan IN ACCESS EXCLUSIVE MODE")
+        assert [type(each) for each in asyncio.run(ask())] == [StoreUnavailable] * 40

@@ -16,6 +16,8 @@ from chassis.app import server
 from chassis.auth import TokenReader
 from chassis.ids import uuid7
 from chassis.pseudonym import keyed_uuid
+from services.checkpoints.directory import Directory
+from services.checkpoints.domain.errors import StoreUnavailable
 from services.checkpoints.main import compose_api
 from tests.integration.checkpoints.town import CITY_KEY, GREEN, LAPSED, RED, YELLOW, Issuer, Key, ago, scan, wait_for
 from tests.serving import serving
@@ -191,12 +193,31 @@ def test_a_voided_index_of_a_card_does_not_count(client, register, gate, person,
 def test_a_printed_pass_is_compared_with_the_card(client, register, gate, codes, person, sql):
     place = register()
     _, idx = person(GREEN, person_ref=CARD_REF)
-    _, other = person(GREEN)
-    sql("INSERT INTO holder VALUES (1, %s, %s)", idx, CARD_REF)
-    for index, refusal in ((idx, None), (other, "wrong_holder")):
+    other_ref, other = person(GREEN)
+    _, enrolled_just_now = person(GREEN)
+    sql("INSERT INTO holder VALUES (1, %s, %s), (1, %s, %s)", idx, CARD_REF, other, other_ref)
+    for index, refusal in ((idx, None), (other, "wrong_holder"), (enrolled_just_now, "unknown_person")):
         credential = {"pass": codes.mint(index, key=codes.printed), "document": CARD}
         body = client.post("/v1/scans", json=scan(place, credential=credential), headers=gate(place)).json()
         assert body["refusal"] == refusal
+        assert body["decision"] == {"wrong_holder": "stop", "unknown_person": "check", None: "pass"}[refusal]
+
+
+def test_the_fever_of_somebody_in_a_vehicle_is_his_own(client, register, gate, codes, person, sql):
+    place = register("road")
+    people = [
+        {"scan_id": str(uuid7()), "credential": {"pass": codes.mint(person(GREEN)[1])}, **measured}
+        for measured in ({"temperature_c": 36.5}, {"temperature_c": 38.5}, {"mask": False})
+    ]
+    sent = scan(place, credential={"plate": "粤A12345"}, people=people)
+    body = client.post("/v1/scans", json=sent, headers=gate(place)).json()
+    assert [each["refusal"] for each in body["people"]] == [None, "fever", "no_mask"]
+    assert (body["decision"], body["refusal"]) == ("stop", "fever")
+    hot = sql("SELECT scan_id::text FROM scan WHERE temperature_c >= 37.3")
+    assert hot == [(people[1]["scan_id"],)]
+    assert client.post("/v1/scans", json=sent, headers=gate(place)).json() == body
+    cooler = [people[0], people[1] | {"temperature_c": 36.0}, people[2]]
+    assert client.post("/v1/scans", json=sent | {"people": cooler}, headers=gate(place)).status_code == 409
 
 
 def test_a_vehicle_has_one_record_each_and_one_answer(client, register, gate, codes, person, sql):
@@ -226,6 +247,30 @@ def test_a_vehicle_with_somebody_whose_id_is_taken_leaves_nothing_behind(client,
     assert sql("SELECT scan_id::text FROM scan") == [(taken["scan_id"],)]
     mended = sent | {"people": [people[0], people[1] | {"scan_id": str(uuid7())}]}
     assert client.post("/v1/scans", json=mended, headers=gate(place)).json()["decision"] == "pass"
+
+
+def test_a_batch_of_vehicles_waits_only_once_for_a_store_that_is_away(
+    client, register, gate, codes, person, monkeypatch
+):
+    place = register("road")
+    token, asked = codes.mint(person(GREEN)[1]), []
+
+    async def away(self, scan_ids):
+        asked.append(list(scan_ids))
+        raise StoreUnavailable()
+
+    def vehicle():
+        people = [{"scan_id": str(uuid7()), "credential": {"pass": token}}]
+        return scan(place, credential={"plate": "粤A12345"}, people=people)
+
+    monkeypatch.setattr(Directory, "digests_of", away)
+    scans = [vehicle(), vehicle(), scan(place, credential={"pass": token}), vehicle()]
+    answer = client.post("/v1/scans/batch", json={"scans": scans}, headers=gate(place))
+    results = answer.json()["results"]
+    assert [each.get("decision") or each["problem"]["code"] for each in results] == [
+        "store_unavailable", "store_unavailable", "pass", "store_unavailable",
+    ]  # fmt: skip
+    assert len(asked) == 1
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

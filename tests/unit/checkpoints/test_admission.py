@@ -35,21 +35,37 @@ YES_OR_NO = (False, True)
 
 def combinations():
     """Everything that can be so at a gate at once: (kind, what is passed to `decide`, the outcomes that are so)."""
-    flags = (YES_OR_NO,) * 5
+    flags = (YES_OR_NO,) * 6
     for kind, fault, colour, *so in itertools.product(KINDS, FAULTS, Colour, *flags):
-        is_stale, is_void, has_fever, has_no_mask, is_reused = so
+        is_stale, is_void, has_fever, has_no_mask, is_reused, is_revoked = so
         if fault and (colour is not Colour.UNKNOWN or is_stale or is_void or is_reused):
             continue  # a pass with a fault names nobody, so there is nothing to look up
         standing = NOBODY if fault else Standing(colour, 7, is_stale, is_void)
         given = {"fault": fault, "standing": standing, "has_fever": has_fever}
-        given |= {"has_no_mask": has_no_mask, "is_reused": is_reused}
+        given |= {"has_no_mask": has_no_mask, "is_reused": is_reused, "is_revoked": is_revoked}
         outcomes = {fault} if fault else {colour}
         for is_so, refusal in zip(so, FLAGGED, strict=True):
             outcomes |= {refusal} if is_so else set()
         yield kind, given, outcomes
 
 
-FLAGGED = (Refusal.BOARD_STALE, Refusal.PASS_VOID, Refusal.FEVER, Refusal.NO_MASK, Refusal.PASS_REUSED)
+FLAGGED = (
+    Refusal.BOARD_STALE,
+    Refusal.PASS_VOID,
+    Refusal.FEVER,
+    Refusal.NO_MASK,
+    Refusal.PASS_REUSED,
+    Refusal.CHECKPOINT_REVOKED,
+)
+PRECEDENCE = (
+    Refusal.CHECKPOINT_REVOKED,
+    Refusal.PASS_VOID,
+    Refusal.PASS_REUSED,
+    Refusal.FEVER,
+    Refusal.NO_MASK,
+    Refusal.BOARD_STALE,
+)
+"""Of equally strict outcomes which is told first; a pass's fault stands where a void one does, the colour last."""
 
 
 def a_policy(chance):
@@ -76,7 +92,31 @@ def test_every_combination_has_exactly_one_outcome_with_words_and_it_is_the_stri
         words = policy.words(kind, admission.colour, admission.refusal)
         assert words.zh and words.en  # noqa: PT018
         seen += 1
-    assert seen == 10 * (5 * 2**5 + (len(FAULTS) - 1) * 2**2)
+    assert seen == 10 * (5 * 2**6 + (len(FAULTS) - 1) * 2**3)
+
+
+def test_of_equally_strict_outcomes_the_first_in_the_order_of_precedence_is_told():
+    document = deepcopy(DOCUMENT)
+    words = {"zh": "字", "en": "word"}
+    document["words"] = {o.value: {d.value: words for d in Decision} for o in OUTCOMES}
+    for kind in document["kinds"].values():
+        kind["decisions"] = {outcome.value: "check" for outcome in OUTCOMES}
+    rule = read_policy(document).kinds["metro"]
+    seen = 0
+    for kind, given, outcomes in combinations():
+        if kind == "metro":
+            order = [given["fault"] if each is Refusal.PASS_VOID and given["fault"] else each for each in PRECEDENCE]
+            first = next((each for each in order if each in outcomes), None)
+            assert decide(rule, **given).refusal is first
+            seen += 1
+    assert seen == 5 * 2**6 + (len(FAULTS) - 1) * 2**3
+
+
+def test_a_policy_that_compares_somebody_with_a_forged_pass_is_refused():
+    document = deepcopy(DOCUMENT)
+    document["kinds"]["mall"]["compare"] = {"credentials": ["printed_pass"], "outcomes": ["pass_forged"]}
+    with pytest.raises(PolicyIncomplete, match="pass_forged"):
+        read_policy(document)
 
 
 def test_who_wears_no_mask_is_told_so_and_who_was_not_looked_at_is_not():

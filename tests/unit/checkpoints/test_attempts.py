@@ -178,5 +178,6 @@ def test_people_need_a_vehicle_ids_of_their_own_and_no_plates():
     assert faults(credential={"plate": "粤A12345"}, people=[]) == "people"
     plated = {"scan_id": str(uuid7(NOW)), "credential": {"plate": "粤A12345"}}
     assert faults(credential={"plate": "粤A12345"}, people=[plated]) == "people.0.credential.plate"
-    mixed = {**one, "temperature_c": 36}
-    assert faults(credential={"plate": "粤A12345"}, people=[one, mixed]) == "people.1.temperature_c"
+    for member, value in (("direction", "in"), ("temperature_c", 99), ("mask", "no")):
+        mixed = {**one, "scan_id": str(uuid7(NOW)), member: value}
+        assert faults(credential={"plate": "粤A12345"}, people=[one, mixed]) == f"people.1.{member}"
