@@ -1,4 +1,8 @@
-"""To which checkpoint a guard may put something: the one that the token is bound to, as it was at that moment."""
+"""What a guard or an official reaches: to which checkpoint they may put something, and whose records they may read.
+
+A gate is bound to the checkpoints that its token names, where they lie in its area, and with them to those that they
+were merged into: the merger was ordered by somebody whose area holds both. All others reach what lies in their area.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,41 @@ from services.checkpoints.store import lives
 
 
 def bound_checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> Checkpoint:
-    """The checkpoint that takes it: a gate's own, or one in the area of another bearer; merged ones give it on.
+    """The checkpoint that takes what is put to this one at a moment: itself, or what it was merged into by then.
 
     Raises `CheckpointNotFound`, `CheckpointRefused`.
     """
-    if bearer.has_role("gate") and str(checkpoint_id) not in bearer.checkpoints:
+    taker = desk.registry.taker(_checkpoint(tx, desk, bearer, checkpoint_id, at), at)
+    if not bearer.has_role("gate"):
+        _require_seen(bearer, taker)
+    return taker
+
+
+def kept_checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> Checkpoint:
+    """The checkpoint itself, for what is kept under it, whoever takes its scans by now.
+
+    Raises `CheckpointNotFound`, `CheckpointRefused`.
+    """
+    checkpoint = _checkpoint(tx, desk, bearer, checkpoint_id, at)
+    if not bearer.has_role("gate"):
+        _require_seen(bearer, checkpoint)
+    return checkpoint
+
+
+def kept_under(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> list[UUID]:
+    """Where to look for what was put to a checkpoint: itself, and what it was merged into as far as the bearer reaches.
+
+    Raises `CheckpointNotFound`, `CheckpointRefused`.
+    """
+    kept_checkpoint(tx, desk, bearer, checkpoint_id, at)
+    way = lives.ways(tx, [checkpoint_id], at)[checkpoint_id]
+    return [each.checkpoint_id for each in way if bearer.has_role("gate") or bearer.can_see_area(each.area)]
+
+
+def _checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> Checkpoint:
+    """The checkpoint as it was at a moment; where a gate asks, one that it is bound to."""
+    is_named = str(checkpoint_id) in bearer.checkpoints
+    if bearer.has_role("gate") and not (is_named or _is_bound_by_merger(tx, bearer, checkpoint_id, at)):
         raise CheckpointRefused()
     checkpoint = desk.registry.find(checkpoint_id, at)
     if checkpoint is None:
@@ -27,6 +61,25 @@ def bound_checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: 
         checkpoint = desk.registry.find(checkpoint_id, at)
     if checkpoint is None:
         raise CheckpointNotFound()
+    if bearer.has_role("gate") and is_named:
+        _require_seen(bearer, checkpoint)
+    return checkpoint
+
+
+def _is_bound_by_merger(tx: Connection, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> bool:
+    ways = lives.ways(tx, [UUID(each) for each in bearer.checkpoints if _is_uuid(each)], at).values()
+    own = [way for way in ways if bearer.can_see_area(way[0].area)]
+    return any(each.checkpoint_id == checkpoint_id for way in own for each in way)
+
+
+def _is_uuid(text: str) -> bool:
+    """What a token names otherwise is no checkpoint."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _require_seen(bearer: Bearer, checkpoint: Checkpoint) -> None:
     if not bearer.can_see_area(checkpoint.area):
         raise CheckpointRefused("This checkpoint lies outside your token's area.")
-    return desk.registry.taker(checkpoint, at)

@@ -9,18 +9,17 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
-from chassis.auth import Bearer, needs, require_area
+from chassis.auth import Bearer, area_refused, needs, require_area
 from chassis.collisions import DoneAgain
 from chassis.problems import Problem
-from services.checkpoints.api.desk import AtDesk, Desk
+from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import In
 from services.checkpoints.api.places import Operator
 from services.checkpoints.attempts import TEMPERATURE_C_MAX, TEMPERATURE_C_MIN
 from services.checkpoints.domain.devices import Device, DeviceKind, Reading
 from services.checkpoints.domain.errors import DeviceNotFound, DeviceRegisteredOtherwise, RevisionStale
-from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.store import devices
-from services.checkpoints.use_cases.places import find_checkpoint
+from services.checkpoints.use_cases.places import find_way
 
 router = APIRouter(route_class=DoneAgain, tags=["devices"])
 AtDevice = Annotated[Bearer, Depends(needs("device"))]
@@ -125,7 +124,7 @@ def register(body: DeviceIn, bearer: Operator, desk: AtDesk, response: Response)
     )
     now = desk.clock()
     with desk.database.transaction() as tx:
-        require_area(bearer, find_checkpoint(tx, body.checkpoint_id, now).area)
+        require_area(bearer, find_way(tx, body.checkpoint_id, now)[-1].area)
         is_new = devices.add(tx, device, by=bearer.subject, at=now)
         known = devices.find(tx, body.device_id)
         if known is None or not _is_same(known, device):
@@ -143,7 +142,7 @@ def place(device_id: DeviceId, body: DeviceMoveIn, bearer: Operator, desk: AtDes
         if known is None:
             raise DeviceNotFound()
         for checkpoint_id in (known.checkpoint_id, body.checkpoint_id):
-            require_area(bearer, find_checkpoint(tx, checkpoint_id, now).area)
+            require_area(bearer, find_way(tx, checkpoint_id, now)[-1].area)
         if known.revision != body.expected_revision:
             raise RevisionStale(body.expected_revision, known.revision)
         _require_accuracy(known.kind, body.accuracy_c)
@@ -170,31 +169,29 @@ def read(
         known = devices.find(tx, device_id)
         if known is None:
             raise DeviceNotFound()
-        require_area(bearer, find_checkpoint(tx, known.checkpoint_id, desk.clock()).area)
+        way = find_way(tx, known.checkpoint_id, desk.clock())
+        if not any(bearer.can_see_area(each.area) for each in way):
+            raise area_refused(way[-1].area)
         return _shown(known, devices.troubles_of(tx, device_id))
 
 
 @router.post("/v1/readings", response_model=ReadingsOut)
 def take_readings(body: OneOrMore, bearer: AtDevice, desk: AtDesk) -> ReadingsOut:
-    """Take one reading or up to 500, all or none. A hot one opens a measurement case; the same again has no effect."""
+    """Take one reading or up to 500, all or none. A hot one opens a measurement case, or joins the one that the
+    device opened less than 10 s before; the same again has no effect."""
     now = desk.clock()
     with desk.database.transaction() as tx:
         device = devices.find(tx, bearer.subject)
         if device is None:
             raise DeviceNotFound()
-        checkpoint = _checkpoint_of(tx, desk, device, bearer, now)
+        way = find_way(tx, device.checkpoint_id, now)
+        require_area(bearer, way[0].area)
         readings = [_reading(each, device, number, now) for number, each in enumerate(body)]
-        recorded, cases = desk.measuring.take_readings(tx, device, checkpoint, readings, now)
+        recorded, cases = desk.measuring.take_readings(tx, device, way[-1], readings, now)
     return ReadingsOut(
         recorded=recorded,
         cases=[OpenedCaseOut(case_id=each.case_id, reading_id=each.reading_id, due_at=each.due_at) for each in cases],
     )
-
-
-def _checkpoint_of(tx: object, desk: Desk, device: Device, bearer: Bearer, now: datetime) -> Checkpoint:
-    checkpoint = find_checkpoint(tx, device.checkpoint_id, now)  # type: ignore[arg-type]
-    require_area(bearer, checkpoint.area)
-    return desk.registry.taker(checkpoint, now)
 
 
 def _reading(body: ReadingIn, device: Device, number: int, now: datetime) -> Reading:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from chassis.auth import Bearer, needs
 from chassis.collisions import DoneAgain
-from services.checkpoints.api.bound import bound_checkpoint
+from services.checkpoints.api.bound import bound_checkpoint, kept_under
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In
 from services.checkpoints.api.problems import problem_of
@@ -85,10 +85,10 @@ class CasesOut(BaseModel):
 
 @router.get("/v1/measurement-cases", response_model=CasesOut)
 def read_open(checkpoint: Annotated[UUID, Query()], bearer: Guard, desk: AtDesk) -> CasesOut:
-    """The unfinished cases of a checkpoint, the oldest first."""
+    """The unfinished cases of a checkpoint, and of what it was merged into, the oldest first."""
     with desk.database.transaction() as tx:
-        bound = bound_checkpoint(tx, desk, bearer, checkpoint, desk.clock())
-        found = measurement_cases.open_at(tx, bound.checkpoint_id, most=OPEN_MAX)
+        checkpoint_ids = kept_under(tx, desk, bearer, checkpoint, desk.clock())
+        found = measurement_cases.open_at(tx, checkpoint_ids, most=OPEN_MAX)
     return CasesOut(cases=[CaseOut(**_shown(case)) for case in found])
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from chassis.problems import Problem, code_of, first_line
 from services.checkpoints.attempts import FieldError
@@ -53,6 +54,19 @@ PROBLEMS: dict[type[Exception], int] = {
 }
 
 
+class ProblemWithMembers(Problem):
+    """One whose document has members of its own (RFC 9457, section 3.2)."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None, members: Mapping[str, str]
+    ) -> None:
+        super().__init__(status, code, detail, headers=headers)
+        self.members = members
+
+    def document(self) -> dict[str, Any]:
+        return super().document() | dict(self.members)
+
+
 def problem_of(error: Exception) -> Problem | None:
     """The problem document of an error that a caller may read; None for any other."""
     if isinstance(error, Problem):
@@ -65,7 +79,14 @@ def problem_of(error: Exception) -> Problem | None:
         return None
     retry_after_s = getattr(error, "retry_after_s", None) or 1
     headers = {"Retry-After": str(retry_after_s)} if status == 503 else None
-    return Problem(status, code_of(type(error)), str(error) or first_line(type(error)), headers=headers)
+    detail = str(error) or first_line(type(error))
+    return ProblemWithMembers(status, code_of(type(error)), detail, headers=headers, members=_members_of(error))
+
+
+def _members_of(error: Exception) -> dict[str, str]:
+    if isinstance(error, errors.ShiftOnDutyAlready) and error.shift_id is not None:
+        return {"shift_id": str(error.shift_id)}
+    return {}
 
 
 @contextmanager

@@ -6,17 +6,18 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, needs
 from chassis.collisions import DoneAgain
 from chassis.ids import uuid7
-from services.checkpoints.api.bound import bound_checkpoint
+from services.checkpoints.api.bound import bound_checkpoint, kept_checkpoint, kept_under
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import Decisions, In, readable
-from services.checkpoints.domain.errors import ShiftNotFound
+from services.checkpoints.api.problems import problem_of
+from services.checkpoints.domain.errors import ShiftNotFound, ShiftOnDutyAlready
 from services.checkpoints.domain.shifts import Shift, ShiftStep
 from services.checkpoints.store import shifts
 
@@ -25,6 +26,7 @@ Guard = Annotated[Bearer, Depends(needs("gate"))]
 Reader = Annotated[Bearer, Depends(needs("gate", "operator"))]
 
 STAFF_MAX = 1000
+SHIFTS_MAX = 100
 
 
 def _readable_lines(text: str) -> str:
@@ -70,6 +72,10 @@ class SignedOnOut(ShiftOut):
     note_before: str | None = Field(description="what the shift before wrote down")
 
 
+class ShiftsOut(BaseModel):
+    shifts: list[ShiftOut]
+
+
 class TroubleOfDeviceOut(BaseModel):
     device_id: str
     trouble: str
@@ -98,12 +104,16 @@ class ReportOut(BaseModel):
     responses={200: {"model": SignedOnOut, "description": "signed on before"}},
 )
 def sign_on(body: SignOnIn, bearer: Guard, desk: AtDesk, response: Response) -> SignedOnOut:
-    """Sign a shift on; the answer carries what the shift before has left word of."""
+    """Sign a shift on; the answer carries what the shift before has left word of. A 409 `shift_on_duty_already` names
+    the shift on duty as `shift_id`."""
     now = desk.clock()
     with desk.database.transaction() as tx:
         checkpoint_id = bound_checkpoint(tx, desk, bearer, body.checkpoint_id, now).checkpoint_id
         shift = Shift(body.shift_id or uuid7(now), checkpoint_id, body.staff, 1, bearer.subject, now)
-        signed_on, is_new = desk.shifts.sign_on(tx, shift)
+        try:
+            signed_on, is_new = desk.shifts.sign_on(tx, shift)
+        except ShiftOnDutyAlready as error:
+            raise problem_of(error) or error from None
         before = desk.shifts.note_of(shifts.last_signed_off(tx, checkpoint_id))
     response.status_code = 201 if is_new else 200
     return SignedOnOut(**_shown(signed_on).model_dump(), note_before=before)
@@ -116,9 +126,22 @@ def keep_note(shift_id: UUID, body: NoteIn, bearer: Guard, desk: AtDesk) -> Shif
 
 
 @router.post("/v1/shifts/{shift_id}/sign-off", response_model=ShiftOut)
-def sign_off(shift_id: UUID, body: SignOffIn, bearer: Guard, desk: AtDesk) -> ShiftOut:
-    """End the shift."""
+def sign_off(shift_id: UUID, body: SignOffIn, bearer: Reader, desk: AtDesk) -> ShiftOut:
+    """End the shift, as a guard bound to its checkpoint or as an operator whose area holds it."""
     return _step(shift_id, ShiftStep.SIGN_OFF, body, bearer, desk)
+
+
+@router.get("/v1/shifts", response_model=ShiftsOut)
+def read_of_checkpoint(
+    checkpoint: Annotated[UUID, Query()],
+    bearer: Reader,
+    desk: AtDesk,
+    limit: Annotated[int, Query(ge=1, le=SHIFTS_MAX)] = 20,
+) -> ShiftsOut:
+    """The shifts of a checkpoint, and of what it was merged into: the one on duty first, then the newest."""
+    with desk.database.transaction() as tx:
+        found = shifts.newest(tx, kept_under(tx, desk, bearer, checkpoint, desk.clock()), most=limit)
+    return ShiftsOut(shifts=[_shown(shift) for shift in found])
 
 
 @router.get("/v1/shifts/{shift_id}", response_model=ShiftOut)
@@ -167,11 +190,11 @@ def _step(shift_id: UUID, step: ShiftStep, body: NoteIn | SignOffIn, bearer: Bea
 
 
 def _kept(tx: Connection, desk: Desk, bearer: Bearer, shift_id: UUID) -> shifts.Kept:
-    """The shift, if the bearer is bound to its checkpoint."""
+    """The shift, if the bearer is bound to its checkpoint, or an operator of its area."""
     kept = shifts.find(tx, shift_id)
     if kept is None:
         raise ShiftNotFound()
-    bound_checkpoint(tx, desk, bearer, kept[0].checkpoint_id, desk.clock())
+    kept_checkpoint(tx, desk, bearer, kept[0].checkpoint_id, desk.clock())
     return kept
 
 

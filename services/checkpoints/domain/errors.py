@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from uuid import UUID
 
 
 class CheckpointNotFound(Exception):
@@ -181,6 +182,11 @@ class ShiftNotFound(Exception):
 
 class ShiftOnDutyAlready(Exception):
     """Another shift is on duty at this checkpoint; it signs off first."""
+
+    def __init__(self, shift_id: UUID | None = None) -> None:
+        said = "" if shift_id is None else f"The shift {shift_id} is on duty at this checkpoint; it signs off first."
+        super().__init__(said)
+        self.shift_id = shift_id
 
 
 class ShiftIdReused(Exception):

@@ -120,6 +120,20 @@ def holding(versions: Timeline, at: datetime) -> Checkpoint:
     return held
 
 
+def way_of(checkpoint_id: UUID, held: Mapping[UUID, Checkpoint]) -> tuple[Checkpoint, ...]:
+    """A checkpoint, and one after the other those that it was merged into; the last takes what comes to any of them.
+
+    `held` are the versions of one moment. As `Registry.taker` goes it, which knows the checkpoints of its process.
+    """
+    way = [held[checkpoint_id]]
+    for _ in range(SUCCESSORS_MAX):
+        successor = way[-1].successor
+        if successor is None or successor not in held:
+            break
+        way.append(held[successor])
+    return tuple(way)
+
+
 def next_after(versions: Timeline, at: datetime) -> datetime | None:
     """When the checkpoint changes next; None where nothing is ordered."""
     return next((version.holds_from for version in versions if version.holds_from > at), None)

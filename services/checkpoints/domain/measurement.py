@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from services.checkpoints.domain.errors import StepRefused
 from services.checkpoints.domain.scans import FEVER_C
+
+SAME_PERSON_WITHIN = timedelta(seconds=10)
+"""A camera sees whoever stands before it in many frames: so far from the first they are of the same person."""
 
 
 class CaseStage(StrEnum):
@@ -67,6 +70,11 @@ class MeasurementCase:
 def step_of(temperature_c: float) -> Step:
     """Which step a second measurement is."""
     return Step.MEASURED_HOT if temperature_c >= FEVER_C else Step.MEASURED_NORMAL
+
+
+def is_same_person(opened_by_at: datetime, measured_at: datetime) -> bool:
+    """Whether a hot reading joins the case that its device opened with another; frames arrive in any order."""
+    return abs(measured_at - opened_by_at) < SAME_PERSON_WITHIN
 
 
 def stepped(

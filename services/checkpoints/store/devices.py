@@ -47,8 +47,6 @@ class Watched:
     device: Device
     heard_at: datetime | None
     placed_at: datetime
-    is_open: bool
-    opened_at: datetime
     troubles: frozenset[Trouble]
 
 
@@ -161,26 +159,21 @@ def baselines(tx: Connection, ids: Collection[str], now: datetime) -> dict[str, 
 # -- troubles ----------------------------------------------------------------------------------------------------------
 
 
-def watched(tx: Connection, now: datetime) -> list[Watched]:
-    """Every device, with its checkpoint's present version."""
+def watched(tx: Connection) -> list[Watched]:
+    """Every device."""
     rows = tx.execute(
         sa.text(
             "SELECT d.device_id, d.kind, d.checkpoint_id, d.accuracy_c, d.interval_s, d.on_from, d.on_to, d.revision, "
-            "d.heard_at, d.placed_at, v.stage, v.holds_from, array_remove(array_agg(t.trouble), NULL) AS troubles "
-            "FROM device AS d JOIN checkpoint_version AS v ON v.checkpoint_id = d.checkpoint_id "
-            "AND v.holds_from <= :now AND :now < v.holds_until "
+            "d.heard_at, d.placed_at, array_remove(array_agg(t.trouble), NULL) AS troubles FROM device AS d "
             "LEFT JOIN device_trouble AS t ON t.device_id = d.device_id AND t.until IS NULL "
-            "GROUP BY d.device_id, v.stage, v.holds_from ORDER BY d.device_id"
-        ),
-        {"now": now},
+            "GROUP BY d.device_id ORDER BY d.device_id"
+        )
     )
     return [
         Watched(
             device=_device(row),
             heard_at=row.heard_at,
             placed_at=row.placed_at,
-            is_open=row.stage == "open",
-            opened_at=row.holds_from,
             troubles=frozenset(Trouble(each) for each in row.troubles),
         )
         for row in rows

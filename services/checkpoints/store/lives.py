@@ -11,7 +11,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping
 
-from services.checkpoints.domain.life import Change, ChangeKind, Timeline, version_of
+from services.checkpoints.domain.life import (
+    SUCCESSORS_MAX,
+    Change,
+    ChangeKind,
+    Timeline,
+    holding,
+    version_of,
+    way_of,
+)
 from services.checkpoints.domain.scans import Checkpoint
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
@@ -55,6 +63,18 @@ def holding_at(tx: Connection, checkpoint_id: UUID, at: datetime) -> Checkpoint 
     which = "v.checkpoint_id = :id AND v.holds_from <= :at AND :at < v.holds_until"
     row = tx.execute(sa.text(_VERSIONS.format(which=which)), {"id": checkpoint_id, "at": at}).one_or_none()
     return None if row is None else version_of(row)
+
+
+def ways(tx: Connection, ids: Collection[UUID], at: datetime) -> dict[UUID, tuple[Checkpoint, ...]]:
+    """Of each that is registered: itself as it was at a moment, and what it was merged into by then, the taker last."""
+    held: dict[UUID, Checkpoint] = {}
+    fresh = set(ids)
+    for _ in range(SUCCESSORS_MAX + 1):
+        if not fresh:
+            break
+        held |= {versions[0].checkpoint_id: holding(versions, at) for versions in timelines(tx, fresh)}
+        fresh = {each.successor for each in held.values() if each.successor is not None} - held.keys()
+    return {checkpoint_id: way_of(checkpoint_id, held) for checkpoint_id in set(ids) & held.keys()}
 
 
 def all_holding_at(tx: Connection, at: datetime) -> list[Checkpoint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,12 @@ UPDATE measurement_case SET overdue_told_at = :now WHERE case_id IN (
     SELECT case_id FROM measurement_case WHERE closed_at IS NULL AND overdue_told_at IS NULL AND due_at < :now
     ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
 ) RETURNING {_CASE}
+""")  # noqa: S608 (our own names)
+_WAITING = sa.text(f"""
+SELECT {", ".join(f"c.{name}" for name in _CASE.split(", "))}, r.measured_at
+FROM reading AS r JOIN measurement_case AS c USING (reading_id)
+WHERE r.device_id = :device_id AND r.measured_at > :after AND r.measured_at < :before
+  AND c.checkpoint_id = :checkpoint_id AND c.stage = :stage ORDER BY r.measured_at FOR UPDATE OF c
 """)  # noqa: S608 (our own names)
 OPENED = "open"
 """The step by which a case begins."""
@@ -43,6 +49,23 @@ def find(tx: Connection, case_id: UUID, *, is_locked: bool = False) -> Measureme
     found = sa.text(f"SELECT {_CASE} FROM measurement_case WHERE case_id = :id{lock}")  # noqa: S608 (our own names)
     row = tx.execute(found, {"id": case_id}).one_or_none()
     return None if row is None else _case(row)
+
+
+def waiting(
+    tx: Connection, device_id: str, checkpoint_id: UUID, *, after: datetime, before: datetime
+) -> list[tuple[datetime, MeasurementCase]]:
+    """The cases to be measured again that a device has opened at a checkpoint with readings of that time, in order;
+    locked until the transaction ends."""
+    stage = CaseStage.TO_REMEASURE.value
+    asked = {"device_id": device_id, "checkpoint_id": checkpoint_id, "after": after, "before": before, "stage": stage}
+    return [(row.measured_at, _case(row)) for row in tx.execute(_WAITING, asked)]
+
+
+def warm(tx: Connection, cases: Sequence[MeasurementCase]) -> None:
+    """Keep the higher temperature of a case. It is no step: who looks at the case may still take the next one."""
+    warmed = sa.text("UPDATE measurement_case SET temperature_c = :temperature_c WHERE case_id = :case_id")
+    if cases:
+        tx.execute(warmed, [{"case_id": case.case_id, "temperature_c": case.temperature_c} for case in cases])
 
 
 def save(tx: Connection, case: MeasurementCase, step: str, *, by: str, at: datetime) -> None:
@@ -80,13 +103,13 @@ def steps_of(tx: Connection, case_id: UUID) -> Sequence[RowMapping]:
     return tx.execute(found, {"id": case_id}).mappings().all()
 
 
-def open_at(tx: Connection, checkpoint_id: UUID, *, most: int = 200) -> list[MeasurementCase]:
-    """The unfinished ones of a checkpoint, the oldest first."""
+def open_at(tx: Connection, checkpoint_ids: Collection[UUID], *, most: int = 200) -> list[MeasurementCase]:
+    """The unfinished ones of checkpoints, the oldest first."""
     found = sa.text(
-        f"SELECT {_CASE} FROM measurement_case WHERE checkpoint_id = :id AND closed_at IS NULL "  # noqa: S608
+        f"SELECT {_CASE} FROM measurement_case WHERE checkpoint_id = ANY(:ids) AND closed_at IS NULL "  # noqa: S608
         "ORDER BY opened_at LIMIT :most"
     )
-    return [_case(row) for row in tx.execute(found, {"id": checkpoint_id, "most": most})]
+    return [_case(row) for row in tx.execute(found, {"ids": list(checkpoint_ids), "most": most})]
 
 
 def take_overdue(tx: Connection, now: datetime, cases_max: int) -> list[MeasurementCase]:
@@ -95,7 +118,8 @@ def take_overdue(tx: Connection, now: datetime, cases_max: int) -> list[Measurem
 
 
 def _case(row: Any) -> MeasurementCase:
-    return MeasurementCase(**{**row._mapping, "stage": CaseStage(row.stage)})
+    kept = {name: getattr(row, name) for name in MeasurementCase.__dataclass_fields__}
+    return MeasurementCase(**{**kept, "stage": CaseStage(row.stage)})
 
 
 def _row(case: MeasurementCase) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -34,10 +34,19 @@ _CASES = sa.text("""
 SELECT stage, count(*) AS cases FROM measurement_case
 WHERE checkpoint_id = :checkpoint_id AND opened_at >= :from_at AND opened_at < :to_at GROUP BY stage
 """)
+# A device's readings go where its checkpoint was merged into; `post` says from when to when those of each came here.
 _TROUBLES = sa.text("""
-SELECT t.device_id, t.trouble, t.since, t.until FROM device AS d JOIN device_trouble AS t USING (device_id)
-WHERE d.checkpoint_id = :checkpoint_id AND t.since < :to_at AND (t.until IS NULL OR t.until > :from_at)
-ORDER BY t.since, t.device_id
+WITH RECURSIVE post (checkpoint_id, from_at, to_at) AS (
+    SELECT checkpoint_id, greatest(holds_from, :from_at), least(holds_until, :to_at) FROM checkpoint_version
+    WHERE checkpoint_id = :checkpoint_id AND successor IS NULL AND holds_from < :to_at AND holds_until > :from_at
+    UNION
+    SELECT v.checkpoint_id, greatest(v.holds_from, p.from_at), least(v.holds_until, p.to_at)
+    FROM post AS p JOIN checkpoint_version AS v ON v.successor = p.checkpoint_id
+    WHERE v.holds_from < p.to_at AND v.holds_until > p.from_at
+)
+SELECT DISTINCT t.device_id, t.trouble, t.since, t.until
+FROM post AS p JOIN device AS d USING (checkpoint_id) JOIN device_trouble AS t USING (device_id)
+WHERE t.since < p.to_at AND (t.until IS NULL OR t.until > p.from_at) ORDER BY t.since, t.device_id
 """)
 
 Kept = tuple[Shift, bytes | None]
@@ -74,6 +83,20 @@ def last_signed_off(tx: Connection, checkpoint_id: UUID) -> Kept | None:
     found = f"SELECT {_SHIFT} FROM shift WHERE checkpoint_id = :id AND signed_off_at IS NOT NULL "  # noqa: S608
     ordered = sa.text(found + "ORDER BY signed_off_at DESC LIMIT 1")
     return _kept(tx.execute(ordered, {"id": checkpoint_id}).one_or_none())
+
+
+def on_duty(tx: Connection, checkpoint_id: UUID) -> Shift | None:
+    found = f"SELECT {_SHIFT} FROM shift WHERE checkpoint_id = :id AND signed_off_at IS NULL"  # noqa: S608
+    kept = _kept(tx.execute(sa.text(found), {"id": checkpoint_id}).one_or_none())
+    return None if kept is None else kept[0]
+
+
+def newest(tx: Connection, checkpoint_ids: Collection[UUID], *, most: int) -> list[Shift]:
+    """Those on duty, then the others, the newest first."""
+    found = f"SELECT {_SHIFT} FROM shift WHERE checkpoint_id = ANY(:ids) "  # noqa: S608 (our own names)
+    ordered = sa.text(found + "ORDER BY signed_off_at IS NULL DESC, signed_on_at DESC, shift_id DESC LIMIT :most")
+    rows = tx.execute(ordered, {"ids": list(checkpoint_ids), "most": most})
+    return [kept[0] for row in rows if (kept := _kept(row)) is not None]
 
 
 def save(tx: Connection, shift: Shift, note_sealed: bytes | None) -> None:

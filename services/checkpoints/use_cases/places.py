@@ -150,7 +150,9 @@ class Places:
             raise CheckpointNotFound()
         before = lives.timelines(tx, [identifier])[0]
         changes = lives.changes_of(tx, [identifier])[identifier]
-        require_area(holding(before, now).area)
+        holds_from = now if order.change is ChangeKind.WITHDRAW else order.holds_from
+        for at in (now, holds_from):
+            require_area(holding(before, at).area)
         if revisions[identifier] != order.expected_revision:
             raise RevisionStale(order.expected_revision, revisions[identifier])
         if order.area is not None:
@@ -159,11 +161,11 @@ class Places:
         if order.change is ChangeKind.WITHDRAW:
             require_withdrawable(changes, order.withdraws or 0, now)
         if order.successor is not None:
-            self._require_successor(tx, order, revisions)
+            self._require_successor(tx, order, revisions, require_area, now)
         change = Change(
             number=len(changes) + 2,
             change=order.change,
-            holds_from=now if order.change is ChangeKind.WITHDRAW else order.holds_from,
+            holds_from=holds_from,
             ordered_by=ordered_by,
             ordered_at=now,
             reason=order.reason,
@@ -193,11 +195,24 @@ class Places:
         else:
             self._tell(tx, [CheckpointChangeOrdered(shown, change)])
 
-    def _require_successor(self, tx: Connection, order: ChangeOrder, revisions: dict[UUID, int]) -> None:
-        """A successor is registered, open at that moment, and never leads back here, whenever it is merged itself."""
+    def _require_successor(
+        self,
+        tx: Connection,
+        order: ChangeOrder,
+        revisions: dict[UUID, int],
+        require_area: Callable[[str], None],
+        now: datetime,
+    ) -> None:
+        """A successor is registered, open at that moment, and never leads back here, whenever it is merged itself.
+
+        Every gate of the merged checkpoint works there from then on, so it lies in the area of whoever orders it.
+        """
         assert order.successor is not None
         if order.successor not in revisions:
             raise CheckpointNotFound("The checkpoint to merge into is not registered.")
+        successor = lives.timelines(tx, [order.successor])[0]
+        for at in (now, order.holds_from):
+            require_area(holding(successor, at).area)
         reached, fresh = set[UUID](), {order.successor}
         while fresh:
             if order.checkpoint_id in fresh or len(reached) > SUCCESSORS_MAX:
@@ -205,8 +220,7 @@ class Places:
             reached |= fresh
             versions = [version for each in lives.timelines(tx, fresh) for version in each]
             fresh = {version.successor for version in versions if version.successor is not None} - reached
-        taker = lives.holding_at(tx, order.successor, order.holds_from)
-        if taker is None or not taker.is_open:
+        if not holding(successor, order.holds_from).is_open:
             raise ChangeRefused(detail="The checkpoint to merge into is not open at that moment.")
 
     # -- coming to hold ----------------------------------------------------------------------------------------------
@@ -219,6 +233,17 @@ class Places:
             lives.show(tx, shown, next_after(versions, now))
             self._tell(tx, [CheckpointRegistered(shown)])
         return len(revisions)
+
+
+def find_way(tx: Connection, checkpoint_id: UUID, at: datetime) -> tuple[Checkpoint, ...]:
+    """The checkpoint as it was at a moment, and those it was merged into by then, the taker last.
+
+    Raises `CheckpointNotFound`.
+    """
+    way = lives.ways(tx, [checkpoint_id], at).get(checkpoint_id)
+    if way is None:
+        raise CheckpointNotFound()
+    return way
 
 
 def find_checkpoint(tx: Connection, checkpoint_id: UUID, at: datetime) -> Checkpoint:

@@ -25,7 +25,8 @@ class Shifts:
             return shift, True
         kept = shifts.find(tx, shift.shift_id)
         if kept is None:
-            raise ShiftOnDutyAlready()
+            on_duty = shifts.on_duty(tx, shift.checkpoint_id)
+            raise ShiftOnDutyAlready(None if on_duty is None else on_duty.shift_id)
         known = kept[0]
         if (known.checkpoint_id, known.staff) != (shift.checkpoint_id, shift.staff):
             raise ShiftIdReused()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 
 from chassis.ids import uuid7
 from services.checkpoints.main import tell
 from services.checkpoints.use_cases.measuring import Measuring
-from tests.integration.checkpoints.town import GREEN, ago
+from tests.integration.checkpoints.town import GREEN, ago, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 MINUTE = timedelta(minutes=1)
@@ -52,6 +54,16 @@ def take(client, gate):
         return client.post(f"/v1/measurement-cases/{case_id}/steps", json=body, headers=gate(place))
 
     return taken
+
+
+@pytest.fixture
+def order(client, issuer):
+    def ordered(place, change, revision=1, **more):
+        body = {"change": change, "expected_revision": revision, "reason": "x", **more}
+        answer = client.post(f"/v1/checkpoints/{place}/changes", json=body, headers=issuer.headers("operator"))
+        assert answer.status_code == 201, answer.text
+
+    return ordered
 
 
 def told(sql, name):
@@ -156,12 +168,73 @@ def test_a_hot_reading_is_measured_again_identified_and_handed_over(client, regi
     assert client.get(f"/v1/measurement-cases?checkpoint={place}", headers=gate(place)).json()["cases"] == []
 
 
+def test_a_person_who_stands_before_a_camera_for_ten_seconds_opens_one_case(
+    client, register, install, send, gate, take, sql
+):
+    place = register()
+    install(place)
+    began = ago(seconds=40)
+    warmth = [37.4, 37.6, 36.9, 38.2, 38.0, 37.9, 37.3, 37.5, 37.8, 37.9]
+    frames = [reading(each, at=began + timedelta(seconds=n)) for n, each in enumerate(warmth)]
+    opened = [case for frame in frames for case in send(frame).json()["cases"]]
+    assert [each["reading_id"] for each in opened] == [frames[0]["reading_id"]]
+    assert send(frames).json() == {"recorded": 0, "cases": []}
+    (case,) = client.get(f"/v1/measurement-cases?checkpoint={place}", headers=gate(place)).json()["cases"]
+    assert (case["temperature_c"], case["version"]) == (pytest.approx(38.2, abs=0.01), 1)
+    assert sql("SELECT count(*) FROM reading") == [(10,)]
+    assert len(told(sql, "MeasurementCaseOpened")) == len(told(sql, "MeasurementCaseOverdue")) + 1 == 1
+    assert len(send(reading(37.3, at=began + timedelta(seconds=10))).json()["cases"]) == 1
+    assert send(reading(37.3, at=began - timedelta(seconds=3))).json()["cases"] == []
+    assert take(place, opened[0]["case_id"], "remeasure", 1, temperature_c=37.4).status_code == 200
+
+
+def test_frames_that_come_together_open_a_case_for_every_ten_seconds(register, install, send, sql):
+    install(register())
+    began = ago(seconds=60)
+    frames = [reading(37.5 + n / 100, at=began + timedelta(seconds=n)) for n in range(25)]
+    opened = send(frames[::-1]).json()["cases"]
+    assert [each["reading_id"] for each in opened] == [frames[n]["reading_id"] for n in (0, 10, 20)]
+    told_c = [case.temperature_c for _, case in told(sql, "MeasurementCaseOpened")]
+    assert told_c == pytest.approx([37.59, 37.69, 37.74], abs=0.01)
+
+
+def test_a_hot_reading_joins_no_case_that_was_measured_again_nor_one_of_another_device_or_place(
+    client, register, install, send, take, issuer
+):
+    place, other = register(), register()
+    install(place)
+    install(place, "T-2")
+    first = send(reading(37.5)).json()["cases"][0]["case_id"]
+    assert len(send(reading(37.5), "T-2").json()["cases"]) == 1
+    assert take(place, first, "remeasure", 1, temperature_c=37.4).status_code == 200
+    assert len(send(reading(37.5)).json()["cases"]) == 1
+    assert send(reading(37.5)).json()["cases"] == []
+    body = {"checkpoint_id": str(other), "accuracy_c": 0.5, "expected_revision": 1}
+    assert client.put("/v1/devices/T-1", json=body, headers=issuer.headers("operator")).status_code == 200
+    assert len(send(reading(37.5)).json()["cases"]) == 1
+
+
+def test_frames_that_arrive_at_the_same_time_open_one_case(settings, register, install, send, sql):
+    install(register())
+    at = ago(seconds=5)
+    frames = [reading(37.5 + n / 10, at=at + timedelta(milliseconds=n)) for n in range(2)]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(2) as camera:
+        with psycopg.connect(settings.database_url) as connection:
+            connection.execute("LOCK TABLE measurement_case IN SHARE MODE")
+            answers = camera.map(send, frames)
+            wait_for(lambda: sql(waiting) == [(2,)])
+        assert [answer.status_code for answer in answers] == [200, 200]
+    assert sql("SELECT count(*), max(temperature_c) FROM measurement_case") == [(1, pytest.approx(37.6, abs=0.01))]
+
+
 def test_who_is_cool_the_second_time_goes_on_and_who_shows_a_pass_is_known(
     register, install, send, take, gate, codes, person, sql
 ):
     place = register()
     install(place)
-    first, second = (send(reading(37.5)).json()["cases"][0]["case_id"] for _ in range(2))
+    taken_at = (ago(seconds=20), ago(seconds=5))
+    first, second = (send(reading(37.5, at=at)).json()["cases"][0]["case_id"] for at in taken_at)
     assert take(place, first, "remeasure", 1, temperature_c=36.8).json()["stage"] == "cleared"
     person_ref, idx = person(GREEN)
     sql("INSERT INTO holder VALUES (1, %s, %s)", idx, person_ref)
@@ -226,6 +299,87 @@ def test_a_silent_device_alarms_once_until_it_is_heard_again(
     troubles = client.get("/v1/devices/T-1", headers=issuer.headers("operator")).json()["troubles"]
     assert [each["trouble"] for each in troubles] == ["silent", "silent"]
     assert all(each["until"] for each in troubles)
+
+
+def test_a_device_at_a_merged_post_alarms_where_its_readings_go(
+    register, install, send, order, worker, measuring, sql, client, issuer
+):
+    first, second, third = register(area="440103001"), register(area="440104003"), register(area="440104003")
+    install(first, interval_s=60)
+    order(first, "merge", into=str(second))
+    order(second, "merge", into=str(third))
+
+    def watch(minutes):
+        with worker.database.transaction() as tx:
+            measuring.watch_silence(tx, datetime.now(UTC) + minutes * MINUTE)
+
+    for minutes in (0, 2, 3):
+        watch(minutes)
+    ((_, silent),) = told(sql, "DeviceSilent")
+    assert (silent.device_id, silent.area, silent.checkpoint_id) == ("T-1", "440104003", str(third))
+    assert send(reading()).status_code == 200
+    watch(0)
+    ((_, well),) = told(sql, "DeviceRecovered")
+    assert (well.area, well.checkpoint_id) == ("440104003", str(third))
+    order(third, "close")
+    watch(90)
+    assert len(told(sql, "DeviceSilent")) == 1
+    yuexiu, liwan = (issuer.headers("operator", area=area) for area in ("440104", "440103"))
+    assert client.get("/v1/devices/T-1", headers=yuexiu).status_code == 200
+    body = {"checkpoint_id": str(third), "accuracy_c": 0.5, "expected_revision": 3}
+    assert client.put("/v1/devices/T-1", json=body, headers=liwan).status_code == 403
+    assert client.put("/v1/devices/T-1", json=body, headers=yuexiu).status_code == 200
+    at_the_merged = {"device_id": "T-2", "kind": "door_sensor", "checkpoint_id": str(first)}
+    assert client.post("/v1/devices", json=at_the_merged, headers=liwan).status_code == 403
+    assert client.post("/v1/devices", json=at_the_merged, headers=yuexiu).status_code == 201
+
+
+def test_nobody_waits_for_a_device_of_a_merged_post_before_its_successor_is_open(
+    register, install, order, worker, measuring, sql
+):
+    first, second = register(), register()
+    install(first, interval_s=60)
+    order(first, "merge", into=str(second))
+    order(second, "close")
+    order(second, "open", 2, at=(datetime.now(UTC) + 10 * MINUTE).isoformat())
+    for minutes, expected in ((5, 0), (10.5, 0), (11.5, 1)):
+        with worker.database.transaction() as tx:
+            measuring.watch_silence(tx, datetime.now(UTC) + minutes * MINUTE)
+        assert len(told(sql, "DeviceSilent")) == expected
+
+
+def test_a_device_that_drifts_at_a_merged_post_alarms_where_its_readings_go(
+    register, install, send, order, worker, measuring, sql
+):
+    first, second = register(area="440103001"), register(area="440104003")
+    install(first)
+    before, of_late = ago(hours=5), ago(minutes=50)
+    assert send([reading(36.4, at=before + n * MINUTE) for n in range(20)]).status_code == 200
+    assert send([reading(37.0, at=of_late + n * MINUTE) for n in range(20)]).status_code == 200
+    order(first, "merge", into=str(second))
+    with worker.database.transaction() as tx:
+        measuring.watch_drift(tx, datetime.now(UTC))
+    ((_, drifted),) = told(sql, "DeviceDrifted")
+    assert (drifted.area, drifted.checkpoint_id) == ("440104003", str(second))
+
+
+def test_the_cases_of_a_merged_post_are_finished_by_its_guards(
+    client, register, install, send, take, gate, order, worker, measuring, sql
+):
+    first, second = register(area="440103001"), register(area="440104003")
+    install(first)
+    (before,) = send(reading(37.5, at=ago(seconds=30))).json()["cases"]
+    order(first, "merge", into=str(second))
+    (after,) = send(reading(37.5)).json()["cases"]
+    unfinished = client.get(f"/v1/measurement-cases?checkpoint={first}", headers=gate(first)).json()["cases"]
+    assert [each["case_id"] for each in unfinished] == [before["case_id"], after["case_id"]]
+    assert [each["checkpoint_id"] for each in unfinished] == [str(first), str(second)]
+    with worker.database.transaction() as tx:
+        assert measuring.tell_overdue(tx, datetime.now(UTC) + 16 * MINUTE) == 2
+    assert {overdue.area for _, overdue in told(sql, "MeasurementCaseOverdue")} == {"440104003"}
+    for case in unfinished:
+        assert take(first, case["case_id"], "remeasure", 1, temperature_c=36.8).json()["stage"] == "cleared"
+    assert take(uuid4(), after["case_id"], "leave", 2).json()["code"] == "checkpoint_refused"
 
 
 def test_a_drifting_device_alarms_once_until_it_is_well_again(register, install, send, worker, measuring, sql):

@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 
 from services.checkpoints.main import compose_api, tell
 from services.checkpoints.use_cases import places
-from tests.integration.checkpoints.town import GREEN, ago, scan, wait_for
+from tests.integration.checkpoints.test_registrations import form
+from tests.integration.checkpoints.town import GREEN, YELLOW, ago, scan, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 HOUR = timedelta(hours=1)
@@ -115,6 +116,69 @@ def test_mergers_at_set_times_never_make_a_circle(register, order):
         assert (refused.status_code, refused.json()["code"]) == (409, "change_refused")
 
 
+def test_nobody_merges_a_post_into_one_that_lies_outside_their_area(client, register, order, issuer, sql):
+    here, there = register(area="440103001"), register(area="440104003")
+    own, leaving = register(area="440103002"), register(area="440103002")
+    at = datetime.now(UTC) + HOUR
+    assert order(leaving, "move", area="440104003", at=at.isoformat()).status_code == 201
+    liwan, yuexiu = (issuer.headers("operator", area=area) for area in ("440103", "440104"))
+    merge = {"change": "merge", "expected_revision": 1, "reason": "x"}
+    for headers, into, when in (
+        (liwan, there, None),
+        (yuexiu, there, None),
+        (liwan, leaving, (at + HOUR).isoformat()),
+        (yuexiu, leaving, (at + HOUR).isoformat()),
+    ):
+        body = merge | {"into": str(into), "at": when}
+        refused = client.post(f"/v1/checkpoints/{here}/changes", json=body, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, "area_refused"), refused.text
+    many = [merge | {"checkpoint_id": str(each), "into": str(into)} for each, into in ((own, here), (here, there))]
+    refused = client.post("/v1/checkpoints/changes", json={"changes": many}, headers=liwan)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (403, "changes.1")
+    assert sql("SELECT count(*) FROM checkpoint_version WHERE successor IS NOT NULL") == [(0,)]
+    for place, into, headers in ((own, here, liwan), (here, there, issuer.headers("operator"))):
+        body = merge | {"into": str(into)}
+        assert client.post(f"/v1/checkpoints/{place}/changes", json=body, headers=headers).status_code == 201
+
+
+def test_what_holds_later_is_ordered_by_those_who_reach_where_the_post_lies_then(client, register, order, issuer):
+    place = register(area="440103001")
+    at = datetime.now(UTC) + HOUR
+    assert order(place, "move", area="440104003", at=at.isoformat()).status_code == 201
+    liwan = issuer.headers("operator", area="440103")
+    for when, status in ((at + HOUR, 403), (at - HOUR / 2, 201)):
+        body = {"change": "move", "name": "G15", "expected_revision": 2, "reason": "x", "at": when.isoformat()}
+        answer = client.post(f"/v1/checkpoints/{place}/changes", json=body, headers=liwan)
+        assert answer.status_code == status, answer.text
+
+
+def test_a_gate_of_a_merged_post_writes_people_down_at_the_successor_and_nobody_else_of_its_area_does(
+    client, register, order, issuer, gate, sql
+):
+    """The merger binds the gate; of whoever is not bound it is the successor that must lie in their area."""
+    first, second = register("road", area="440103001"), register("road", area="440104003")
+    assert order(first, "merge", into=str(second)).status_code == 201
+    liwan, yuexiu = (issuer.headers("community", area=area) for area in ("440103001", "440104003"))
+    bound = gate(first, area="440103")
+    for headers, place, status in (
+        (bound, first, 200),
+        (bound, second, 200),
+        (gate(second, area="440104"), second, 200),
+        (yuexiu, first, 200),
+        (yuexiu, second, 200),
+        (liwan, first, 403),
+        (liwan, second, 403),
+        (gate(first, area="440104"), second, 403),
+        (gate(second, area="440104"), first, 403),
+    ):
+        answer = client.post("/v1/registrations", json=form(place), headers=headers)
+        assert answer.status_code == status, answer.text
+        assert status == 200 or answer.json()["code"] == "checkpoint_refused"
+    before = client.post("/v1/registrations", json=form(second, at=ago(minutes=30)), headers=bound)
+    assert before.status_code == 403
+    assert sql("SELECT DISTINCT checkpoint_id FROM registration") == [(second,)]
+
+
 def test_old_scans_stay_under_what_their_checkpoint_was(client, register, order, show, issuer, sql):
     place = register("mall", area="440103001")
     at = ago(minutes=4)
@@ -151,6 +215,33 @@ def test_seventeen_posts_are_converted_at_one_moment_or_none_is(client, register
     assert sql("SELECT kind, count(*) FROM checkpoint_version WHERE holds_until > '9000-01-01' GROUP BY 1") == [
         ("compound", 17)
     ]
+
+
+def test_posts_converted_at_one_moment_decide_as_their_kind_did_before_it_and_as_the_new_one_does_after(
+    client, register, operator, gate, codes, person
+):
+    """A yellow code is stopped on the road and checked at a compound, by the policy that ships."""
+    posts = [register("road", name=f"post {n}") for n in range(17)]
+    _, idx = person(YELLOW)
+    at = datetime.now(UTC) + timedelta(seconds=2.5)
+    change = {"change": "convert", "kind": "compound", "expected_revision": 1, "reason": "x", "at": at.isoformat()}
+    body = {"changes": [change | {"checkpoint_id": str(post)} for post in posts]}
+    assert client.post("/v1/checkpoints/changes", json=body, headers=operator).status_code == 201
+
+    def decisions(scanned_at):
+        bodies = [scan(post, at=scanned_at, credential={"pass": codes.mint(idx, at=scanned_at)}) for post in posts]
+        answer = client.post("/v1/scans/batch", json={"scans": bodies}, headers=gate(*posts))
+        single = scan(posts[0], at=scanned_at, credential={"pass": codes.mint(idx, at=scanned_at)})
+        alone = client.post("/v1/scans", json=single, headers=gate(posts[0])).json()
+        return [each["decision"] for each in (*answer.json()["results"], alone)]
+
+    before = decisions(datetime.now(UTC))
+    assert datetime.now(UTC) < at, "the machine was too slow to scan before the moment"
+    assert before == ["stop"] * 18
+    wait_for(lambda: datetime.now(UTC) >= at)
+    assert decisions(datetime.now(UTC)) == ["check"] * 18
+    assert decisions(at - timedelta(seconds=1)) == ["stop"] * 18
+    assert decisions(at) == ["check"] * 18
 
 
 def test_a_change_is_told_when_ordered_and_when_it_holds(client, register, order, worker, sql, operator, issuer):

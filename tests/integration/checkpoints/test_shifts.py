@@ -57,6 +57,135 @@ def test_a_shift_signs_on_leaves_word_and_signs_off(client, register, post, gate
     assert post(uuid4(), **on).json()["code"] == "checkpoint_refused"
 
 
+@pytest.fixture
+def merge(client, issuer):
+    def merged(place, into):
+        body = {"change": "merge", "into": str(into), "expected_revision": 1, "reason": "x"}
+        answer = client.post(f"/v1/checkpoints/{place}/changes", json=body, headers=issuer.headers("operator"))
+        assert answer.status_code == 201, answer.text
+
+    return merged
+
+
+@pytest.fixture
+def listed(client):
+    def shown(place, headers, **more):
+        answer = client.get("/v1/shifts", params={"checkpoint": str(place), **more}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return [each["shift_id"] for each in answer.json()["shifts"]]
+
+    return shown
+
+
+def test_a_shift_whose_sign_on_was_never_answered_is_found_and_ended(client, register, post, gate, listed):
+    place = register("road")
+    lost = post(place, checkpoint_id=str(place), staff=4).json()
+    again = post(place, checkpoint_id=str(place), staff=4)
+    assert (again.status_code, again.json()["code"]) == (409, "shift_on_duty_already")
+    assert again.json()["shift_id"] == lost["shift_id"]
+    assert lost["shift_id"] in again.json()["detail"]
+    assert set(again.json()) == {"type", "title", "status", "code", "detail", "shift_id"}
+    assert listed(place, gate(place)) == [lost["shift_id"]]
+    found = client.get(f"/v1/shifts/{again.json()['shift_id']}", headers=gate(place)).json()
+    off = post(place, f"/{found['shift_id']}/sign-off", expected_version=found["version"])
+    assert off.json()["stage"] == "signed_off"
+    assert post(place, checkpoint_id=str(place), staff=4).status_code == 201
+
+
+def test_an_operator_of_the_area_ends_the_shift_of_a_phone_that_died(client, register, post, gate, issuer):
+    place = register("road", area="440103001")
+    shift_id = post(place, checkpoint_id=str(place), staff=4).json()["shift_id"]
+    path, body = f"/v1/shifts/{shift_id}/sign-off", {"expected_version": 1}
+    liwan, yuexiu = (issuer.headers("operator", area=area, sub=f"wang-{area}") for area in ("440103", "440104"))
+    for headers, code in (
+        (yuexiu, "checkpoint_refused"),
+        (gate(uuid4()), "checkpoint_refused"),
+        (issuer.headers("community"), "role_missing"),
+    ):
+        refused = client.post(path, json=body, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, code)
+    ended = client.post(path, json=body, headers=liwan)
+    assert ended.status_code == 200, ended.text
+    assert (ended.json()["signed_off_by"], ended.json()["signed_on_by"]) == ("wang-440103", "gate-1")
+    assert post(place, checkpoint_id=str(place), staff=3).status_code == 201
+    for other in (f"/{shift_id}/note", ""):
+        assert client.post(f"/v1/shifts{other}", json={}, headers=liwan).json()["code"] == "role_missing"
+
+
+def test_the_shifts_of_a_checkpoint_are_read_newest_first_and_a_page_at_most(
+    client, register, post, gate, issuer, listed
+):
+    place, other = register("road", area="440103001"), register("road")
+    post(other, checkpoint_id=str(other), staff=1)
+    signed_on = []
+    for _ in range(3):
+        signed_on.insert(0, post(place, checkpoint_id=str(place), staff=2).json()["shift_id"])
+        assert post(place, f"/{signed_on[0]}/sign-off", note="李雷 is ill", expected_version=1).status_code == 200
+    signed_on.insert(0, post(place, checkpoint_id=str(place), staff=2).json()["shift_id"])
+    liwan = issuer.headers("operator", area="440103")
+    for headers in (gate(place), liwan):
+        assert listed(place, headers) == signed_on
+        assert listed(place, headers, limit=2) == signed_on[:2]
+    shown = client.get(f"/v1/shifts?checkpoint={place}", headers=liwan)
+    assert "李雷" not in shown.text
+    assert [each["stage"] for each in shown.json()["shifts"]] == ["on_duty"] + ["signed_off"] * 3
+    for status, headers, query in (
+        (403, gate(other), f"checkpoint={place}"),
+        (403, issuer.headers("operator", area="440104"), f"checkpoint={place}"),
+        (403, issuer.headers("community"), f"checkpoint={place}"),
+        (404, liwan, f"checkpoint={uuid4()}"),
+        (422, liwan, "checkpoint=here"),
+        (422, liwan, f"checkpoint={place}&limit=0"),
+        (422, liwan, f"checkpoint={place}&limit=101"),
+        (422, liwan, ""),
+    ):
+        assert client.get(f"/v1/shifts?{query}", headers=headers).status_code == status, query
+
+
+def test_who_signs_on_at_a_merged_post_signs_on_and_off_at_its_successor(
+    client, register, post, gate, issuer, merge, listed
+):
+    first, second = register("road", area="440103001"), register("road", area="440104003")
+    before = post(first, checkpoint_id=str(first), staff=1).json()
+    merge(first, second)
+    after = post(first, checkpoint_id=str(first), staff=2).json()
+    assert (before["checkpoint_id"], after["checkpoint_id"]) == (str(first), str(second))
+    busy = post(second, checkpoint_id=str(second), staff=2)
+    assert (busy.status_code, busy.json()["shift_id"]) == (409, after["shift_id"])
+    both = [after["shift_id"], before["shift_id"]]
+    liwan, yuexiu = (issuer.headers("operator", area=area) for area in ("440103", "440104"))
+    assert listed(first, gate(first)) == listed(first, issuer.headers("operator")) == both
+    assert listed(second, gate(first)) == listed(second, gate(second)) == listed(second, yuexiu) == both[:1]
+    assert listed(first, liwan) == both[1:]
+    assert client.get(f"/v1/shifts/{after['shift_id']}", headers=liwan).status_code == 403
+    assert client.get(f"/v1/shifts/{before['shift_id']}", headers=gate(second)).status_code == 403
+    for shift_id in both:
+        assert post(first, f"/{shift_id}/note", note="x", expected_version=1).status_code == 200
+        assert post(first, f"/{shift_id}/sign-off", expected_version=2).status_code == 200
+
+
+def test_the_report_of_a_shift_tells_of_the_devices_whose_readings_its_checkpoint_took(
+    client, register, post, gate, issuer, merge, sql
+):
+    first, second = register("road"), register("road")
+    devices = {"T-1": first, "T-2": second, "T-3": first}
+    for device_id, place in devices.items():
+        body = {"device_id": device_id, "kind": "door_sensor", "checkpoint_id": str(place)}
+        assert client.post("/v1/devices", json=body, headers=issuer.headers("operator")).status_code == 201
+    shifts = {place: post(place, checkpoint_id=str(place), staff=1).json()["shift_id"] for place in (first, second)}
+    sql("INSERT INTO device_trouble VALUES ('T-1', 'drifting', clock_timestamp(), clock_timestamp(), 1)")
+    merge(first, second)
+    for device_id in ("T-2", "T-3"):
+        sql("INSERT INTO device_trouble VALUES (%s, 'silent', clock_timestamp(), NULL, NULL)", device_id)
+
+    def in_trouble(place):
+        report = client.get(f"/v1/shifts/{shifts[place]}/report", headers=gate(place)).json()
+        return [each["device_id"] for each in report["devices"]]
+
+    assert in_trouble(second) == ["T-2", "T-3"]
+    assert in_trouble(first) == ["T-1"]
+
+
 def test_the_report_tells_what_happened_during_the_shift_and_nothing_else(
     client, register, post, gate, codes, person, issuer, sql
 ):
