@@ -152,24 +152,29 @@ def republish(service: Service) -> None:
 @app.command()
 def gate(
     checkpoint: Annotated[str, typer.Option(help="the checkpoint that this gate is bound to")],
-    file: Annotated[Path | None, typer.Argument(help="passes or forms, one a line; standard input without")] = None,
+    file: Annotated[Path | None, typer.Argument(help="passes, one a line; standard input without")] = None,
     server: Annotated[str | None, typer.Option(help="where checkpoints listens; the product that runs here")] = None,
     token_file: Annotated[Path | None, typer.Option(help="the gate's token; a development one without")] = None,
     state: Annotated[Path | None, typer.Option(help="where the gate keeps what it must not lose")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="decide alone, ask nobody")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
-    passes_only: Annotated[
-        bool, typer.Option("--passes-only", help="every line was shown to a scanner: no JSON, no orders")
+    as_json: Annotated[bool, typer.Option("--json", help="show one JSON object a line")] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json-lines", help="lines may be JSON objects: for devices and files that are trusted")
     ] = False,
     forms: Annotated[
         bool, typer.Option("--forms", help="a guard types here: people without a code are registered")
     ] = False,
+    policy_keys: Annotated[
+        Path | None, typer.Option(help="take policies under these keys alone (JWKS); without, the first bundle's")
+    ] = None,
 ) -> None:
-    """A gate: reads passes (or JSON lines: pass, document, plate, people, temperature_c, mask, direction) and decides.
+    """A gate: reads passes, one a line, and decides. A line is a pass and nothing else: a QR code may say anything.
 
     It asks the server when it can; without it, it decides by the last bundle, keeps every scan and uploads it later.
-    With --forms a person without a code is registered in place: the line `register` (or 登记) asks for the form field
-    by field, or {"register": {document, phone, from_area, to_area, name?, temperature_c?, plate?}} gives it at once.
+    With --json-lines a line may be {pass, document, plate, people, temperature_c, mask, direction, scanned_at}: for
+    card readers, concentrators and files of one's own. With --forms a person without a code is registered in place:
+    the line `register` (or 登记) asks for the form field by field; with both options
+    {"register": {document, phone, from_area, to_area, name?, temperature_c?, plate?}} gives it at once.
     """
     from guanka.gate.starting import start
 
@@ -183,8 +188,9 @@ def gate(
             state=state,
             is_offline=offline,
             is_json=as_json,
-            is_passes_only=passes_only,
+            takes_json_lines=json_lines,
             takes_forms=forms,
+            policy_keys=policy_keys,
         )
     except (NotRunning, OSError, ValueError) as error:
         raise _refuse(error) from error

@@ -7,15 +7,16 @@ the bundle, that decision kept on disk, and only then shown. Beside it bundles a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from guanka.gate.deciding import decide_offline
 from guanka.gate.link import Away, Link, Refused
+from guanka.gate.progress import Numbered, Progress, unread
 from guanka.gate.reading import LineRefused, read_scan, seen_in
-from guanka.gate.registering import FORM, TO_CORRECT, Registering
+from guanka.gate.registering import FORM, TO_CORRECT, Registering, is_correction
 from guanka.gate.showing import Displayed, Show
 from guanka.gate.uploading import NOT_ITS_OWN_FAULT, Errands
 from guanka.gate.waiting import GateMemory
@@ -23,9 +24,10 @@ from services.checkpoints.domain.scans import Attempt
 
 
 class Gate:
-    """`is_passes_only`: every line is what somebody showed to a scanner, and nothing in it is an order.
+    """Every line is a pass that was shown to a scanner, and nothing in it is an order: a QR code may say anything.
 
-    `takes_forms`: a guard gives the lines, and registers people; else whoever shows a code could register himself.
+    `takes_json_lines`: trusted devices give the lines, which may be JSON objects with more than a pass.
+    `takes_forms`: a guard gives the lines, and is asked for forms; with both, a line may be a whole form.
     """
 
     def __init__(
@@ -35,50 +37,62 @@ class Gate:
         memory: GateMemory,
         show: Show,
         *,
-        is_passes_only: bool = False,
+        takes_json_lines: bool = False,
         takes_forms: bool = False,
     ) -> None:
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
-        self._is_passes_only, self._takes_forms = is_passes_only, takes_forms
+        self._takes_json_lines, self._takes_forms = takes_json_lines, takes_forms
         self.errands = Errands(checkpoint, link, memory, show)
         self._registering = Registering(checkpoint, link, memory, show, self.errands)
 
     def take_lines(self, lines: Iterable[str], source: str | None = None) -> None:
         """Every line a scan or a form; of a file that was cut off before, what is left of it."""
-        done = 0 if source is None else self._memory.lines_read(source)
-        if done:
-            self._show.remark(f"going on after line {done}, where this file was cut off")
-        for number, line in enumerate(lines, 1):
-            if number > done:
-                self.take_line(line.strip(), number, source)
+        for line, number, progress in self._numbered(lines, source):
+            self.take_line(line.strip(), number, progress)
         self._registering.give_up()
         if source is not None:
             self._memory.finish(source)
 
-    def take_line(self, line: str, number: int = 1, source: str | None = None) -> None:
+    def _numbered(self, lines: Iterable[str], source: str | None) -> Iterator[Numbered]:
+        if source is None:
+            return ((line, number, None) for number, line in enumerate(lines, 1))
+        kept = self._memory.progress(source)
+        done, rest = unread(lines, source, kept)
+        if done:
+            self._show.remark(f"going on after line {done}, where this file was cut off")
+        elif kept is not None:
+            said = f"this file is not the one that was cut off after line {kept.lines}: it is read from its beginning"
+            self._show.remark(said, style="yellow")
+        return rest
+
+    def take_line(self, line: str, number: int = 1, progress: Progress | None = None) -> None:
         try:
-            if self._is_passes_only:
-                return self._scan({"pass": line}, number, source) if line else None
             if self._takes_forms and self._registering.takes(line):
-                return self._registering.hear(line, number, source)
+                return self._registering.hear(line, number, progress)
             if not line:
                 return None
-            said = seen_in(line)
+            said = self._said_in(line)
             if self._takes_forms and (FORM in said or TO_CORRECT in said):
-                self._registering.take_line(said, number, source)
+                self._registering.take_line(said, number, progress)
             else:
-                self._scan(said, number, source)
+                self._scan(said, number, progress)
         except LineRefused as error:
             self._show.refused_line(number, str(error))
         return None
 
+    def _said_in(self, line: str) -> dict[str, Any]:
+        """Raises `LineRefused`."""
+        if self._takes_json_lines or (self._takes_forms and is_correction(line)):
+            return seen_in(line)
+        return {"pass": line}
+
     def tell_to_correct(self) -> None:
         self._registering.tell_to_correct()
 
-    def _scan(self, said: dict[str, Any], number: int, source: str | None) -> None:
+    def _scan(self, said: dict[str, Any], number: int, progress: Progress | None) -> None:
         """Raises `LineRefused`."""
         body, attempt = read_scan(said, self._checkpoint, datetime.now(UTC))
-        self._memory.scans.take(body, source, number)
+        self._memory.scans.take(body, progress)
         try:
             if not (self._link.is_up() and self._ask_server(body, number)):
                 self._decide_alone(body, attempt)
@@ -117,7 +131,7 @@ class Gate:
         return True
 
     def _decide_alone(self, body: dict[str, Any], attempt: Attempt) -> None:
-        taken = decide_offline(self.errands.knowledge, attempt)
+        taken = decide_offline(self.errands.bundles.knowledge, attempt, datetime.now(UTC))
         offline = taken.for_upload()
         self._memory.scans.decide(
             body["scan_id"],
@@ -152,14 +166,17 @@ def run(
     source: str | None,
     is_offline: bool,
     is_json: bool,
-    is_passes_only: bool,
+    takes_json_lines: bool,
     takes_forms: bool,
+    policy_jwks: Mapping[str, Any] | None,
 ) -> int:
     """Take every line, then upload what waits as far as the server can be reached; exit status 0."""
     show, memory = Show(is_json=is_json), GateMemory(state)
+    if policy_jwks is not None:
+        memory.trust(policy_jwks)
     link = Link(server, token, is_open=not is_offline)
-    gate = Gate(checkpoint, link, memory, show, is_passes_only=is_passes_only, takes_forms=takes_forms)
-    gate.errands.load_bundle()
+    gate = Gate(checkpoint, link, memory, show, takes_json_lines=takes_json_lines, takes_forms=takes_forms)
+    gate.errands.bundles.load()
     gate.tell_to_correct()
     gate.errands.turn()
     stop = threading.Event()

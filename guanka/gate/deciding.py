@@ -3,12 +3,15 @@
 The city key never reaches a gate, so a document or a plate alone names nobody here. What is not settled never passes; a
 stop that is certain all the same (a fever, a red pass) stays a stop. Only that a pass was shown elsewhere just now is
 beyond every single gate: the worker finds it from the late uploads.
+
+A scan is judged at its moment, and settled only if the bundle reaches that moment and now: else a slow clock, or a line
+that is dated back, would bring a bundle to life again that is over.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from guanka.gate.knowledge import Knowledge
 from services.checkpoints.domain.admission import NOBODY, Admission, Standing, decide
@@ -51,12 +54,16 @@ BLIND = Taken(Decision.CHECK, Colour.UNKNOWN, None, UNSETTLED, NO_POLICY, 0, is_
 """Without any bundle."""
 
 
-def decide_offline(knowledge: Knowledge | None, attempt: Attempt) -> Taken:
-    """What the gate does about a person, or about a vehicle with its people: then the strictest of all."""
+def decide_offline(knowledge: Knowledge | None, attempt: Attempt, now: datetime | None = None) -> Taken:
+    """What the gate does about a person, or about a vehicle with its people: then the strictest of all.
+
+    `now` is when it is decided, whenever the scan was; the clock's where it is not given.
+    """
     if knowledge is None:
         return BLIND
+    now = now or datetime.now(UTC)
     checkpoint = holding(knowledge.versions, attempt.scanned_at)
-    judged = [_judge(knowledge, checkpoint, each) for each in _to_judge(attempt)]
+    judged = [_judge(knowledge, checkpoint, each, now) for each in _to_judge(attempt)]
     return max(judged, key=lambda taken: STRICTNESS[taken.decision])
 
 
@@ -65,13 +72,13 @@ def _to_judge(attempt: Attempt) -> list[Attempt]:
     return list(attempt.people) if attempt.people and attempt.names_nobody() else [attempt, *attempt.people]
 
 
-def _judge(knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt) -> Taken:
+def _judge(knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt, now: datetime) -> Taken:
     at = attempt.scanned_at
     signed = knowledge.policy_at(at)
     found = None if attempt.token is None else knowledge.key_ring.read(attempt.token, at)
     fault = found if isinstance(found, Refusal) else None
     entry = found if isinstance(found, Entry) else None
-    standing = NOBODY if entry is None else knowledge.board.standing_of(entry, at.timestamp())
+    standing = NOBODY if entry is None else knowledge.standing_of(entry, at, now)
     admission = decide(
         signed.policy.kinds[checkpoint.kind],
         fault=fault,
@@ -80,7 +87,7 @@ def _judge(knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt) -> Ta
         has_no_mask=attempt.mask is False,
         is_revoked=not checkpoint.is_open,
     )
-    if admission.decision is Decision.STOP or _is_settled(knowledge, checkpoint, attempt, entry, at):
+    if admission.decision is Decision.STOP or _is_settled(knowledge, checkpoint, attempt, entry, now):
         say = signed.policy.words(checkpoint.kind, admission.colour, admission.refusal)
         return _taken(admission, say, signed.policy.version, standing, is_settled=True)
     told = admission.refusal if admission.decision is Decision.CHECK else None
@@ -89,12 +96,13 @@ def _judge(knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt) -> Ta
 
 
 def _is_settled(
-    knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt, entry: Entry | None, at: datetime
+    knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt, entry: Entry | None, now: datetime
 ) -> bool:
     """Whether the bundle holds all that the server would ask."""
     is_pass_alone = attempt.token is not None and attempt.person_ref is None
     is_list_here = entry is None or entry.list in knowledge.lists
-    return is_pass_alone and is_list_here and checkpoint.successor is None and at < knowledge.expires_at
+    is_reached = knowledge.reaches(attempt.scanned_at, now)
+    return is_pass_alone and is_list_here and checkpoint.successor is None and is_reached
 
 
 def _taken(admission: Admission, say: Say, policy_version: str, standing: Standing, *, is_settled: bool) -> Taken:

@@ -75,7 +75,7 @@ def corrected(kept: dict[str, Any], changes: object, now: datetime) -> tuple[dic
     return read_form_of({n: v for n, v in kept.items() if n in _GIVEN} | changes, kept["checkpoint_id"], now)
 
 
-def admit_alone(knowledge: Knowledge | None, form: Form, *, may_be_recorded: bool = False) -> Admitted:
+def admit_alone(knowledge: Knowledge | None, form: Form, now: datetime, *, may_be_recorded: bool = False) -> Admitted:
     """What the gate does by its bundle; `may_be_recorded` where the server was asked and only its answer is missing.
 
     Raises `RegistrationNotDoneHere` where the bundle says so and nobody can know better.
@@ -86,11 +86,11 @@ def admit_alone(knowledge: Knowledge | None, form: Form, *, may_be_recorded: boo
     checkpoint, signed = holding(knowledge.versions, at), knowledge.policy_at(at)
     if checkpoint.successor is not None:
         return Admitted(Decision.CHECK, _OUTCOME_UNKNOWN, UNSETTLED, signed.policy.version)
-    policy, is_over = signed.policy.kinds[checkpoint.kind], at >= knowledge.expires_at
-    if policy.registration is None and (is_over or may_be_recorded):
+    policy, is_reached = signed.policy.kinds[checkpoint.kind], knowledge.reaches(at, now)
+    if policy.registration is None and (may_be_recorded or not is_reached):
         return Admitted(Decision.CHECK, _OUTCOME_UNKNOWN, UNSETTLED, signed.policy.version)
     found = admit(policy, checkpoint, form.registration, at)
-    if is_over and found.decision is not Decision.STOP:
+    if not is_reached and found.decision is not Decision.STOP:
         return Admitted(Decision.CHECK, found.outcome, UNSETTLED, signed.policy.version)
     return Admitted(found.decision, found.outcome, words_of(policy, found.outcome), signed.policy.version)
 

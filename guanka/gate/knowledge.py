@@ -1,24 +1,34 @@
-"""What a gate knows without a network: a bundle whose every signature has been looked at."""
+"""What a gate knows without a network: a bundle whose every signature has been looked at, and for how long it holds.
+
+The bundle's own times are not signed, so they count only within what is: a list is over at its own `exp`, and a policy
+says how old colours may be and how long a bundle may be used. How fresh the lists are, no signature says: checkpoints
+keeps the token of a list that has not changed, so that an honest one may have been signed days ago.
+"""
 
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from services.checkpoints.board import Board
+from services.checkpoints.domain.admission import Standing
 from services.checkpoints.domain.errors import PolicyIncomplete, PolicyNotSigned
 from services.checkpoints.domain.life import Timeline
 from services.checkpoints.domain.policy import SignedPolicy
-from services.checkpoints.domain.scans import Checkpoint, Stage
+from services.checkpoints.domain.scans import Checkpoint, Entry, Stage
 from services.checkpoints.key_ring import KeyRing
-from services.checkpoints.signed import POLICY, STATUS_LIST, NotSigned, public_keys, read_signed
+from services.checkpoints.signed import POLICY, STATUS_LIST, Keys, NotSigned, public_keys, read_signed
 from services.checkpoints.signed_policies import read_signed_policy
+
+BEFORE_MAX = timedelta(minutes=5)
+"""How long before its bundle was made a scan may lie: as far as a gate's clock may be from the server's."""
 
 _LIST_BYTES_MAX = 1 << 22
 
@@ -29,7 +39,11 @@ class BundleRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """`policies` in the order in which they take effect; `lists` are those whose colours are known."""
+    """`policies` in the order in which they take effect; `lists` are those whose colours are known.
+
+    `board` has no limit of its own: how old colours may be is said by the policy of the moment. `expires_at` is the
+    latest moment of all.
+    """
 
     versions: Timeline
     key_ring: KeyRing
@@ -44,25 +58,53 @@ class Knowledge:
         starts = [signed.effective_from for signed in self.policies]
         return self.policies[max(0, bisect_right(starts, moment) - 1)]
 
+    def standing_of(self, entry: Entry, moment: datetime, now: datetime) -> Standing:
+        """As the board has it now; how old it may be then, the policy of the moment says."""
+        stale_after = self.policy_at(moment).policy.offline.stale_after
+        is_stale = self.board.age_s(now.timestamp()) > stale_after.total_seconds()
+        return self.board.standing_of(entry, now.timestamp())._replace(is_stale=is_stale)
 
-def read_bundle(bundle: Mapping[str, Any], tokens: Mapping[int, str], now: datetime) -> Knowledge:
-    """The knowledge of a bundle; `tokens` has the signed list of each number. Raises `BundleRefused`."""
+    def is_over(self, moment: datetime, now: datetime) -> bool:
+        """Whether the later of a scan's moment and now is beyond the bundle, by the policy of the moment."""
+        return max(moment, now) >= self.over_at(moment)
+
+    def over_at(self, moment: datetime) -> datetime:
+        return min(self.expires_at, self.issued_at + self.policy_at(moment).policy.offline.expires_after)
+
+    def is_before(self, moment: datetime) -> bool:
+        """Whether the bundle is too new to know of that moment: a slow clock, or a scan that somebody dated back."""
+        return moment < self.issued_at - BEFORE_MAX or moment < self.policies[0].effective_from
+
+    def reaches(self, moment: datetime, now: datetime) -> bool:
+        """Whether a scan or form of that moment can be settled now."""
+        return not (self.is_before(moment) or self.is_over(moment, now))
+
+
+def read_bundle(
+    bundle: Mapping[str, Any], tokens: Mapping[int, str], now: datetime, policy_keys: Keys | None = None
+) -> Knowledge:
+    """The knowledge of a bundle; `tokens` has the signed list of each number. Raises `BundleRefused`.
+
+    `policy_keys` are those under which this gate takes policies; None where it knows none yet, and must believe those
+    of the bundle.
+    """
     try:
         versions = _versions(bundle["checkpoint"])
-        policies = _policies(bundle)
+        policies = _policies(bundle, policy_keys)
         key_ring = KeyRing(_uri_start(bundle["status_lists"]))
         if not key_ring.put(bundle["jwks"]):
             raise BundleRefused("there is no key for passes")
-        board = Board(policies[0].policy.offline.stale_after.total_seconds())
-        as_of = datetime.fromisoformat(bundle["board"]["as_of"])
+        board, over_at = Board(math.inf), []
         for each in bundle["status_lists"]:
-            number, packed = int(each["list"]), _packed(bundle["jwks"], tokens[each["list"]], each["uri"], now)
-            board.put(number, revision_of(each["etag"]), packed)
+            number, claims = int(each["list"]), _claims(bundle["jwks"], tokens[each["list"]], each["uri"], now)
+            board.put(number, revision_of(each["etag"]), _packed(claims))
+            over_at.append(datetime.fromtimestamp(claims["exp"], UTC))
+        issued_at, expires_at = _moment(bundle["issued_at"]), min(_moment(bundle["expires_at"]), *over_at)
+        as_of = min(_moment(bundle["board"]["as_of"]), issued_at)
         board.mark_complete(as_of.timestamp())
-        issued_at, expires_at = (datetime.fromisoformat(bundle[name]) for name in ("issued_at", "expires_at"))
-    except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, zlib.error) as error:
         raise BundleRefused(f"{type(error).__name__}: {error}") from None
-    except (NotSigned, PolicyNotSigned, PolicyIncomplete) as error:
+    except (NotSigned, PolicyIncomplete) as error:
         raise BundleRefused(f"{type(error).__name__} {error}".strip()) from None
     lists = frozenset(board.revisions())
     return Knowledge(versions, key_ring, board, lists, policies, as_of, issued_at, expires_at)
@@ -71,6 +113,13 @@ def read_bundle(bundle: Mapping[str, Any], tokens: Mapping[int, str], now: datet
 def revision_of(etag: str) -> int:
     """`"1.17"`: list 1 at revision 17."""
     return int(etag.strip('"').partition(".")[2])
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise BundleRefused("a time is without its offset")
+    return moment
 
 
 def _versions(checkpoint: Mapping[str, Any]) -> Timeline:
@@ -94,9 +143,16 @@ def _versions(checkpoint: Mapping[str, Any]) -> Timeline:
     return versions
 
 
-def _policies(bundle: Mapping[str, Any]) -> list[SignedPolicy]:
-    keys = public_keys(bundle["policy_jwks"], POLICY)
-    return [read_signed_policy(token, keys) for token in (bundle["policy"], *bundle["upcoming_policies"])]
+def _policies(bundle: Mapping[str, Any], known: Keys | None) -> list[SignedPolicy]:
+    keys = public_keys(bundle["policy_jwks"], POLICY) if known is None else known
+    try:
+        read = [read_signed_policy(token, keys) for token in (bundle["policy"], *bundle["upcoming_policies"])]
+    except PolicyNotSigned:
+        held = f"by none of the keys that this gate takes policies under ({', '.join(sorted(keys)) or 'there is none'})"
+        raise BundleRefused(
+            f"a policy is signed {held}; if the city has other keys now, start the gate with --policy-keys FILE"
+        ) from None
+    return sorted(read, key=lambda signed: signed.effective_from)
 
 
 def _uri_start(lists: Sequence[Mapping[str, Any]]) -> str:
@@ -107,13 +163,18 @@ def _uri_start(lists: Sequence[Mapping[str, Any]]) -> str:
     return str(starts.pop())
 
 
-def _packed(jwks: Mapping[str, Any], token: str, uri: str, now: datetime) -> bytes:
-    """Two bits a person of a signed list (IETF Token Status List)."""
+def _claims(jwks: Mapping[str, Any], token: str, uri: str, now: datetime) -> dict[str, Any]:
+    """Of a signed list (IETF Token Status List) for an address."""
     claims = read_signed(token, public_keys(jwks, STATUS_LIST), STATUS_LIST)
     if claims["sub"] != uri:
         raise BundleRefused("a list is signed for another address")
     if now.timestamp() >= claims["exp"]:
         raise BundleRefused("a list is over")
+    return claims
+
+
+def _packed(claims: Mapping[str, Any]) -> bytes:
+    """Two bits a person of a list."""
     if claims["status_list"]["bits"] != 2:
         raise BundleRefused("a list does not have two bits a person")
     text: str = claims["status_list"]["lst"]

@@ -1,4 +1,4 @@
-"""What a scanner gives: a line with a pass, or a JSON object with what else was seen. (Forms: forms.py.)"""
+"""What is read: a line with a pass, or of a trusted device a JSON object with what else was seen. (Forms: forms.py.)"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LineRefused(Exception):
 
 
 def seen_in(line: str) -> dict[str, Any]:
-    """What a line says, by name. Raises `LineRefused`."""
+    """What a line of a trusted device says, by name. Raises `LineRefused`."""
     if not line.startswith("{"):
         return {"pass": line}
     try:

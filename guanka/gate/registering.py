@@ -8,7 +8,8 @@ from typing import Any
 from chassis.problems import code_of
 from guanka.gate.forms import BEGINNINGS, GIVING_UP, Interview, admit_alone, corrected, read_form_of
 from guanka.gate.link import Away, Link, Refused
-from guanka.gate.reading import LineRefused
+from guanka.gate.progress import Progress
+from guanka.gate.reading import LineRefused, seen_in
 from guanka.gate.showing import DisplayedForm, Show
 from guanka.gate.uploading import NOT_ITS_OWN_FAULT, Errands
 from guanka.gate.waiting import GateMemory, Waiting
@@ -33,7 +34,7 @@ class Registering:
             self.give_up()
         return self._interview is not None or line in BEGINNINGS
 
-    def hear(self, line: str, number: int, source: str | None) -> None:
+    def hear(self, line: str, number: int, progress: Progress | None) -> None:
         """The beginning of a form, or the answer to the question that was asked last."""
         if self._interview is None:
             self._interview = Interview()
@@ -44,7 +45,7 @@ class Registering:
             self._interview.answer(line, self._checkpoint, datetime.now(UTC))
         except LineRefused as error:
             self._show.refused_line(number, str(error))
-        return self._ask(self._interview, number, source)
+        return self._ask(self._interview, number, progress)
 
     def give_up(self) -> None:
         """At the end of all lines too: a form that is not whole is nobody's."""
@@ -52,37 +53,37 @@ class Registering:
             self._interview = None
             self._show.remark("the form is given up; nothing of it is kept", style="yellow")
 
-    def _ask(self, interview: Interview, number: int = 0, source: str | None = None) -> None:
+    def _ask(self, interview: Interview, number: int = 0, progress: Progress | None = None) -> None:
         """The next question; the whole form goes its way, and of a community that is not there it is asked again."""
         question = interview.question()
         if question is not None:
             return self._show.question(question.words)
         self._interview = None
-        if self._take(interview.answers, number, source, is_asked_again=True) == _AREA_UNKNOWN:
+        if self._take(interview.answers, number, progress, is_asked_again=True) == _AREA_UNKNOWN:
             self._interview = interview.without("to_area")
             self._ask(self._interview)
         return None
 
-    def take_line(self, said: dict[str, Any], number: int, source: str | None) -> None:
+    def take_line(self, said: dict[str, Any], number: int, progress: Progress | None) -> None:
         """A form, or `{"correct": ID, "register": {changes}}`. Raises `LineRefused`."""
         if unknown := set(said) - {FORM, TO_CORRECT}:
             raise LineRefused(f"{min(unknown)}: is not known beside a form; its fields stand in {FORM}")
         if FORM not in said:
             raise LineRefused(f"{FORM}: the fields to change are needed, or null to let it go")
         if TO_CORRECT in said:
-            return self._correct(said[TO_CORRECT], said[FORM], number, source)
-        if self._take(said[FORM], number, source, is_asked_again=False):
+            return self._correct(said[TO_CORRECT], said[FORM], progress)
+        if self._take(said[FORM], number, progress, is_asked_again=False):
             self.tell_to_correct()
         return None
 
-    def _take(self, given: object, number: int, source: str | None, *, is_asked_again: bool) -> str | None:
+    def _take(self, given: object, number: int, progress: Progress | None, *, is_asked_again: bool) -> str | None:
         """The problem's code of a form that is not taken: whoever can be asked again is, else it waits to be corrected.
 
         Raises `LineRefused`.
         """
         body, form = read_form_of(given, self._checkpoint, datetime.now(UTC))
         forms = self._memory.forms
-        forms.take(body, source, number)
+        forms.take(body, progress)
         try:
             code = self._decided(body, form, number)
             if code and is_asked_again:
@@ -116,7 +117,7 @@ class Registering:
                 style="red",
             )
 
-    def _correct(self, identifier: object, changes: object, number: int, source: str | None) -> None:
+    def _correct(self, identifier: object, changes: object, progress: Progress | None) -> None:
         """`changes` None lets it go: whoever it was is told to the community in another way."""
         old = next((each for each, _ in self._memory.forms.to_correct() if each.identifier == identifier), None)
         if old is None:
@@ -125,7 +126,7 @@ class Registering:
             self._memory.forms.let_go(old.identifier)
             return self._show.remark("the registration is let go", style="yellow")
         body, _ = corrected(old.body, changes, datetime.now(UTC))
-        self._memory.forms.correct(old.identifier, body, old.offline, source, number)
+        self._memory.forms.correct(old.identifier, body, old.offline, progress)
         return self._show.remark("the registration is corrected and goes to the server")
 
     def _ask_server(self, body: dict[str, Any], number: int) -> str | None:
@@ -156,7 +157,7 @@ class Registering:
     def _admit_alone(self, body: dict[str, Any], form: Form, number: int, *, has_asked: bool) -> str | None:
         identifier: str = body["registration_id"]
         try:
-            admitted = admit_alone(self._errands.knowledge, form, may_be_recorded=has_asked)
+            admitted = admit_alone(self._errands.bundles.knowledge, form, datetime.now(UTC), may_be_recorded=has_asked)
         except RegistrationNotDoneHere as error:
             self._show.refused_line(number, f"{FORM}: {error}")
             return code_of(RegistrationNotDoneHere)
@@ -174,6 +175,14 @@ class Registering:
             )
         )
         return None
+
+
+def is_correction(line: str) -> bool:
+    """Whether a line names a form that is to be corrected: nobody can who has not seen what this gate shows."""
+    try:
+        return TO_CORRECT in seen_in(line)
+    except LineRefused:
+        return False
 
 
 def _looks_like_a_pass(line: str) -> bool:

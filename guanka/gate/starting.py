@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -12,6 +13,7 @@ import structlog
 from guanka.gate import run
 from guanka.home import Home, NotRunning, write_whole
 from guanka.keys import TokenIssuer
+from services.checkpoints.signed import POLICY, read_key_file
 
 
 def start(
@@ -24,10 +26,12 @@ def start(
     state: Path | None,
     is_offline: bool,
     is_json: bool,
-    is_passes_only: bool,
+    takes_json_lines: bool,
     takes_forms: bool,
+    policy_keys: Path | None,
 ) -> int:
     """The exit status. Raises `NotRunning`, OSError, ValueError with what is missing."""
+    policy_jwks = None if policy_keys is None else _policy_jwks(policy_keys)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     identifier = str(UUID(checkpoint))
     folder = state or home.path / "gates" / identifier
@@ -48,9 +52,17 @@ def start(
             source=source,
             is_offline=is_offline,
             is_json=is_json,
-            is_passes_only=is_passes_only,
+            takes_json_lines=takes_json_lines,
             takes_forms=takes_forms,
+            policy_jwks=policy_jwks,
         )
+
+
+def _policy_jwks(file: Path) -> dict[str, Any]:
+    try:
+        return read_key_file(file, POLICY)[0]
+    except ValueError as error:
+        raise ValueError(f"--policy-keys: {error}") from None
 
 
 def _address(home: Home, folder: Path, server: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What the gate does beside its scans: fetch bundles, upload what waits, notice that the line is up or down."""
+"""What the gate does beside its scans: see to its bundle, upload what waits, notice that the line is up or down."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from guanka.gate.knowledge import BundleRefused, Knowledge, read_bundle
+from guanka.gate.bundles import Bundles
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.showing import Show
 from guanka.gate.waiting import Forms, GateMemory, Scans, Waiting
+from services.checkpoints.domain.scans import Decision
 
 SCANS_MAX, FORMS_MAX, BATCH_BYTES_MAX = 500, 500, 800_000
-REFRESH_S, LOOK_S = 30.0, 1.0
-_CLOCKS_APART_MAX = timedelta(seconds=30)
+LOOK_S = 1.0
 _PASSING = frozenset({"store_unavailable", "overloaded", "unexpected_error"})
 """Problems of an item that may be gone the next time."""
 NOT_ITS_OWN_FAULT = frozenset({401, 403, 404, 413})
@@ -50,11 +50,10 @@ class Errands:
                 "it is kept to be corrected",
             ),
         )
-        self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
+        self.bundles = Bundles(checkpoint, link, memory, show)
+        self._link, self._show = link, show
         self._is_away = False
-        self._refresh_at = datetime.min.replace(tzinfo=UTC)
         self._working = threading.Lock()
-        self.knowledge: Knowledge | None = None
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(LOOK_S):
@@ -66,64 +65,19 @@ class Errands:
             return
         try:
             with self._working:
-                if datetime.now(UTC) >= self._refresh_at:
-                    self.fetch_bundle()
+                if self.bundles.is_due(datetime.now(UTC)):
+                    self.bundles.fetch()
                 self.upload()
             self._note(is_away=False)
         except Away as error:
             self._note(is_away=True, why=str(error))
         except Refused as error:
-            self._refresh_at = datetime.now(UTC) + timedelta(seconds=REFRESH_S)
+            self.bundles.put_off(datetime.now(UTC))
             self._show.remark(f"the server refuses this gate: {error}", style="red")
 
     def note_away(self, why: str) -> None:
         """The gate itself has found the server away."""
         self._note(is_away=True, why=why)
-
-    # -- bundles -----------------------------------------------------------------------------------------------------
-
-    def load_bundle(self) -> None:
-        """Know again what was known before the gate was switched off."""
-        kept = self._memory.bundle()
-        if kept is None:
-            return self._show.remark("no bundle yet: without the network everything is checked by hand")
-        bundle, lists = kept
-        tokens = {number: token for number, (_, token) in lists.items()}
-        try:
-            self.knowledge = read_bundle(bundle, tokens, datetime.now(UTC))
-        except BundleRefused as error:
-            return self._show.remark(f"the bundle that was kept cannot be used: {error}", style="red")
-        return self._tell_bundle("kept")
-
-    def fetch_bundle(self) -> None:
-        """Raises `Away`, `Refused`; a bundle that is not good leaves the one before."""
-        kept = self._memory.bundle()
-        known = {} if kept is None else kept[1]
-        bundle = self._link.bundle(self._checkpoint, [etag for etag, _ in known.values()])
-        lists = {each["list"]: _signed_list(each, known) for each in bundle["status_lists"]}
-        now = datetime.now(UTC)
-        self._refresh_at = now + timedelta(seconds=REFRESH_S)
-        try:
-            knowledge = read_bundle(bundle, {number: token for number, (_, token) in lists.items()}, now)
-        except BundleRefused as error:
-            return self._show.remark(f"the server's bundle is refused: {error}", style="red")
-        slim = bundle | {"status_lists": [each | {"token": None} for each in bundle["status_lists"]]}
-        self._memory.keep_bundle(slim, lists)
-        is_first, self.knowledge = self.knowledge is None, knowledge
-        if abs(now - knowledge.issued_at) > _CLOCKS_APART_MAX:
-            self._show.remark("this gate's clock is not the server's: late uploads may be refused", style="red")
-        return self._tell_bundle("fetched") if is_first else None
-
-    def _tell_bundle(self, how: str) -> None:
-        assert self.knowledge is not None
-        known = self.knowledge
-        policy = known.policy_at(datetime.now(UTC)).policy
-        self._show.remark(
-            f"bundle {how}: {policy.version}, {len(known.lists)} lists as of {known.as_of.astimezone():%H:%M:%S}, "
-            f"colours stale after {policy.offline.stale_after}, over at {known.expires_at.astimezone():%F %H:%M}"
-        )
-
-    # -- uploads -----------------------------------------------------------------------------------------------------
 
     def upload(self) -> None:
         """Send what waits, oldest first, until nothing does. Raises `Away`, `Refused`."""
@@ -137,6 +91,8 @@ class Errands:
             route.shelf.settle(done)
             if done:
                 self._show.remark(f"uploaded {len(done)} {route.things} that had waited")
+            if let_in := sum(stopped_now(*each) for each in zip(waiting, results, strict=True)):
+                self._show.remark(f"{let_in} who were let in without the network would be stopped now", style="red")
             if len(done) < len(waiting) and route.shelf.waiting(1):
                 return
 
@@ -171,6 +127,13 @@ class Errands:
             self._show.remark(said, style="yellow" if is_away else "green")
 
 
+def stopped_now(each: Waiting, result: dict[str, Any]) -> int:
+    """How many people this gate had let in by itself whom the server would stop; of a vehicle, those in it."""
+    if each.offline is None or each.offline["decision"] != Decision.PASS:
+        return 0
+    return sum(one.get("decision") == Decision.STOP for one in result.get("people") or [result])
+
+
 def _fitting(waiting: Sequence[Waiting]) -> Sequence[Waiting]:
     """As many as one request may carry, and one at least."""
     size = 0
@@ -179,13 +142,3 @@ def _fitting(waiting: Sequence[Waiting]) -> Sequence[Waiting]:
         if size > BATCH_BYTES_MAX:
             return waiting[: max(1, number)]
     return waiting
-
-
-def _signed_list(each: dict[str, Any], known: dict[int, tuple[str, str]]) -> tuple[str, str]:
-    """(etag, token) of a list of the bundle, from the bundle or from before. Raises `Away` when neither has it."""
-    if each["token"] is not None:
-        return each["etag"], each["token"]
-    etag, token = known.get(each["list"], ("", ""))
-    if etag != each["etag"]:
-        raise Away("a list is missing in the bundle")
-    return etag, token

@@ -1,52 +1,21 @@
-"""The gate's memory on disk: what the server has not acknowledged, the bundle, and how far a file was read.
+"""The gate's memory: what the server has not acknowledged, the bundle, whose policies count, how far a file was read.
 
-SQLite with a write-ahead log and `synchronous=FULL`: what `take` and `decide` have returned survives the loss of power.
-A scan or a form is kept before it is sent anywhere, with its identifier, so that whatever happens next it is sent again
-as the same one and recorded once. What is acknowledged is wiped at once, from the log too, for it holds passes,
-documents and phones.
+What `take` and `decide` have returned survives the loss of power (disk.py). A scan or a form is kept before it is sent
+anywhere, with its identifier, so that whatever happens next it is sent again as the same one and recorded once. What is
+acknowledged is wiped at once, from the log too, for it holds passes, documents and phones.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS scan (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    scan_id TEXT NOT NULL UNIQUE,
-    body TEXT NOT NULL,
-    -- What the gate decided by itself; null while it is not decided, or was sent to the server.
-    offline TEXT
-);
-CREATE TABLE IF NOT EXISTS put_aside (
-    scan_id TEXT PRIMARY KEY,
-    scanned_at TEXT NOT NULL,
-    problem TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS form (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    registration_id TEXT NOT NULL UNIQUE,
-    body TEXT NOT NULL,
-    offline TEXT
-);
-CREATE TABLE IF NOT EXISTS form_to_correct (
-    registration_id TEXT PRIMARY KEY,
-    body TEXT NOT NULL,
-    offline TEXT,
-    problem TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS progress (source TEXT PRIMARY KEY, lines INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS bundle (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), content TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS status_list (list INTEGER PRIMARY KEY, etag TEXT NOT NULL, token TEXT NOT NULL);
-"""
+from guanka.gate.disk import Disk
+from guanka.gate.progress import Progress
 
 Body = dict[str, Any]
 
@@ -63,61 +32,19 @@ class Waiting:
         return self.body if self.offline is None else self.body | {"offline": self.offline}
 
 
-class _Disk:
-    """One process at a time. Raises OSError when another gate has it."""
-
-    def __init__(self, path: Path) -> None:
-        self._own = path.with_suffix(".lock").open("w")
-        try:
-            fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._own.close()
-            raise OSError(f"another gate keeps its memory in {path.parent}; give this one its own by --state") from None
-        self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-        self.using = threading.Lock()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
-            self._file.execute(f"PRAGMA {pragma}")
-        self._file.executescript(_TABLES)
-        self._truncate()
-
-    @contextmanager
-    def transaction(self, *, is_wiping: bool = False) -> Iterator[sqlite3.Connection]:
-        """`is_wiping`: what it deletes is in no file afterwards."""
-        with self.using:
-            with self._file:
-                self._file.execute("BEGIN IMMEDIATE")
-                yield self._file
-            if is_wiping:
-                self._truncate()
-
-    def _truncate(self) -> None:
-        """What was written ahead goes into the database, where deleted rows are overwritten; the log is empty then."""
-        self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def read(self, statement: str, *arguments: object) -> list[Any]:
-        with self.using:
-            return self._file.execute(statement, arguments).fetchall()
-
-    def close(self) -> None:
-        with self.using:
-            self._file.close()
-            self._own.close()
-
-
 class _Shelf:
     """What waits, of one kind, in the order in which it came; what was taken last is not given out until `release`."""
 
-    def __init__(self, disk: _Disk, table: str, identifier: str) -> None:
+    def __init__(self, disk: Disk, table: str, identifier: str) -> None:
         self._disk, self._table, self._identifier = disk, table, identifier
         self._in_hand: str | None = None
 
-    def take(self, body: Body, source: str | None, lines: int) -> None:
-        """Keep it before anything is done about it, and that the source was read so far."""
+    def take(self, body: Body, progress: Progress | None) -> None:
+        """Keep it before anything is done about it, and that its file was read so far."""
         with self._disk.transaction() as tx:
             self._in_hand = body[self._identifier]
             self._add(tx, body, None)
-            if source is not None:
-                tx.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (source, lines))
+            _keep_progress(tx, progress)
 
     def release(self) -> None:
         """It is decided, or settled."""
@@ -163,7 +90,7 @@ class _Shelf:
 
 
 class Scans(_Shelf):
-    def __init__(self, disk: _Disk) -> None:
+    def __init__(self, disk: Disk) -> None:
         super().__init__(disk, "scan", "scan_id")
 
     def put_aside(self, waiting: Waiting, problem: str) -> None:
@@ -175,7 +102,7 @@ class Scans(_Shelf):
 
 
 class Forms(_Shelf):
-    def __init__(self, disk: _Disk) -> None:
+    def __init__(self, disk: Disk) -> None:
         super().__init__(disk, "form", "registration_id")
 
     def put_aside(self, waiting: Waiting, problem: str) -> None:
@@ -194,30 +121,29 @@ class Forms(_Shelf):
         with self._disk.transaction(is_wiping=True) as tx:
             tx.execute("DELETE FROM form_to_correct WHERE registration_id = ?", (identifier,))
 
-    def correct(self, identifier: str, body: Body, offline: Body | None, source: str | None, lines: int) -> None:
+    def correct(self, identifier: str, body: Body, offline: Body | None, progress: Progress | None) -> None:
         """The corrected form waits in the old one's place, with what was decided then."""
         with self._disk.transaction(is_wiping=True) as tx:
             tx.execute("DELETE FROM form_to_correct WHERE registration_id = ?", (identifier,))
             self._add(tx, body, offline)
-            if source is not None:
-                tx.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", (source, lines))
+            _keep_progress(tx, progress)
 
 
 class GateMemory:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
-        self._disk = _Disk(folder / "gate.db")
+        self._disk = Disk(folder / "gate.db")
         self.scans, self.forms = Scans(self._disk), Forms(self._disk)
 
-    def lines_read(self, source: str) -> int:
-        """How far a source was read when the gate was cut off; 0 where it was read to its end."""
-        rows = self._disk.read("SELECT lines FROM progress WHERE source = ?", source)
-        return int(rows[0][0]) if rows else 0
+    def progress(self, source: str) -> Progress | None:
+        """How far a file was read when the gate was cut off; None where it was read to its end."""
+        rows = self._disk.read("SELECT source, lines, digest FROM file_progress WHERE source = ?", source)
+        return Progress(*rows[0]) if rows else None
 
     def finish(self, source: str) -> None:
         with self._disk.transaction() as tx:
-            tx.execute("DELETE FROM progress WHERE source = ?", (source,))
+            tx.execute("DELETE FROM file_progress WHERE source = ?", (source,))
 
     def keep_bundle(self, bundle: Mapping[str, Any], tokens: Mapping[int, tuple[str, str]]) -> None:
         """Keep a bundle with its lists, `(etag, token)` by number."""
@@ -232,8 +158,24 @@ class GateMemory:
         lists = self._disk.read("SELECT list, etag, token FROM status_list")
         return (json.loads(rows[0][0]), {row[0]: (row[1], row[2]) for row in lists}) if rows else None
 
+    def trust(self, policy_jwks: Mapping[str, Any]) -> None:
+        """Take policies under these keys alone from now on."""
+        with self._disk.transaction() as tx:
+            tx.execute("INSERT OR REPLACE INTO policy_keys VALUES (1, ?)", (json.dumps(policy_jwks),))
+
+    def policy_jwks(self) -> dict[str, Any] | None:
+        """The keys under which policies are taken; None while no bundle has been."""
+        rows = self._disk.read("SELECT jwks FROM policy_keys")
+        return dict(json.loads(rows[0][0])) if rows else None
+
     def close(self) -> None:
         self._disk.close()
+
+
+def _keep_progress(tx: sqlite3.Connection, progress: Progress | None) -> None:
+    if progress is not None:
+        row = (progress.source, progress.lines, progress.digest)
+        tx.execute("INSERT OR REPLACE INTO file_progress VALUES (?, ?, ?)", row)
 
 
 def _waiting(row: tuple[str, str, str | None]) -> Waiting:

@@ -1,7 +1,8 @@
 """An offline gate decides like the server; where its bundle cannot settle, it says `check` and never lets anybody pass.
 
 100,000 generated cases go through both: the gate's knowledge read from a bundle as it is served, and the server's own
-scan path. Both ways read real signatures; a pass that comes again at the same moment is remembered, to save the time.
+scan path, each at a moment of the scan and at a moment of its decision. Both ways read real signatures; a pass that
+comes again at the same moment is remembered, to save the time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
@@ -25,11 +26,12 @@ import pytest
 from guanka.gate.deciding import Taken, decide_offline
 from guanka.gate.forms import admit_alone, read_form_of
 from guanka.gate.knowledge import Knowledge, read_bundle
+from services.checkpoints.api.forms import Form
 from services.checkpoints.board import Board, pack
 from services.checkpoints.bundles import HeldLists, bundle_of
 from services.checkpoints.codes_client import StatusList
 from services.checkpoints.domain.errors import RegistrationNotDoneHere
-from services.checkpoints.domain.policy import OUTCOMES, RegistrationOutcome
+from services.checkpoints.domain.policy import OUTCOMES, KindPolicy, RegistrationOutcome
 from services.checkpoints.domain.registrations import admit, words_of
 from services.checkpoints.domain.scans import (
     KINDS,
@@ -37,6 +39,7 @@ from services.checkpoints.domain.scans import (
     Checkpoint,
     Decision,
     Entry,
+    Holders,
     OfflineDecision,
     Ruling,
     Scan,
@@ -52,8 +55,40 @@ CASES = 100_000
 SIZE = 4096
 NOW = datetime.now(UTC).replace(microsecond=0)
 AS_OF = NOW - timedelta(minutes=1)
-MOMENTS = [NOW + timedelta(minutes=minutes) for minutes in (0, 1, 7, 14, 28, 31, 45, 90, 600, 1439, 1441, 3000)]
-"""Fresh, stale (after 30 minutes), and beyond the bundle (after a day)."""
+MADE_TO_END = timedelta(days=1)
+"""As the policy that is in force when the bundle is made says."""
+
+
+class Limits(NamedTuple):
+    """What a policy says of bundles, and from when on, in minutes after the bundle was made."""
+
+    starts_min: int
+    stale_min: int
+    expires_min: int
+
+
+LIMITS = {
+    "former@1": Limits(-3 * 1440, 600, 4320),
+    "default@1": Limits(-120, 30, 1440),
+    "drawn@1": Limits(5, 10, 45),
+    "drawn@2": Limits(300, 720, 4320),
+}
+"""What was in force before, and is in no bundle; what is; a stricter one to come; one laxer than the bundle itself."""
+
+
+def after(minutes: float) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+BEFORE_MIN = (-2000, -121, -90, -5.1, -4.9, -1)
+"""Too long before the bundle was made, also under a policy that it does not have; and by no more than clocks differ."""
+MOMENTS = [after(minutes) for minutes in (*BEFORE_MIN, 0, 1, 4, 7, 14, 28, 31, 45, 90, 301, 600, 1439, 1441, 3000)]
+SITUATIONS = [
+    (moment, moment + timedelta(minutes=later))
+    for moment, later in product(MOMENTS, (0, -5, 8, 60, 1600))
+    if later >= 0 or moment > NOW
+]
+"""(when the scan was, when it is decided): at once, late as from a file, or ahead of the clock by as much as may be."""
 IN_BOTH, NEWER = (1, 2), 3
 """List 3 was opened after the gate was cut off; list 9 is on no board."""
 
@@ -88,8 +123,10 @@ class Registered:
     def __init__(self, holders: dict[UUID, list[Entry]]) -> None:
         self._holders = holders
 
-    async def entries_of(self, person_refs: Iterable[UUID]) -> dict[UUID, list[Entry]]:
-        return {each: self._holders[each] for each in person_refs if each in self._holders}
+    async def holders(self, person_refs: Iterable[UUID], shown: Iterable[Entry]) -> Holders:
+        held = {entry for entries in self._holders.values() for entry in entries}
+        found = {each: self._holders[each] for each in person_refs if each in self._holders}
+        return Holders(found, held.intersection(shown))
 
     async def digests_of(self, scan_ids: Iterable[UUID]) -> dict[UUID, bytes]:
         return {}
@@ -105,17 +142,19 @@ class Town:
             self.codes.persons[number] = {}
         self.holders = {uuid4(): [Entry(1, n * 3)] for n in range(50)}
         self.tokens = list(self.make_tokens())
-        documents = [SHIPPED_POLICY, *(self.drawn(f"drawn@{n}") for n in (1, 2))]
-        starts = [NOW - timedelta(days=3), NOW + timedelta(minutes=5), NOW + timedelta(hours=5)]
         self.policies = [
-            (each["policy"], self.office.sign(each, effective_from=start))
-            for each, start in zip(documents, starts, strict=True)
+            (version, self.office.sign(self.document(version, limits), effective_from=after(limits.starts_min)))
+            for version, limits in LIMITS.items()
         ]
         self.checkpoints = [
             Checkpoint(uuid4(), kind, "A gate", "", "440103001", "", stage=stage)
             for kind in KINDS
             for stage in (Stage.OPEN, Stage.OPEN, Stage.OPEN, Stage.CLOSED)
         ]
+
+    def document(self, version: str, limits: Limits) -> dict[str, Any]:
+        drawn = SHIPPED_POLICY if version == "default@1" else self.drawn(version)
+        return drawn | {"offline": {"stale_s": limits.stale_min * 60, "expires_s": limits.expires_min * 60}}
 
     def drawn(self, version: str) -> dict[str, Any]:
         """A policy whose decisions are drawn: the gate must follow whatever is written."""
@@ -176,10 +215,10 @@ class Town:
         shelf.refresh()
         return shelf
 
-    def path(self, ring: KeyRing, now: datetime) -> ScanPath:
-        """The server at a moment, its board as old as the gate's, and as soon stale."""
+    def path(self, ring: KeyRing, moment: datetime, now: datetime) -> ScanPath:
+        """The server at `now`, its board as old as the gate's, and stale as soon as the policy of the scan says."""
         shelf = self.shelf(now)
-        board = Board(shelf.at(NOW).policy.offline.stale_after.total_seconds())
+        board = Board(limits_at(moment).stale_min * 60)
         for number in (*IN_BOTH, NEWER):
             board.put(number, 10 + number, pack(self.codes.colours[number]))
         board.mark_complete(AS_OF.timestamp())
@@ -219,11 +258,26 @@ def town() -> Town:
     return Town(seed=4)
 
 
-def can_be_settled(attempt: Attempt, entry: object, moment: datetime) -> bool:
-    """Said apart from the gate's own code: a pass alone, on a list that it has, before the bundle is over."""
+def limits_at(moment: datetime) -> Limits:
+    return [each for each in LIMITS.values() if after(each.starts_min) <= moment][-1]
+
+
+def is_reached(moment: datetime, now: datetime) -> bool:
+    """Said apart from the gate's own code: the bundle is neither too new for the scan nor over, then or now."""
+    limits = limits_at(moment)
+    ends_at = NOW + min(MADE_TO_END, timedelta(minutes=limits.expires_min))
+    return limits != LIMITS["former@1"] and moment >= after(-5) and max(moment, now) < ends_at
+
+
+def can_be_settled(attempt: Attempt, entry: object, now: datetime) -> bool:
+    """Said apart too: a pass alone, on a list that the gate has, of a moment that the bundle reaches."""
     is_known_list = not isinstance(entry, Entry) or entry.list in IN_BOTH
-    is_in_time = moment < NOW + timedelta(days=1)
-    return attempt.token is not None and attempt.person_ref is None and is_known_list and is_in_time
+    return (
+        attempt.token is not None
+        and attempt.person_ref is None
+        and is_known_list
+        and is_reached(attempt.scanned_at, now)
+    )
 
 
 def test_an_offline_gate_decides_like_the_server_and_where_it_cannot_lets_nobody_pass(town: Town) -> None:
@@ -233,26 +287,26 @@ def test_an_offline_gate_decides_like_the_server_and_where_it_cannot_lets_nobody
     gate_ring = next(iter(gates.values())).key_ring
     gates = {key: replace(each, key_ring=gate_ring) for key, each in gates.items()}
     counts: Counter[str] = Counter()
-    for moment in MOMENTS:
-        path = town.path(ring, moment)
+    for moment, now in SITUATIONS:
+        path = town.path(ring, moment, now)
         cases = []
-        for _ in range(CASES // len(MOMENTS) + 1):
+        for _ in range(CASES // len(SITUATIONS) + 1):
             checkpoint = town.chance.choice(town.checkpoints)
             cases.append((town.attempt(checkpoint, moment), checkpoint))
         for (attempt, checkpoint), ruling in zip(cases, asyncio.run(path.record_scans(cases)), strict=True):
             assert isinstance(ruling, Ruling)
-            taken = decide_offline(gates[checkpoint.checkpoint_id], attempt)
-            counts[compare(attempt, ring, taken, ruling)] += 1
+            taken = decide_offline(gates[checkpoint.checkpoint_id], attempt, now)
+            counts[compare(attempt, ring, taken, ruling, now)] += 1
     print(dict(counts))
     assert sum(counts.values()) >= CASES
     assert min(counts[each] for each in ("same", "settled stop", "check")) > CASES / 100
 
 
-def compare(attempt: Attempt, ring: KeyRing, taken: Taken, ruling: Ruling) -> str:
+def compare(attempt: Attempt, ring: KeyRing, taken: Taken, ruling: Ruling, now: datetime) -> str:
     """What kind of case it was; fails where the gate is laxer than it may be."""
     entry = None if attempt.token is None else ring.read(attempt.token, attempt.scanned_at)
-    assert taken.policy_version == ruling.policy_version
-    if can_be_settled(attempt, entry, attempt.scanned_at):
+    assert taken.policy_version == ruling.policy_version or ruling.policy_version == "former@1"
+    if can_be_settled(attempt, entry, now):
         assert taken.is_settled
         told = (taken.decision, taken.colour, taken.refusal, taken.list_revision)
         assert told == (ruling.decision, ruling.colour, ruling.refusal, ruling.board_revision), attempt
@@ -267,14 +321,14 @@ def compare(attempt: Attempt, ring: KeyRing, taken: Taken, ruling: Ruling) -> st
 
 def test_a_gate_that_never_had_a_bundle_checks_everybody(town: Town) -> None:
     attempts = (town.attempt(town.checkpoints[0], NOW) for _ in range(500))
-    assert {decide_offline(None, attempt).decision for attempt in attempts} == {Decision.CHECK}
+    assert {decide_offline(None, attempt, NOW).decision for attempt in attempts} == {Decision.CHECK}
 
 
 def test_a_vehicle_is_decided_like_its_strictest_traveller_and_a_plate_alone_is_checked(town: Town) -> None:
     ring = Remembering(STATUS_LIST_URI)
     ring.put(town.codes.jwks())
     places = [each for each in town.checkpoints if each.kind == "road"]
-    path = town.path(ring, NOW)
+    path = town.path(ring, NOW, NOW)
 
     class Log(NoLog):
         async def append(self, scan: Scan) -> Ruling:
@@ -290,7 +344,7 @@ def test_a_vehicle_is_decided_like_its_strictest_traveller_and_a_plate_alone_is_
                 people.append(town.attempt(place, NOW)._replace(**shown, mask=None, vehicle_ref=UUID(int=9)))
             own = {"token": None, "person_ref": None, "vehicle_ref": UUID(int=9), "people": tuple(people)}
             vehicle = town.attempt(place, NOW)._replace(**own)
-            taken = decide_offline(known, vehicle)
+            taken = decide_offline(known, vehicle, NOW)
             if not people:
                 assert taken.decision in (Decision.CHECK, Decision.STOP)
                 continue
@@ -304,39 +358,49 @@ def test_a_vehicle_is_decided_like_its_strictest_traveller_and_a_plate_alone_is_
 
 
 def test_of_a_form_a_gate_decides_like_the_server_and_where_it_cannot_lets_nobody_pass(town: Town) -> None:
-    """Each checkpoint, each moment, with and without a fever; the server decides a late form as of its moment."""
+    """Each checkpoint, each situation, with and without a fever; the server decides a late form as of its moment."""
     counts: Counter[str] = Counter()
     gates = {each.checkpoint_id: town.knowledge(each) for each in town.checkpoints}
     in_force = {moment: town.shelf(moment).at(moment).policy for moment in MOMENTS}
-    for checkpoint, moment in product(town.checkpoints, MOMENTS):
+    forms = {each: list(forms_at(each)) for each in MOMENTS}
+    for checkpoint, (moment, now) in product(town.checkpoints, SITUATIONS):
         known, policy = gates[checkpoint.checkpoint_id], in_force[moment].kinds[checkpoint.kind]
-        for temperature in (None, 37.2, 37.3):
-            given = {"document": {"type": "resident_id", "number": "110101199001010000"}, "phone": "13800138000"}
-            given |= {"from_area": "420100", "to_area": "440103", "temperature_c": temperature}
-            _, form = read_form_of(given | {"registered_at": moment.isoformat()}, str(checkpoint.checkpoint_id), moment)
-            try:
-                decided = admit(policy, checkpoint, form.registration, moment)
-            except RegistrationNotDoneHere:
-                if moment < NOW + timedelta(days=1):
-                    with pytest.raises(RegistrationNotDoneHere):
-                        admit_alone(known, form)
-                    counts["not done here"] += 1
-                else:
-                    assert admit_alone(known, form).decision is Decision.CHECK
-                    counts["beyond the bundle"] += 1
-                assert admit_alone(known, form, may_be_recorded=True).decision is Decision.CHECK
-                continue
-            taken = admit_alone(known, form)
-            assert taken.policy_version == decided.policy_version
-            if moment < NOW + timedelta(days=1):
-                told = (decided.decision, decided.outcome, words_of(policy, decided.outcome))
-                assert (taken.decision, taken.outcome, taken.say) == told
-                counts[f"same {taken.decision}"] += 1
-            else:
-                assert taken.decision is (Decision.STOP if decided.decision is Decision.STOP else Decision.CHECK)
-                counts["beyond the bundle"] += 1
-    assert len(counts) == 5, counts
+        for form in forms[moment]:
+            counts[compare_form(known, policy, checkpoint, form, now)] += 1
+    assert len(counts) == 6, counts
     assert min(counts.values()) > 10, counts
+
+
+def forms_at(moment: datetime) -> Iterator[Form]:
+    """Of nobody in particular; what a form says of its checkpoint decides nothing."""
+    for temperature in (None, 37.2, 37.3):
+        given = {"document": {"type": "resident_id", "number": "110101199001010000"}, "phone": "13800138000"}
+        given |= {"from_area": "420100", "to_area": "440103", "temperature_c": temperature}
+        yield read_form_of(given | {"registered_at": moment.isoformat()}, str(uuid4()), moment)[1]
+
+
+def compare_form(known: Knowledge, policy: KindPolicy, checkpoint: Checkpoint, form: Form, now: datetime) -> str:
+    moment = form.registration.registered_at
+    try:
+        decided = admit(policy, checkpoint, form.registration, moment)
+    except RegistrationNotDoneHere:
+        assert admit_alone(known, form, now, may_be_recorded=True).decision is not Decision.PASS
+        if not is_reached(moment, now):
+            assert admit_alone(known, form, now).decision is not Decision.PASS
+            return "not done here, as far as is known"
+        with pytest.raises(RegistrationNotDoneHere):
+            admit_alone(known, form, now)
+        return "not done here"
+    taken = admit_alone(known, form, now)
+    if is_reached(moment, now):
+        assert taken.policy_version == decided.policy_version
+        told = (decided.decision, decided.outcome, words_of(policy, decided.outcome))
+        assert (taken.decision, taken.outcome, taken.say) == told
+        return f"same {taken.decision}"
+    assert taken.decision is not Decision.PASS
+    if policy.version != "former@1":
+        assert taken.decision is (Decision.STOP if decided.decision is Decision.STOP else Decision.CHECK)
+    return "beyond the bundle"
 
 
 def test_of_a_checkpoint_that_was_merged_the_form_is_looked_at(town: Town) -> None:
@@ -345,5 +409,5 @@ def test_of_a_checkpoint_that_was_merged_the_form_is_looked_at(town: Town) -> No
     merged = replace(road, stage=Stage.MERGED, successor=uuid4())
     given = {"document": {"type": "resident_id", "number": "110101199001010000"}, "phone": "13800138000"}
     _, form = read_form_of(given | {"from_area": "420100", "to_area": "440103"}, str(merged.checkpoint_id), NOW)
-    assert admit_alone(town.knowledge(merged), form).decision is Decision.CHECK
-    assert admit_alone(None, form).decision is Decision.CHECK
+    assert admit_alone(town.knowledge(merged), form, NOW).decision is Decision.CHECK
+    assert admit_alone(None, form, NOW).decision is Decision.CHECK

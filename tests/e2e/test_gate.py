@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.e2e.outsider import COMMUNITY, Outsider, eventually, new_document
+from tests.integration.checkpoints.town import PolicyOffice
 from tests.running import ROOT, Product
 
 Line = dict[str, Any]
@@ -100,7 +101,7 @@ def test_with_a_network_the_server_decides(desk: GateDesk, outside: Outsider, pe
     shown = outside.pass_of(green)
     eventually(lambda: outside.scan_person(desk.checkpoint, green)["decision"] == "pass")
     lines = [shown, json.dumps({"pass": shown, "temperature_c": 38.5}), "no pass at all", '{"pass": 7}', ""]
-    decisions, remarks = desk.run(lines)
+    decisions, remarks = desk.run(lines, "--json-lines")
     assert [(each.get("decision"), each.get("refusal"), each.get("by")) for each in decisions] == [
         ("pass", None, "server"),
         ("stop", "fever", "server"),
@@ -110,6 +111,32 @@ def test_with_a_network_the_server_decides(desk: GateDesk, outside: Outsider, pe
     assert "credential.pass" in decisions[3]["error"]
     assert "bundle fetched" in remarks
     assert {each["scan_id"] for each in decisions[:3]} <= set(recorded(outside, desk.checkpoint))
+
+
+@on_one_log
+def test_json_in_a_code_that_somebody_shows_is_a_forged_pass_like_any_other(desk: GateDesk, outside: Outsider) -> None:
+    shown = [json.dumps({"document": new_document()}), _form(), "register"]
+    told = [("stop", "pass_forged")] * len(shown)
+    decisions, _ = desk.run(shown)
+    assert [(each["decision"], each["refusal"]) for each in decisions] == told
+    assert {each["scan_id"] for each in decisions} <= set(recorded(outside, desk.checkpoint))
+    assert [(each["decision"], each["refusal"]) for each in desk.run(shown, "--offline")[0]] == told
+
+
+@on_one_log
+def test_a_gate_takes_its_policies_under_the_keys_that_it_was_given(
+    desk: GateDesk, product: Product, tmp_path: Path
+) -> None:
+    """Also when it is started without them the next time, and whatever a bundle brings."""
+    foreign = tmp_path / "foreign.json"
+    foreign.write_text(json.dumps(PolicyOffice().jwks()))
+    assert "--policy-keys FILE" in desk.run([], "--policy-keys", str(foreign))[1]
+    [alone], remarks = desk.run(["a.b.c"], "--offline")
+    assert alone["decision"] == "check"
+    assert "no bundle yet" in remarks
+    assert "the server's bundle is refused" in desk.run([])[1]
+    assert "bundle fetched" in desk.run([], "--policy-keys", str(product.home / "keys" / "policy.jwks.json"))[1]
+    assert [each["decision"] for each in desk.run(["a.b.c"], "--offline")[0]] == ["stop"]
 
 
 def test_without_it_the_gate_decides_keeps_and_uploads_late_and_the_difference_is_told(
@@ -124,7 +151,7 @@ def test_without_it_the_gate_decides_keeps_and_uploads_late_and_the_difference_i
 
     document = json.dumps({"document": {"type": "passport", "number": "E12345678"}})
     lines = [outside.pass_of(green), outside.pass_of(falling), document, '{"plate": "粤A12345"}']
-    decisions, remarks = desk.run(lines, "--offline")
+    decisions, remarks = desk.run(lines, "--offline", "--json-lines")
     assert [(each["decision"], each["by"]) for each in decisions] == [
         ("pass", "gate"),
         ("pass", "gate"),
@@ -137,6 +164,7 @@ def test_without_it_the_gate_decides_keeps_and_uploads_late_and_the_difference_i
     _, remarks = desk.run([])
     assert "uploaded 4 scans" in remarks
     assert f"{decisions[1]['scan_id']} was taken as pass, the server decides stop" in remarks
+    assert "1 who were let in without the network would be stopped now" in remarks
     assert set(recorded(outside, desk.checkpoint)) - before == {each["scan_id"] for each in decisions}
     [event] = eventually(lambda: [e for e in events(product, ".OfflineDecisionDiffered") if _is_of(e, decisions[1])])
     assert (event["data"]["taken_decision"], event["data"]["decision"]) == ("pass", "stop")
@@ -169,6 +197,12 @@ def test_a_gate_that_is_killed_loses_nothing_and_doubles_nothing(
     desk.run([])
     assert len(recorded(outside, desk.checkpoint)) - len(kept) == 100
 
+    desk.kill_after(iter(()), 40, "--offline", str(file))
+    file.write_text(f"{outside.pass_of(green)}\n" * 50)
+    others, remarks = desk.run([], "--offline", str(file))
+    assert "it is read from its beginning" in remarks
+    assert len(others) == 50
+
 
 def _form(to_area: str = COMMUNITY, **changes: object) -> str:
     form = {"document": new_document(), "phone": "13800138000", "from_area": "420100", "to_area": to_area}
@@ -180,7 +214,7 @@ def test_who_comes_without_a_code_is_registered_at_the_gate_with_a_network_and_w
     product: Product, outside: Outsider
 ) -> None:
     """Whatever becomes of the network, the community of destination expects each of them, once."""
-    desk = GateDesk(product, outside.checkpoint("road"), "--forms")
+    desk = GateDesk(product, outside.checkpoint("road"), "--forms", "--json-lines")
     asked = ["登记", "passport FR 12AB34567", "13800138000", "FR", COMMUNITY, "38.4"]
     [first, wrong, hot], remarks = desk.run([_form(), _form("123456789"), *asked])
     assert (first["decision"], first["outcome"], first["by"]) == ("pass", "registered", "server")
@@ -217,7 +251,7 @@ def test_who_comes_without_a_code_is_registered_at_the_gate_with_a_network_and_w
 
 @on_one_log
 def test_a_gate_that_is_killed_while_it_registers_loses_nobody(product: Product, outside: Outsider) -> None:
-    desk = GateDesk(product, outside.checkpoint("road"), "--forms")
+    desk = GateDesk(product, outside.checkpoint("road"), "--forms", "--json-lines")
     desk.run([])
     shown = desk.kill_after((_form() for _ in range(100)), 40, "--offline")
     assert len(shown) >= 40

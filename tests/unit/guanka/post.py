@@ -32,6 +32,7 @@ class Server:
     def __init__(self) -> None:
         self.status, self.problem = 200, ""
         self.sent: list[tuple[str, Any]] = []
+        self.bundle: dict[str, Any] | None = None
         self.items: Callable[[dict[str, Any]], dict[str, Any]] = lambda scan: ANSWER | {"scan_id": scan["scan_id"]}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -49,6 +50,8 @@ class Server:
             return httpx.Response(200, json={"results": [self.items(form) for form in body["registrations"]]})
         if request.url.path == "/v1/scans/batch":
             return httpx.Response(200, json={"results": [self.items(scan) for scan in body["scans"]]})
+        if request.url.path == "/v1/bundle" and self.bundle is not None:
+            return httpx.Response(200, json=self.bundle)
         return httpx.Response(404, json={"code": "checkpoint_not_found", "detail": "No."})
 
     def uploaded(self) -> list[dict[str, Any]]:
@@ -101,6 +104,9 @@ class Post:
         self.show = Seen(self.memory)
         link = Link("http://server.test", "token", pause_s=0.0, transport=httpx.MockTransport(self.server))
         self.gate = Gate(PLACE, link, self.memory, self.show, **options)
+
+    def fetch(self) -> None:
+        self.gate.errands.bundles.fetch()
 
     def upload(self) -> None:
         self.gate.errands.upload()

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from guanka.gate.reading import LineRefused, read_line
-from guanka.gate.waiting import GateMemory
+from guanka.gate.uploading import stopped_now
+from guanka.gate.waiting import GateMemory, Waiting
 from services.checkpoints.domain.scans import Decision
-from tests.unit.guanka.post import NOW, PLACE, Post
+from tests.unit.guanka.city_hall import CityHall
+from tests.unit.guanka.post import ANSWER, NOW, PLACE, Post
 
 
 @pytest.fixture
 def post(tmp_path: Path) -> Post:
     return Post(tmp_path / "gate")
+
+
+@pytest.fixture
+def city() -> CityHall:
+    return CityHall()
+
+
+@pytest.fixture
+def concentrator(tmp_path: Path) -> Post:
+    """A gate of devices that are trusted."""
+    return Post(tmp_path / "gate", takes_json_lines=True)
 
 
 def test_with_an_answer_nothing_waits(post: Post) -> None:
@@ -45,7 +63,8 @@ def test_a_server_that_will_not_or_cannot_leaves_nobody_standing_at_the_gate(pos
     assert post.memory.scans.count() == 1
 
 
-def test_what_waits_is_uploaded_as_the_same_scan_with_what_was_decided(post: Post) -> None:
+def test_what_waits_is_uploaded_as_the_same_scan_with_what_was_decided(concentrator: Post) -> None:
+    post = concentrator
     post.server.status = 0
     for _ in range(3):
         post.gate.take_line(json.dumps({"pass": "a.b.c", "temperature_c": 36.5}))
@@ -60,7 +79,7 @@ def test_what_waits_is_uploaded_as_the_same_scan_with_what_was_decided(post: Pos
 
 def test_a_gate_that_died_before_it_decided_sends_the_scan_as_it_was(post: Post) -> None:
     body, _ = read_line("a.b.c", PLACE, NOW)
-    post.memory.scans.take(body, None, 1)
+    post.memory.scans.take(body, None)
     post.memory.close()
     post.start()
     post.upload()
@@ -71,7 +90,7 @@ def test_a_gate_that_died_before_it_decided_sends_the_scan_as_it_was(post: Post)
 
 def test_the_scan_that_is_being_decided_is_left_alone(post: Post) -> None:
     body, _ = read_line("a.b.c", PLACE, NOW)
-    post.memory.scans.take(body, None, 1)
+    post.memory.scans.take(body, None)
     post.upload()
     assert post.server.uploaded() == []
     post.memory.scans.release()
@@ -102,7 +121,8 @@ def test_what_becomes_of_an_item_that_the_server_does_not_record(
     assert len(post.memory._disk.read("SELECT * FROM put_aside")) == aside
 
 
-def test_what_was_acknowledged_is_wiped_from_the_disk(post: Post) -> None:
+def test_what_was_acknowledged_is_wiped_from_the_disk(concentrator: Post) -> None:
+    post = concentrator
     post.server.status = 0
     post.gate.take_line(json.dumps({"document": {"type": "passport", "number": "E7654321X"}}))
     assert b"E7654321X" in b"".join(path.read_bytes() for path in post.folder.iterdir())
@@ -111,16 +131,119 @@ def test_what_was_acknowledged_is_wiped_from_the_disk(post: Post) -> None:
     assert b"E7654321X" not in b"".join(path.read_bytes() for path in post.folder.iterdir())
 
 
-def test_a_file_that_was_cut_off_goes_on_where_it_was_and_one_that_ended_begins_again(post: Post) -> None:
-    lines = ["a.b.c"] * 5
-    post.gate.take_line(lines[0], 1, "file")
-    post.gate.take_line(lines[1], 2, "file")
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"document": {"type": "passport", "number": "E7654321X"}}',
+        '{"pass": "a.b.c", "scanned_at": "2026-01-01T00:00:00Z"}',
+        '{"register": {}}',
+        '{"correct": "1", "register": null}',
+        "register",
+        "登记",
+        "{",
+    ],
+)
+def test_a_line_is_a_pass_and_nothing_else_unless_devices_are_trusted(post: Post, line: str) -> None:
+    """A QR code may say anything: that it is forged is decided and recorded, like of any other."""
+    post.gate.take_line(line)
+    [(path, sent)] = post.server.sent
+    assert (path, sent["credential"]) == ("/v1/scans", {"pass": line})
+    assert abs((datetime.fromisoformat(sent["scanned_at"]) - datetime.now(UTC)).total_seconds()) < 60
+    assert post.show.refused == []
+
+
+def test_how_many_were_let_in_who_would_be_stopped_now_is_told(post: Post, city: CityHall) -> None:
+    """By person: of a vehicle, those in it."""
+    post.server.bundle = city.bundle()
+    post.fetch()
+    post.server.status = 0
+    post.gate.take_lines([city.pass_at(datetime.now(UTC)) for _ in range(3)] + ["a.b.c"])
+    assert [shown.decision for shown in post.show.decisions] == ["pass"] * 3 + ["stop"]
+    decided = iter(["stop", "pass", "check", "stop"])
+    post.server.status = 200
+    post.server.items = lambda scan: ANSWER | {"scan_id": scan["scan_id"], "decision": next(decided)}
+    post.upload()
+    assert "1 who were let in without the network would be stopped now" in post.show.remarks
+    stopped, passed = {"decision": "stop"}, {"decision": "pass"}
+    let_in = Waiting("1", {}, {"decision": "pass"})
+    assert stopped_now(let_in, stopped | {"people": [stopped, passed, stopped]}) == 2
+    assert stopped_now(let_in, {"problem": {"code": "overloaded", "status": 503}}) == 0
+    assert stopped_now(Waiting("1", {}, None), stopped) == 0
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+FILE = [f"a.b.{number}" for number in range(5)]
+
+
+def cut_off(post: Post, lines: list[str], after: int, name: str = "file") -> None:
+    """Read so many lines of a file, and die."""
+
+    def until() -> Iterator[str]:
+        yield from lines[:after]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        post.gate.take_lines(until(), name)
     post.memory.close()
     post.start()
-    post.gate.take_lines(lines, "file")
-    assert len(post.show.decisions) == 3
-    post.gate.take_lines(lines, "file")
-    assert len(post.show.decisions) == 8
+
+
+def shown_passes(post: Post) -> list[str]:
+    return [body["credential"]["pass"] for path, body in post.server.sent if path == "/v1/scans"]
+
+
+def test_a_file_that_was_cut_off_goes_on_where_it_was_and_one_that_ended_begins_again(post: Post) -> None:
+    cut_off(post, FILE, 2)
+    post.gate.take_lines(FILE, "file")
+    assert shown_passes(post) == FILE
+    assert "going on after line 2, where this file was cut off" in post.show.remarks
+    post.gate.take_lines(FILE, "file")
+    assert shown_passes(post) == FILE * 2
+
+
+@pytest.mark.parametrize(
+    "other", [["x.y.z", *FILE], FILE[:1], [FILE[0], "x.y.z", *FILE[2:]], ["a.b.0a.b.1", *FILE[2:]]]
+)
+def test_another_file_under_the_same_name_is_read_from_its_beginning_and_that_is_said(
+    post: Post, other: list[str]
+) -> None:
+    """Else the people in its first lines would be passed over."""
+    cut_off(post, FILE, 2)
+    post.gate.take_lines(other, "file")
+    assert shown_passes(post) == FILE[:2] + other
+    assert any("not the one that was cut off after line 2" in remark for remark in post.show.remarks)
+
+
+def test_a_file_that_grew_and_ends_its_lines_otherwise_goes_on(post: Post) -> None:
+    cut_off(post, [f"{line}\n" for line in FILE], 4)
+    post.gate.take_lines([*(f"{line}\r\n" for line in FILE), "a.b.5"], "file")
+    assert shown_passes(post) == [*FILE, "a.b.5"]
+
+
+def test_a_file_that_is_cut_off_again_and_again_loses_nobody(post: Post) -> None:
+    for after in (1, 3, 4):
+        cut_off(post, FILE, after)
+    post.gate.take_lines(FILE, "file")
+    assert shown_passes(post) == FILE
+
+
+def test_two_files_are_cut_off_each_at_its_own_place(post: Post) -> None:
+    cut_off(post, FILE, 2)
+    cut_off(post, FILE[::-1], 3, "other")
+    post.gate.take_lines(FILE, "file")
+    post.gate.take_lines(FILE[::-1], "other")
+    assert Counter(shown_passes(post)) == Counter(FILE * 2)
+
+
+def test_a_memory_of_a_gate_that_did_not_know_what_it_had_read_reads_the_file_again(post: Post) -> None:
+    post.memory.close()
+    with closing(sqlite3.connect(post.folder / "gate.db")) as file, file:
+        file.execute("CREATE TABLE progress (source TEXT PRIMARY KEY, lines INTEGER NOT NULL)")
+        file.execute("INSERT INTO progress VALUES ('file', 2)")
+    post.start()
+    post.gate.take_lines(FILE, "file")
+    assert shown_passes(post) == FILE
 
 
 @pytest.mark.parametrize(
@@ -142,7 +265,8 @@ def test_a_file_that_was_cut_off_goes_on_where_it_was_and_one_that_ended_begins_
         ("x" * 5000, "credential.pass"),
     ],
 )
-def test_a_line_that_is_no_scan_is_named_and_not_taken(post: Post, line: str, named: str) -> None:
+def test_a_line_that_is_no_scan_is_named_and_not_taken(concentrator: Post, line: str, named: str) -> None:
+    post = concentrator
     with pytest.raises(LineRefused, match=named):
         read_line(line, PLACE, NOW)
     post.gate.take_line(line, 3)
@@ -161,7 +285,7 @@ def test_an_upload_never_carries_more_than_a_request_may(post: Post) -> None:
     long = "a.b." + "c" * 3900
     for _ in range(300):
         body, _ = read_line(long, PLACE, NOW)
-        post.memory.scans.take(body, None, 1)
+        post.memory.scans.take(body, None)
     post.memory.scans.release()
     post.server.status = 200
     post.upload()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ ANSWERS = ["110101190003070010", "138 0013 8000", "fr", "440103001101", "36.5"]
 
 @pytest.fixture
 def post(tmp_path: Path) -> Post:
-    started = Post(tmp_path / "gate", takes_forms=True)
+    started = Post(tmp_path / "gate", takes_forms=True, takes_json_lines=True)
     started.server.items = admitted
     return started
 
@@ -230,17 +231,36 @@ def test_a_form_that_is_not_right_is_named_and_nothing_of_it_is_kept(post: Post,
     assert post.server.sent == []
 
 
-def test_what_somebody_shows_to_a_scanner_gives_no_orders(post: Post) -> None:
-    """A QR code may say anything: it registers nobody, and has no temperature of its own."""
+@pytest.mark.parametrize("options", [{}, {"takes_json_lines": True}, {"takes_forms": True}])
+def test_a_code_that_somebody_shows_registers_nobody(post: Post, options: dict[str, bool]) -> None:
+    """Not at a guard's own place either, where a scanner may stand beside the keyboard: a code is one line."""
     post.memory.close()
-    server = post.server
-    post.start(is_passes_only=True, takes_forms=True)
-    shown = [line(), '{"pass": "a.b.c", "temperature_c": 36.5}', "register", '{"correct": "1", "register": null}']
-    post.gate.take_lines([*shown, "", "a.b.c"])
+    post.start(**options)
+    for shown in (line(), "register", json.dumps({"correct": "1", "register": FORM}), line(temperature_c=None)):
+        post.gate.take_line(shown)
     assert post.memory.forms.count() == 0
-    assert [body["credential"] for path, body in server.sent if path == "/v1/scans"] == [
-        {"pass": each} for each in (*shown, "a.b.c")
-    ]
+    assert [path for path, _ in post.server.sent if "registrations" in path] == []
+
+
+def test_a_guard_who_is_asked_for_forms_has_no_scans_in_json(post: Post) -> None:
+    post.memory.close()
+    post.start(takes_forms=True)
+    shown = [line(), '{"pass": "a.b.c", "temperature_c": 36.5}', "a.b.c"]
+    post.gate.take_lines(shown)
+    assert [body["credential"] for _, body in post.server.sent] == [{"pass": each} for each in shown]
+
+
+def test_a_guard_who_is_asked_for_forms_corrects_them_in_one_line(post: Post) -> None:
+    post.server.status = 0
+    post.gate.take_lines(["register", *ANSWERS])
+    post.server.status, post.server.items = 200, refusing("area_unknown", 422)
+    post.upload()
+    [(kept, _)] = post.memory.forms.to_correct()
+    post.memory.close()
+    post.start(takes_forms=True)
+    post.gate.take_line(json.dumps({"correct": kept.identifier, "register": {"to_area": "440103001102"}}))
+    assert post.memory.forms.to_correct() == []
+    assert post.memory.forms.count() == 1
 
 
 # -- asked for field by field ------------------------------------------------------------------------------------------
@@ -314,9 +334,13 @@ def test_a_form_that_is_given_up_or_cut_off_leaves_nothing_and_scans_go_on(post:
 
 def test_a_file_that_was_cut_off_within_a_form_begins_that_form_again(post: Post) -> None:
     lines = ["a.b.c", "register", *ANSWERS, "a.b.c"]
-    post.gate.take_line(lines[0], 1, "file")
-    for number, each in enumerate(lines[1:4], 2):
-        post.gate.take_line(each, number, "file")
+
+    def until_cut_off() -> Iterator[str]:
+        yield from lines[:4]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        post.gate.take_lines(until_cut_off(), "file")
     post.memory.close()
     post.start(takes_forms=True)
     post.server.items = admitted
