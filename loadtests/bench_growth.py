@@ -1,7 +1,10 @@
 """`python -m loadtests.bench_growth`: what a scan costs with one, two and four times the people and the history.
 
-Per size a database of its own (holders, and days of scans of the same density), and a board of as many people. The
-sizes take turns, round after round, so that whatever else the machine does falls on all of them; ratios are of medians.
+Per size a database of its own (holders, and weeks of scans), and a board of as many people. Each week has visitors of
+its own, as many and as busy as those of any other: so the history has two and four times the people, and a case's own
+work (its scans, and who was at the same place) is the same in all. Were the same visits spread over more people, a case
+would have fewer of them, and a trace would seem to become cheaper. The sizes take turns, round after round, so that
+whatever else the machine does falls on all of them; ratios are of medians.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -42,7 +45,7 @@ from services.checkpoints.taken_decisions import TakenDecisions
 from services.checkpoints.trace import Tracing
 
 FACTORS = (1, 2, 4)
-DAYS_A_FACTOR, TRACED_DAYS, SCANS_A_PERSON_A_DAY = 7, 6, 2
+WEEK_DAYS, TRACED_DAYS, SCANS_A_PERSON_A_DAY = 7, 6, 2
 ROUNDS, GROUPS, GROUP, LOOKS, CASES = 8, 10, 100, 20_000, 4
 
 
@@ -50,9 +53,10 @@ class Size:
     """A city of one size, and what was measured of it: seconds, by what."""
 
     def __init__(self, server: EmbeddedPostgres, factor: int, *, people: int, scans: int) -> None:
-        self.people, self.scans, self.days = people * factor, scans * factor, DAYS_A_FACTOR * factor
-        self.visitors = scans // DAYS_A_FACTOR // SCANS_A_PERSON_A_DAY
-        self.url = server.create_database(f"growth_{factor}")
+        self.people, self.scans, self.weeks = people * factor, scans * factor, factor
+        self.visitors_a_week = scans // WEEK_DAYS // SCANS_A_PERSON_A_DAY
+        self.visitors = self.visitors_a_week * factor
+        self.url = server.create_database(f"growth_by_weeks_{factor}")
         self.board = Board(30)
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self._chance = random.Random(factor)  # noqa: S311 (a choice of people, not a secret)
@@ -64,11 +68,31 @@ class Size:
             if connection.execute("SELECT to_regclass('growth_is_made')").fetchone() != (None,):
                 return
         migrate(self.url, ROOT / "services" / "checkpoints" / "migrations")
-        days = days_before(datetime.now(UTC).date(), self.days)
-        make_scans(self.url, REFERENCE, scans=self.scans, people=self.visitors, days=days)
+        for visitors, days in self.history(datetime.now(UTC).date()):
+            make_scans(
+                self.url,
+                REFERENCE,
+                scans=self.scans // self.weeks,
+                people=len(visitors),
+                first_person=visitors.start,
+                days=days,
+            )
         make_holders(self.url, first=0, until=self.people)
         with psycopg.connect(self.url) as connection:
             connection.execute("CREATE TABLE growth_is_made ()")
+
+    def history(self, today: date) -> list[tuple[range, list[date]]]:
+        """Who visits (numbers of people) on which days, week by week; the last one ends yesterday."""
+        days = days_before(today, WEEK_DAYS * self.weeks)
+        firsts = range(0, self.visitors, self.visitors_a_week)
+        return [
+            (range(first, first + self.visitors_a_week), days[week * WEEK_DAYS : (week + 1) * WEEK_DAYS])
+            for week, first in enumerate(firsts)
+        ]
+
+    def case(self) -> int:
+        """Somebody of the last week, which is what is traced."""
+        return self._chance.randrange(self.visitors - self.visitors_a_week, self.visitors)
 
     def entry(self) -> Entry:
         return Entry(*divmod(self._chance.randrange(self.people), LIST_SIZE))
@@ -113,7 +137,7 @@ class Size:
         try:
             for _ in range(CASES):
                 with database.transaction() as tx:
-                    which = person_ref_of(self._chance.randrange(self.visitors))
+                    which = person_ref_of(self.case())
                     person_ref: UUID = tx.exec_driver_sql(f"SELECT {which}").scalar_one()
                 order = TraceOrder(uuid7(), "entry", person_ref, now - timedelta(days=TRACED_DAYS), now)
                 began = time.perf_counter()

@@ -26,14 +26,30 @@ class Budget:
     at_least: float | None = None
 
     def is_kept(self, figures: Mapping[str, float]) -> bool:
-        value = figures[self.figure]
+        """A figure that is not there keeps nothing: of what was never accepted there are no latencies."""
+        value = figures.get(self.figure)
+        if value is None:
+            return False
         return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
 
 
 _NO_ERRORS = Budget("errors", at_most=0)
+_STORM_P99_MS_MAX = 250.0
 SHAPE_BUDGETS: Mapping[str, tuple[Budget, ...]] = {
-    "peak": (Budget("p50_ms", at_most=6.0), Budget("p99_ms", at_most=30.0), Budget("refused", at_most=0), _NO_ERRORS),
-    "storm": (Budget("p99_ms", at_most=250.0), Budget("accepted_per_s", at_least=343.0), _NO_ERRORS),
+    "peak": (
+        Budget("p50_ms", at_most=6.0),
+        Budget("p99_ms", at_most=30.0),
+        Budget("refused", at_most=0),
+        Budget("given_up", at_most=0),
+        _NO_ERRORS,
+    ),
+    "storm": (
+        Budget("p99_ms", at_most=_STORM_P99_MS_MAX),
+        Budget("card_p99_ms", at_most=_STORM_P99_MS_MAX),
+        Budget("batch_p99_ms", at_most=_STORM_P99_MS_MAX),
+        Budget("accepted_per_s", at_least=343.0),
+        _NO_ERRORS,
+    ),
     "overload": (Budget("goodput", at_least=0.9), Budget("goodput", at_most=1.1), _NO_ERRORS),
     "day": (Budget("scans_per_s", at_least=7_000_000 / (45 * 60)), _NO_ERRORS),
     "showings": (_NO_ERRORS,),
@@ -41,8 +57,10 @@ SHAPE_BUDGETS: Mapping[str, tuple[Budget, ...]] = {
 }
 """`errors` are answers that are neither an acceptance nor a polite refusal (503 with Retry-After), and no answers.
 
-A storm that refuses nearly everybody keeps no gate open: at least an ordinary peak is accepted. `scans_per_s` of a day
-runs until the last event is in the log; goodput above 1.1 says that the limit did not hold.
+Percentiles are of what was due while the shape lasted. Whoever a storm lets in is answered in time, whether by pass or
+card (`p99_ms`, both together), by card alone, or by a batch. A storm that refuses nearly everybody keeps no gate open:
+at least an ordinary peak is accepted; how many gave up has no budget there, and stands above the percentiles.
+`scans_per_s` of a day runs until the last event is in the log; goodput above 1.1 says that the limit did not hold.
 """
 
 
@@ -61,10 +79,13 @@ BOARD_MEMORY_MB_MAX, BOARD_READY_S_MAX = 200.0, 10.0
 """An api process of checkpoints with 20 million people: resident memory, and its start after a SIGKILL."""
 RELAY_ROWS_PER_S_MIN = 8_000
 """Rows from the outbox to Kafka by one process."""
-GROWTH_RATIO_MAX = 1.5
+GROWTH_RATIO_MAX = 1.25
 """What a scan (append and look) or a trace costs with four times the people and history, over what it costs with one.
 
-A B-tree of four times the entries is at most one level higher, and half of it no longer fits into the same buffers.
+A B-tree of four times the entries is at most one level higher: one page more on a way of four. Measured last were 0.92
+(a scan) and 1.19 (a trace), when the weeks of the history still shared their visitors; the rest is what two medians of
+one run differ by. Work that looks through the people or the past, instead of looking up, costs four times as much here:
+a twelfth of such work takes all of the margin.
 """
 REGISTERED_S_MAX = 30.0
 """A guard registers somebody in place: typing, and the machine's worst in a hundred."""

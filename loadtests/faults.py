@@ -54,7 +54,7 @@ def main() -> int:
                 _keep(table, extent)
     for line in table.lines():
         print(line)
-    checks = {row.fault.replace(" ", "_"): row.verdict.is_clean() for row in table.rows.values()}
+    checks = {row.fault.replace(" ", "_"): row.is_kept() for row in table.rows.values()}
     if _is_wanted(_EARLY, only):
         checks["early_acknowledgement_is_noticed"] = table.figures.get(_LOST, 0.0) > 0
     write_report("faults", started_at, table.figures, checks)
@@ -70,7 +70,7 @@ def _is_wanted(name: str, only: list[str]) -> bool:
 
 def _meet(scene: Scene, fault: Fault, table: Table) -> None:
     verdict, journal = scene.run(fault.inflict, rate=fault.rate)
-    table.add(fault.name, verdict, journal)
+    table.add(fault.name, verdict, journal, is_graceful=fault.is_graceful)
     table.note(scene.figures)
 
 
@@ -108,9 +108,12 @@ After the fault, and 200 more scans, everything is counted:
 - **other answer**: sent once more by batch, an acknowledged scan must get its first answer again, to the letter.
 
 The four must be 0. *Not at once* counts requests without a 200 (refused while a process was away, 503, no answer in
-time); *resets* those that ended without a clean close or an answer: after SIGTERM there must be none. *Silence* is the
-longest time without any acknowledgement. Frozen were PostgreSQL for {extent.store_frozen_s:.0f} s and the broker for
-{extent.broker_frozen_s:.0f} s: twice the longest timeout of a request to either. The worker may grow by
+time); *resets* those that ended without a clean close or an answer. SIGTERM comes while scans are held up, so that most
+people wait for an answer: *under way* were requests that had been sent whole before the signal, *cut off* were those of
+them whose connection ended without an answer, be it by a clean close. Of both there must be none. (A connection
+closed between two requests may meet the second on its way: that one was sent after the signal.)
+*Silence* is the longest time without any acknowledgement. Frozen were PostgreSQL for {extent.store_frozen_s:.0f} s and
+the broker for {extent.broker_frozen_s:.0f} s: twice the longest timeout of a request to either. The worker may grow by
 {WORKER_GROWTH_MB_MAX:.0f} MB while the broker is away.
 
 {rows}

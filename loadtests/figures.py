@@ -12,38 +12,51 @@ from loadtests.journal import Kind, Result, Written
 from loadtests.shapes import OVERLOAD_LIMIT_PER_S, Shape
 
 _AT_A_GATE = frozenset([Kind.SINGLE, Kind.CARD])
-_POLITE = 503
 
 
 def figures_of(shape: Shape, written: Written) -> dict[str, float]:
-    """Latencies of accepted requests run from the moment each was meant to go, however late the generator was.
+    """Who got no answer stands first; the percentiles behind it are only of those who got one.
 
-    For somebody who was refused and came again that is the moment of coming again; `waited_` runs from the first time.
+    Latencies of accepted requests run from the moment each was meant to go, however late the generator was. For
+    somebody who was refused and came again that is the moment of coming again; `waited_` runs from the first time.
     """
     measured = [result for result in written.results if result.is_measured]
-    refused = [result for result in measured if result.status == _POLITE]
+    refused = [result for result in measured if result.is_refused]
+    offered, given_up = written.figures["offered"], written.figures["given_up"]
     figures: dict[str, float] = {
-        "offered": written.figures["offered"],
+        "offered": offered,
+        "given_up": given_up,
+        "given_up_share": given_up / offered if offered else 0.0,
         "requests": len(written.results),
         "requests_refused": len(refused),
         "refused": sum(result.scans for result in refused),
-        "errors": sum(not (200 <= r.status < 300 or r.status == _POLITE) for r in written.results),
+        "errors": sum(result.is_error for result in written.results),
         "wrong_answers": written.figures["wrong_answers"],
-        "given_up": written.figures["given_up"],
     }
-    accepted = _accepted(measured)
-    figures |= _latencies("", [r.latency_ms for r in accepted if r.kind in _AT_A_GATE])
-    figures |= _latencies("card_", [r.latency_ms for r in accepted if r.kind == Kind.CARD])
-    figures |= _latencies("batch_", [r.latency_ms for r in accepted if r.kind == Kind.BATCH])
-    figures |= _latencies("waited_", [r.waited_ms for r in accepted if r.kind in _AT_A_GATE])
-    figures |= _latencies("refusal_", [r.latency_ms for r in refused])
-    figures["sent_late_p99_ms"] = percentile([r.late_ms for r in measured], 0.99)
+    figures |= _percentiles(_due_in_time(shape, measured))
+    figures |= _latencies("waited_", [r.waited_ms for r in _accepted(measured) if r.kind in _AT_A_GATE])
     figures |= _rates(shape, measured)
     return figures
 
 
+def _due_in_time(shape: Shape, measured: Sequence[Result]) -> Sequence[Result]:
+    """Without those who came again when a storm was over: served at leisure, they would thin out its latencies."""
+    return [result for result in measured if result.due_s < shape.duration_s] if shape.is_open else measured
+
+
+def _percentiles(in_time: Sequence[Result]) -> dict[str, float]:
+    accepted = _accepted(in_time)
+    return {
+        **_latencies("", [r.latency_ms for r in accepted if r.kind in _AT_A_GATE]),
+        **_latencies("card_", [r.latency_ms for r in accepted if r.kind == Kind.CARD]),
+        **_latencies("batch_", [r.latency_ms for r in accepted if r.kind == Kind.BATCH]),
+        **_latencies("refusal_", [r.latency_ms for r in in_time if r.is_refused]),
+        "sent_late_p99_ms": percentile([r.late_ms for r in in_time], 0.99),
+    }
+
+
 def _accepted(results: Iterable[Result]) -> list[Result]:
-    return [result for result in results if 200 <= result.status < 300]
+    return [result for result in results if result.is_accepted]
 
 
 def _latencies(prefix: str, values: list[float]) -> dict[str, float]:
@@ -61,7 +74,7 @@ def _rates(shape: Shape, measured: Sequence[Result]) -> dict[str, float]:
     if shape.is_open:
         seconds = sum(segment.seconds for segment in shape.segments if segment.is_measured)
         offered = sum(r.scans for r in first_times if r.waited_ms == r.latency_ms)
-        end_s = sum(segment.seconds for segment in shape.segments)
+        end_s = shape.duration_s
     else:
         end_s = seconds = max((r.due_s + r.latency_ms / 1000 for r in measured), default=0.0)
         offered = sum(r.scans for r in first_times)
@@ -82,7 +95,7 @@ def _steps(shape: Shape, measured: Sequence[Result]) -> dict[str, float]:
         latencies = [r.latency_ms for r in _accepted(results) if r.kind in _AT_A_GATE]
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             steps[f"{name}_ms_at_{rate:.0f}_per_s"] = percentile(latencies, share)
-        steps[f"refused_at_{rate:.0f}_per_s"] = sum(r.scans for r in results if r.status == _POLITE)
+        steps[f"refused_at_{rate:.0f}_per_s"] = sum(r.scans for r in results if r.is_refused)
     return steps
 
 
@@ -121,8 +134,8 @@ def _second(results: Sequence[Result]) -> list[float]:
     return [
         sum(r.scans for r in results if r.kind != Kind.REPEAT),
         sum(r.scans for r in accepted if r.kind != Kind.REPEAT),
-        sum(r.scans for r in results if r.status == _POLITE),
-        sum(not (200 <= r.status < 300 or r.status == _POLITE) for r in results),
+        sum(r.scans for r in results if r.is_refused),
+        sum(r.is_error for r in results),
         round(percentile(latencies, 0.5), 2),
         round(percentile(latencies, 0.99), 2),
     ]

@@ -36,7 +36,7 @@ FROM (
     SELECT %(start)s::timestamptz + make_interval(mins => 15 * width_bucket(random(), %(moments)s::float8[]))
            + make_interval(secs => random() * 900) AS at,
            (%(places)s::uuid[])[1 + width_bucket(random(), %(weights)s::float8[])] AS place,
-           (random() * (%(people)s - 1))::integer AS person
+           %(first)s + (random() * (%(people)s - 1))::integer AS person
     FROM generate_series(1, %(scans)s) ORDER BY at
 ) AS given
 """
@@ -73,8 +73,10 @@ def make_checkpoints(url: str, reference: Path) -> tuple[list[str], list[float]]
     return ids, list(accumulate(shares))[:-1]
 
 
-def make_scans(url: str, reference: Path, *, scans: int, people: int, days: Sequence[date]) -> None:
-    """Spread scans over whole days of the past; each day becomes a partition, unless it was one with scans before."""
+def make_scans(
+    url: str, reference: Path, *, scans: int, people: int, days: Sequence[date], first_person: int = 0
+) -> None:
+    """Spread scans of `people` over whole days of the past; each day becomes a partition, in place of one before."""
     ids, weights = make_checkpoints(url, reference)
     profile = json.loads((reference / "entry_profiles_15min.json").read_text())[PROFILE]
     hour, minute = map(int, profile["start"].split(":"))
@@ -83,6 +85,7 @@ def make_scans(url: str, reference: Path, *, scans: int, people: int, days: Sequ
         "weights": weights,
         "moments": list(accumulate(profile["share"]))[:-1],
         "people": people,
+        "first": first_person,
         "scans": scans // len(days),
     }
 

@@ -29,7 +29,7 @@ class Result(NamedTuple):
 
     `due_s` is when this attempt was meant to go, in seconds from the start; `latency_ms` runs from there to the answer,
     `waited_ms` from the moment the person came (the first attempt's `due_s`), `late_ms` is the generator's own delay.
-    `length` is that of the answer's body in bytes.
+    `length` is that of the answer's body in bytes; `is_refused` means politely: 503 and when to come again.
     """
 
     due_s: float
@@ -41,9 +41,19 @@ class Result(NamedTuple):
     kind: int
     is_measured: int
     length: int
+    is_refused: int
+
+    @property
+    def is_accepted(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def is_error(self) -> bool:
+        """Also where there was no answer, and a 503 that does not say when to come again."""
+        return not (self.is_accepted or self.is_refused)
 
 
-_TYPES = ("d", "f", "f", "f", "H", "H", "B", "B", "I")
+_TYPES = ("d", "f", "f", "f", "H", "H", "B", "B", "I", "B")
 
 
 @dataclass(slots=True)

@@ -24,10 +24,10 @@ from guanka.keys import TokenIssuer
 from guanka.processes import be_nice, die_with_parent
 from guanka.report import write_report
 from guanka.stack import STATUS_LIST_URI
-from loadtests.budgets import kept
 from loadtests.figures import figures_of, use_figures, write_series
 from loadtests.journal import acknowledgements_in, read_journals
 from loadtests.machine_use import cpu_seconds, machine_seconds
+from loadtests.outcome import checks_of, who_got_no_answer
 from loadtests.plan import PART_VARIABLE, PLAN_VARIABLE, Plan, place_of_address
 from loadtests.population import person_ref
 from loadtests.reckoning import Reckoning, await_drained, reckon
@@ -104,7 +104,7 @@ def main() -> int:
         figures, checks = run(stack, order, console, ROOT / "build" / "reports")
     for name in ("load", f"load-{order.shape.name}"):
         path = write_report(name, started_at, figures, checks)
-    _tell(console, figures, checks, path)
+    _tell(console, order.shape, figures, checks, path)
     return 0 if all(checks.values()) else 1
 
 
@@ -136,11 +136,7 @@ def run(stack: LoadStack, order: Order, console: Console, reports: Path) -> tupl
     reckoning = reckon(stack, written.acknowledged, written.unanswered)
     figures |= _counts(reckoning) | {"people": order.people, "checkpoints": len(plan.gates), "workers": order.workers}
     write_series(reports / f"load-{order.shape.name}.csv", written.results)
-    checks = reckoning.checks() | {
-        "every_answer_right": figures["wrong_answers"] == 0,
-        "offered_in_full": written.figures["cut_short"] == 0,
-    }
-    return figures, checks | kept(order.shape.name, figures)
+    return figures, checks_of(order.shape, figures, reckoning, was_cut_short=written.figures["cut_short"] > 0)
 
 
 def plan_of(stack: LoadStack, order: Order, folder: Path) -> Plan:
@@ -248,7 +244,8 @@ def _described(shape: Shape) -> str:
     )
 
 
-def _tell(console: Console, figures: Mapping[str, float], checks: Mapping[str, bool], path: Path) -> None:
+def _tell(console: Console, shape: Shape, figures: Mapping[str, float], checks: Mapping[str, bool], path: Path) -> None:
+    console.print(f"[bold]{who_got_no_answer(shape, figures)}[/]")
     for name, value in figures.items():
         console.print(f"  {name} {value:,.2f}")
     for name, holds in checks.items():

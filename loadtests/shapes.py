@@ -28,6 +28,8 @@ PROFILES = {
     "weekend": "hangzhou_weekend_2019-01-19..20",
 }
 QUARTER_S = 900
+PATIENCE_S = 30.0
+"""How long who is refused comes again; then the gate decides offline and uploads later, which no shape plays."""
 BATCH_OF_A_DAY = 500
 """Scans that a station's concentrator collects before it sends them, in `day`."""
 
@@ -134,7 +136,7 @@ def _day(asked: Asked) -> Shape:
 
 
 def _showings(asked: Asked) -> Shape:
-    return Shape("showings", "riders", asked.users or 16, seconds=asked.duration_s(60.0))
+    return Shape("showings", "riders", asked.users or 16, retries=False, seconds=asked.duration_s(60.0))
 
 
 _SHAPES = {"peak": _peak, "storm": _storm, "overload": _overload, "ladder": _ladder, "day": _day, "showings": _showings}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.ids import uuid7
+from guanka.keys import SHIPPED_POLICY
 from loadtests.passes import Mint
 from loadtests.plan import Plan, part_of_this_process
 from loadtests.population import COLOURS, Population, document_number
@@ -14,7 +16,18 @@ _SCAN = (
     b'{"scan_id":"%b","checkpoint_id":"%b","credential":{%b},"direction":"in","temperature_c":36.5,"scanned_at":"%b"}'
 )
 _PASS, _CARD = b'"pass":"%b"', b'"document":{"type":"resident_id","country":"CN","number":"%b"}'
-_MARKS = [f'"colour":"{colour}"'.encode() for colour in COLOURS]
+
+
+def marks() -> dict[str, bytes]:
+    """By colour, what the answer of a metro checkpoint must contain, as the api writes it.
+
+    The decision is that of the policy with which the load stack starts (`guanka.keys` signs the shipped one). A board
+    that is stale or a pass that was used elsewhere leaves the colour as it is, and changes the decision or the refusal.
+    """
+    decisions = json.loads(SHIPPED_POLICY.read_text())["kinds"]["metro"]["decisions"]
+    return {
+        colour: f'"decision":"{decisions[colour]}","colour":"{colour}","refusal":null'.encode() for colour in COLOURS
+    }
 
 
 class Crowd:
@@ -28,6 +41,8 @@ class Crowd:
         self._lists, self._idx, self._colours = population.lists, population.idx, population.colours
         self._next, self._step = part_of_this_process()
         self._mint = Mint(plan.signing_keys, plan.status_list_uri)
+        told = marks()
+        self._marks = [told[colour] for colour in COLOURS]
 
     def scan(self, checkpoint_id: bytes, at_s: float, *, has_card: bool = False) -> tuple[bytes, bytes, bytes]:
         """(scan_id, body, what the answer must contain) of the next person's scan at a moment (Unix seconds)."""
@@ -40,7 +55,7 @@ class Crowd:
         else:
             credential = _PASS % self._mint.shown(self._lists[person], self._idx[person], at_s)
         body = _SCAN % (str(scan_id).encode(), checkpoint_id, credential, at.isoformat().encode())
-        return scan_id.bytes, body, _MARKS[self._colours[person]]
+        return scan_id.bytes, body, self._marks[self._colours[person]]
 
 
 def by_pass(scan_id: UUID, checkpoint_id: bytes, token: bytes, at: datetime) -> bytes:

@@ -17,9 +17,8 @@ import orjson
 
 from loadtests.journal import SCAN_ID_BYTES, Journal, Kind, Result
 from loadtests.line import Answer, Line, Unanswered
+from loadtests.shapes import PATIENCE_S
 
-PATIENCE_S = 30.0
-"""How long a client comes again; then the gate decides offline and uploads later, which no shape plays."""
 AGAIN_AFTER_S = 1.0
 START_S = 2.0
 _LOOK_S = 0.05
@@ -145,31 +144,35 @@ class Turns:
             kind=turn.kind,
             is_measured=turn.is_measured,
             length=0 if answer is None else len(answer.body),
+            is_refused=answer is not None and answer.is_polite_refusal,
         )
         self._journal.note(result)
         self._settle(turn, content, answer)
 
     def _settle(self, turn: Turn, content: Content, answer: Answer | None) -> None:
-        """Acknowledged scans go into the journal; what was refused politely, or not answered, comes again."""
+        """Acknowledged scans go into the journal; what was refused politely, or not answered, comes again.
+
+        Whatever else was answered, the scans are given up: each one that was offered ends as the one or the other.
+        """
         if answer is not None and answer.status == 200:
             left = self._acknowledge(content, answer.body)
             if left is None:
                 if turn.kind is Kind.SINGLE and self._chance.random() < self._share_repeated:
                     self._put(turn.repeated(self._now_s() + self._chance.random(), content))
                 return
-            content, pause_s = left, AGAIN_AFTER_S
-        elif answer is None:
-            pause_s = AGAIN_AFTER_S
-        elif answer.is_polite_refusal:
-            pause_s = answer.retry_after_s or AGAIN_AFTER_S
-        else:
+            content = left
+        if turn.kind is Kind.REPEAT:
             return
+        pause_s = AGAIN_AFTER_S if answer is None else answer.retry_after_s or AGAIN_AFTER_S
         due_s = self._now_s() + pause_s * (1 + self._chance.random())
-        may_come = turn.kind is not Kind.REPEAT and (answer is None or self._comes_again)
-        if may_come and due_s - turn.first_due_s < PATIENCE_S:
+        if self._may_come_again(answer) and due_s - turn.first_due_s < PATIENCE_S:
             self._put(turn.again(due_s, content))
-        elif turn.kind is not Kind.REPEAT:
+        else:
             self._journal.given_up += len(content[2])
+
+    def _may_come_again(self, answer: Answer | None) -> bool:
+        """Not after an error; what a batch's answer left open (status 200) was refused."""
+        return answer is None or (self._comes_again and (answer.status == 200 or answer.is_polite_refusal))
 
     def _acknowledge(self, content: Content, body: bytes) -> Content | None:
         """What of a batch was refused and may come again; None when everything is settled."""
@@ -197,6 +200,7 @@ class Turns:
                 left_marks.append(marks[n])
             else:
                 self._journal.wrong_answers += 1
+                self._journal.given_up += 1
         return (left_ids, orjson.dumps({"scans": left}), left_marks) if left_marks else None
 
     def _put(self, turn: Turn) -> None:
@@ -204,7 +208,7 @@ class Turns:
 
 
 def wrong_answers(body: bytes, marks: list[bytes]) -> int:
-    """How many answers of a body do not tell the colour that they must."""
+    """How many answers of a body do not tell what they must (scans.py's `marks`)."""
     if len(marks) == 1:
         return 0 if marks[0] in body else 1
     return sum(max(0, marks.count(mark) - body.count(mark)) for mark in set(marks))

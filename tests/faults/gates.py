@@ -46,6 +46,7 @@ class Rush:
         self._show_pass, self._people = show_pass, people
         self._pause_s, self._timeout_s = people / rate, timeout_s
         self._is_over = False
+        self._gates: list[_Gate] = []
         self._chance = random.Random(1)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="rush", daemon=True)
 
@@ -70,6 +71,10 @@ class Rush:
             assert time.monotonic() < deadline, f"no scan is acknowledged any more: {dict(self.journal.outcomes)}"
             time.sleep(0.02)
 
+    def under_way(self) -> int:
+        """How many requests have been sent whole and wait for an answer."""
+        return sum(gate.is_awaiting for gate in self._gates)
+
     def _acknowledged(self) -> int:
         return self.journal.outcomes["200"]
 
@@ -78,6 +83,7 @@ class Rush:
 
     async def _stand(self, person: int) -> None:
         gate = _Gate(self._port, self._token, self._timeout_s)
+        self._gates.append(gate)
         due_at = time.monotonic() + self._pause_s * person / self._people
         try:
             while not self._is_over:
@@ -102,7 +108,7 @@ class Rush:
     async def _scan(self, gate: _Gate, line: Line) -> None:
         while True:
             outcome, content = await gate.send(line.body)
-            self.journal.outcomes[outcome] += 1
+            self.journal.note(outcome, gate.sent_at)
             if outcome == "200":
                 self.journal.acknowledge(line, orjson.loads(content))
                 if self._chance.randrange(_REPEATS_ONE_IN):
@@ -114,16 +120,19 @@ class Rush:
 
 
 class _Gate:
-    """One connection, made when it is needed."""
+    """One connection, made when it is needed; `sent_at` is when the last request had been sent whole, if it was."""
 
     def __init__(self, port: int, token: str, timeout_s: float) -> None:
         self._port, self._timeout_s = port, timeout_s
         self._head = f"POST /v1/scans HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {token}\r\n"
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self.sent_at: float | None = None
+        self.is_awaiting = False
 
     async def send(self, body: bytes) -> tuple[str, bytes]:
         """(the status, the content), or (`refused`, `closed`, `reset` or `timeout`, nothing)."""
+        self.sent_at = None
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._send(body)
@@ -135,6 +144,8 @@ class _Gate:
             outcome = "reset" if error.partial else "closed"
         except (ConnectionError, BrokenPipeError):
             outcome = "reset"
+        finally:
+            self.is_awaiting = False
         self.hang_up()
         return outcome, b""
 
@@ -144,6 +155,8 @@ class _Gate:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         assert self._writer is not None
         self._writer.write(f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        if not self._writer.transport.get_write_buffer_size():
+            self.sent_at, self.is_awaiting = time.monotonic(), True
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
         try:

@@ -19,22 +19,27 @@ import psycopg
 from chassis.ids import uuid7
 from tests.faults.gates import Rush
 from tests.faults.journal import PATIENCE_S
-from tests.faults.scene import Scene
+from tests.faults.scene import PEOPLE, Scene
 
 WORKER_GROWTH_MB_MAX = 64.0
 MARK_C = 30.25
 _NEIGHBOURS = 20
+_UNDER_WAY_MIN = PEOPLE * 2 // 3
 _DROPS_MAX = 20
 _DRAINED_PER_S_MIN = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`rate` is what is offered, in scans a second."""
+    """`rate` is what is offered, in scans a second.
+
+    Where it `is_graceful`, a process is asked to end: it answers what had been sent to it, and resets no connection.
+    """
 
     name: str
     inflict: Callable[[Scene, Rush], None]
     rate: float = 200.0
+    is_graceful: bool = False
 
 
 def kill_api(scene: Scene, _rush: Rush) -> None:
@@ -64,9 +69,21 @@ def freeze_broker(scene: Scene, _rush: Rush) -> None:
 
 
 def terminate_api(scene: Scene, rush: Rush) -> None:
-    """Whoever kept a connection sees an answer or a clean close."""
-    scene.terminate("checkpoints-api")
-    assert rush.journal.outcomes["reset"] == 0, rush.journal.outcomes
+    """Most people have a request under way: scans are held up until the process has begun to end."""
+    pid = scene.product.pid_of("checkpoints-api")
+    with scene.held_up():
+        scene.wait_until(lambda: rush.under_way() >= _UNDER_WAY_MIN)
+        rush.journal.strike()
+        os.kill(pid, signal.SIGTERM)
+        scene.wait_until(lambda: not _takes_connections(pid))
+    scene.wait_until(lambda: scene.product.pid_of("checkpoints-api") != pid)
+
+
+def _takes_connections(pid: int) -> bool:
+    try:
+        return any(each.status == psutil.CONN_LISTEN for each in psutil.Process(pid).net_connections("tcp"))
+    except psutil.NoSuchProcess:
+        return False
 
 
 def refuse_one_of_a_group(scene: Scene, rush: Rush) -> None:
@@ -201,7 +218,7 @@ FAULTS = (
     Fault("SIGKILL of the broker", kill_broker),
     Fault("SIGSTOP of PostgreSQL", freeze_postgres),
     Fault("SIGSTOP of the broker", freeze_broker),
-    Fault("SIGTERM to checkpoints-api", terminate_api),
+    Fault("SIGTERM to checkpoints-api", terminate_api, is_graceful=True),
     Fault("one INSERT of a group fails", refuse_one_of_a_group),
     AWAY,
 )

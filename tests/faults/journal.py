@@ -37,10 +37,17 @@ class Line:
 
 @dataclass(slots=True)
 class Journal:
-    """One run's lines, and what happened to its requests besides: `refused`, `closed`, `reset`, `timeout`, `503` …"""
+    """One run's lines, and what happened to its requests besides: `refused`, `closed`, `reset`, `timeout`, `503` …
+
+    `struck_at` is when the fault came (monotonic clock), where that is known to the moment; of the requests `under_way`
+    then, those are `cut_off` whose connection ended without an answer, by a clean close or not.
+    """
 
     lines: list[Line] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    struck_at: float | None = None
+    under_way: int = 0
+    cut_off: int = 0
     contradicted: int = 0
     longest_silence_s: float = 0.0
     _last_at: float = 0.0
@@ -49,6 +56,21 @@ class Journal:
         line = Line(scan_id, person, body, hashlib.sha256(body).digest(), time.monotonic())
         self.lines.append(line)
         return line
+
+    def strike(self) -> None:
+        """The fault comes now."""
+        self.struck_at = time.monotonic()
+
+    def note(self, outcome: str, sent_at: float | None) -> None:
+        """How a request ended; `sent_at` is when the last byte of it had been sent, None where that never was.
+
+        A connection that is closed between two requests may meet the second on its way, and whoever sent that cannot
+        know. One that was sent before the fault came was there to be read.
+        """
+        self.outcomes[outcome] += 1
+        if sent_at is not None and self.struck_at is not None and sent_at < self.struck_at:
+            self.under_way += 1
+            self.cut_off += outcome in ("closed", "reset")
 
     def acknowledge(self, line: Line, answer: dict[str, Any]) -> None:
         """The first answer is kept; a later one that differs contradicts it."""
@@ -66,7 +88,7 @@ class Journal:
 
 @dataclass(slots=True)
 class Verdict:
-    """Of one run or, added up, of many; the first four must be 0."""
+    """Of one run or, added up, of many; the first four must be 0, and `cut_off` where a process was asked to end."""
 
     lost: int = 0
     twice: int = 0
@@ -75,6 +97,8 @@ class Verdict:
     sent: int = 0
     acknowledged: int = 0
     unanswered: int = 0
+    under_way: int = 0
+    cut_off: int = 0
     longest_silence_s: float = 0.0
 
     def is_clean(self) -> bool:
@@ -85,7 +109,7 @@ class Verdict:
         return Verdict(**counts, longest_silence_s=max(self.longest_silence_s, other.longest_silence_s))
 
 
-COUNTS = ("lost", "twice", "disordered", "contradicted", "sent", "acknowledged", "unanswered")
+COUNTS = ("lost", "twice", "disordered", "contradicted", "sent", "acknowledged", "unanswered", "under_way", "cut_off")
 
 
 def ends_of(product: Product) -> dict[Place, int]:
@@ -117,6 +141,8 @@ def judge(product: Product, journal: Journal, since: Mapping[Place, int], token:
         sent=len(journal.lines),
         acknowledged=len(acknowledged),
         unanswered=sum(count for outcome, count in journal.outcomes.items() if outcome != "200"),
+        under_way=journal.under_way,
+        cut_off=journal.cut_off,
         longest_silence_s=journal.longest_silence_s,
     )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -103,10 +101,12 @@ class Scene:
         pid = self.product.kill(name)
         self.wait_until(lambda: self.product.pid_of(name) != pid)
 
-    def terminate(self, name: str) -> None:
-        pid = self.product.pid_of(name)
-        os.kill(pid, signal.SIGTERM)
-        self.wait_until(lambda: self.product.pid_of(name) != pid)
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """No scan is appended meanwhile; those that come wait for it, and so do their requests."""
+        with psycopg.connect(self.product.running["databases"]["checkpoints"]) as connection:
+            connection.execute("LOCK TABLE ONLY scan IN SHARE MODE")
+            yield
 
     def postgres(self) -> list[psutil.Process]:
         server = psutil.Process(self.product.pid_of("postgres"))

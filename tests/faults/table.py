@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults.journal import Journal, Verdict
 
-_HEADINGS = ("fault", "rounds", "sent", "acknowledged", "not at once", "resets", "silence, s")
+_HEADINGS = ("fault", "rounds", "sent", "acknowledged", "not at once", "under way", "cut off", "resets", "silence, s")
 _MUST_BE_0 = ("lost", "twice", "out of order", "other answer")
 
 
@@ -20,6 +20,12 @@ class Row:
     rounds: int = 0
     verdict: Verdict = field(default_factory=Verdict)
     resets: int = 0
+    is_graceful: bool = False
+
+    def is_kept(self) -> bool:
+        """Nothing was lost …; and where a process was asked to end, nobody who had asked it went without an answer."""
+        is_answered = self.verdict.cut_off == self.resets == 0
+        return self.verdict.is_clean() and (is_answered or not self.is_graceful)
 
     def add(self, verdict: Verdict, journal: Journal) -> None:
         self.rounds += 1
@@ -28,11 +34,14 @@ class Row:
 
     def cells(self) -> list[str]:
         v = self.verdict
-        counts = (self.rounds, v.sent, v.acknowledged, v.unanswered, self.resets)
+        counts = (self.rounds, v.sent, v.acknowledged, v.unanswered)
+        asked_to_end = (f"{v.under_way:,}", f"{v.cut_off:,}") if self.is_graceful else ("", "")
         must_be_0 = (v.lost, v.twice, v.disordered, v.contradicted)
         return [
             self.fault,
             *(f"{count:,}" for count in counts),
+            *asked_to_end,
+            f"{self.resets:,}",
             f"{v.longest_silence_s:.1f}",
             *(f"{count:,}" for count in must_be_0),
         ]
@@ -45,8 +54,11 @@ class Table:
         self.rows: dict[str, Row] = {}
         self.figures: dict[str, float] = {}
 
-    def add(self, fault: str, verdict: Verdict, journal: Journal) -> None:
-        self.rows.setdefault(fault, Row(fault)).add(verdict, journal)
+    def add(self, fault: str, verdict: Verdict, journal: Journal, *, is_graceful: bool = False) -> Row:
+        row = self.rows.setdefault(fault, Row(fault))
+        row.is_graceful = is_graceful
+        row.add(verdict, journal)
+        return row
 
     def note(self, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from chassis.app import server
 from services.checkpoints.main import Api
 from services.checkpoints.settings import CheckpointsSettings
+from tests.fuzz.passes import Keys, Mint
 from tests.integration.checkpoints.conftest import codes, composed, event_log, issuer, settings, topic
 from tests.integration.checkpoints.town import FakeCodes, Issuer, StandingsTopic, wait_for
 from tests.serving import serving
@@ -20,9 +23,12 @@ from tests.serving import serving
 __all__ = ["codes", "composed", "event_log", "issuer", "settings", "topic"]
 
 
+_PEOPLE = 64
+
+
 @dataclass
 class Target:
-    """A running api with one green person and one gate; `headers` are the gate's."""
+    """A running api with some people, all green, and one gate; `headers` are the gate's."""
 
     http: httpx.Client
     headers: dict[str, str]
@@ -44,6 +50,12 @@ class Target:
         """A good pass, minted now."""
         return self.codes.mint(0)
 
+    def mint_of_now(self, seed: int) -> Mint:
+        """With the keys that the api knows, for the people that are green there."""
+        codes = self.codes
+        keys = Keys(codes.shown.private, codes.printed.private, codes.list_key.private)
+        return Mint(random.Random(seed), keys=keys, now_s=int(time.time()), entries=sorted(codes.persons[1]))
+
     def scans(self) -> int:
         with psycopg.connect(self.database_url) as connection:
             row = connection.execute("SELECT count(*) FROM scan").fetchone()
@@ -57,7 +69,8 @@ class Target:
 def target(
     composed: Api, settings: CheckpointsSettings, codes: FakeCodes, topic: StandingsTopic, issuer: Issuer
 ) -> Iterator[Target]:
-    topic.enrol()
+    for _ in range(_PEOPLE):
+        topic.enrol()
     with (
         serving(server(composed.scan_routes, host="127.0.0.1", port=0)) as (host, port),
         httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as http,

@@ -18,9 +18,9 @@ import string
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -54,15 +54,34 @@ _POINTERS = ("jku", "x5u", "jwk", "x5c", "x5t", "crit", "b64", "enc", "zip", "ct
 Segments = tuple[bytes, bytes, bytes]
 
 
-class Mint:
-    """Keys of codes, a stranger's key, and good passes of both types."""
+class Keys(NamedTuple):
+    """Of codes, for each type that it signs: `kinds` of a mint says under which names."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
-        self.shown, self.printed, self.lists, self.stranger = (
-            ec.derive_private_key(chance.randrange(1, _ORDER), ec.SECP256R1()) for _ in range(4)
-        )
-        self.good = [self.pass_of(idx, is_printed=idx % 3 == 0) for idx in range(64)]
+    shown: ec.EllipticCurvePrivateKey
+    printed: ec.EllipticCurvePrivateKey
+    lists: ec.EllipticCurvePrivateKey
+
+
+class Mint:
+    """Keys of codes, a stranger's key, and good passes of both types, all of one moment (Unix seconds).
+
+    Without `keys` it makes its own. `entries` are places in list 1: good passes point there, and so do mutated ones
+    whose place is not what was changed, so that nothing but the mutation keeps their holders out.
+    """
+
+    def __init__(
+        self,
+        chance: random.Random,
+        *,
+        keys: Keys | None = None,
+        now_s: int = NOW_S,
+        entries: Sequence[int] = range(64),
+    ) -> None:
+        self.chance, self.now_s, self.entries = chance, now_s, entries
+        *own, self.stranger = (ec.derive_private_key(chance.randrange(1, _ORDER), ec.SECP256R1()) for _ in range(4))
+        self.shown, self.printed, self.lists = keys or Keys(*own)
+        self.good = [self.pass_of(idx, is_printed=n % 3 == 0) for n, idx in enumerate(entries)]
+        self._known = frozenset(self.good)
 
     def ring(self) -> KeyRing:
         ring = KeyRing(URI)
@@ -78,19 +97,28 @@ class Mint:
 
     def pass_of(self, idx: int, *, is_printed: bool = False) -> str:
         kid, typ, key = self.kinds()[is_printed]
-        return signed(header_of(kid, typ), claims_of(idx, 180 * 86_400 if is_printed else 60), key)
+        return signed(header_of(kid, typ), self.claims_of(idx, 180 * 86_400 if is_printed else 60), key)
+
+    def claims_of(self, idx: int, life_s: int, *, issued_s_ago: int = 10) -> dict[str, Any]:
+        issued_at_s = self.now_s - issued_s_ago
+        status = {"status_list": {"idx": idx, "uri": f"{URI}/1"}}
+        return {"iat": issued_at_s, "exp": issued_at_s + life_s, "status": status}
 
     def any_good(self) -> str:
         return self.chance.choice(self.good)
 
+    def mutated(self, family: Callable[[Mint], str]) -> str:
+        """A pass of a family; one that came out as it went in is not counted."""
+        while (token := family(self)) in self._known:
+            continue
+        return token
+
+    def any_entry(self) -> int:
+        return self.chance.choice(self.entries)
+
 
 def header_of(kid: str, typ: str) -> dict[str, Any]:
     return {"alg": "ES256", "kid": kid, "typ": typ}
-
-
-def claims_of(idx: int, life_s: int, *, issued_at_s: int = NOW_S - 10) -> dict[str, Any]:
-    status = {"status_list": {"idx": idx, "uri": f"{URI}/1"}}
-    return {"iat": issued_at_s, "exp": issued_at_s + life_s, "status": status}
 
 
 def jwk(kid: str, typ: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
@@ -238,7 +266,7 @@ def signed_for_something_else(mint: Mint) -> str:
     """A key of codes, but not the one for this type of pass; or a header with more or less in it than a pass has."""
     kid, typ, key = mint.chance.choice(mint.kinds())
     other_kid, other_typ, _ = mint.chance.choice([kind for kind in mint.kinds() if kind[0] != kid])
-    claims = claims_of(mint.chance.randrange(2**20), 60)
+    claims = mint.claims_of(mint.any_entry(), 60)
     good = header_of(kid, typ)
     heads: list[dict[str, Any]] = [
         header_of(other_kid, typ),
@@ -254,20 +282,21 @@ def signed_for_something_else(mint: Mint) -> str:
 def out_of_time(mint: Mint) -> str:
     """Signed by codes' own key for another time, or for longer than a pass may live."""
     chance = mint.chance
-    issued_at_s, life_s = chance.choice(
+    issued_s_ago, life_s = chance.choice(
         (
-            (NOW_S - 60 - chance.randrange(10**6), 60),
-            (NOW_S + 6 + chance.randrange(10**6), 60),
-            (NOW_S - 10, 66 + chance.randrange(10**9)),
-            (NOW_S - 10, -chance.randrange(10**6)),
+            (60 + chance.randrange(10**6), 60),
+            (-6 - chance.randrange(10**6), 60),
+            (10, 66 + chance.randrange(10**9)),
+            (10, -chance.randrange(10**6)),
         )
     )
-    return signed(header_of("shown-1", "pass+jwt"), claims_of(1, life_s, issued_at_s=issued_at_s), mint.shown)
+    claims = mint.claims_of(mint.any_entry(), life_s, issued_s_ago=issued_s_ago)
+    return signed(header_of("shown-1", "pass+jwt"), claims, mint.shown)
 
 
 def claims_malformed(mint: Mint) -> str:
     """Signed by codes' own key, but not what a pass says: of the wrong type, missing, for another city's list, huge."""
-    claims = claims_of(1, 60)
+    claims = mint.claims_of(mint.any_entry(), 60)
     status = claims["status"]["status_list"]
     strange = mint.chance.choice([value for value in _STRANGE if type(value) is not int or not 0 <= value < 2**31])
     match mint.chance.randrange(7):
@@ -308,16 +337,12 @@ FAMILIES: tuple[Callable[[Mint], str], ...] = (
 def accepted_of(count: int, seed: int) -> tuple[Counter[str], list[tuple[str, str]]]:
     """(refusals by their name, what was accepted: family and token) of so many mutated passes."""
     mint = Mint(random.Random(seed))
-    ring, at, good = mint.ring(), datetime.fromtimestamp(NOW_S, UTC), set(mint.good)
+    ring, at = mint.ring(), datetime.fromtimestamp(NOW_S, UTC)
     refusals: Counter[str] = Counter()
     accepted: list[tuple[str, str]] = []
-    read = 0
-    while read < count:
-        family = FAMILIES[read % len(FAMILIES)]
-        token = family(mint)
-        if token in good:
-            continue
-        read += 1
+    for n in range(count):
+        family = FAMILIES[n % len(FAMILIES)]
+        token = mint.mutated(family)
         found = ring.read(token, at)
         if isinstance(found, Refusal):
             refusals[found.value] += 1

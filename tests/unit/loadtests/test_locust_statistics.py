@@ -48,6 +48,7 @@ def noted(journal: Journal, count: int, seed: int) -> list[Result]:
             kind=chance.choice([Kind.SINGLE, Kind.CARD, Kind.BATCH, Kind.REPEAT]),
             is_measured=1,
             length=chance.randrange(3000),
+            is_refused=0,
         )
         for n in range(count)
     ]

@@ -8,11 +8,14 @@ from typing import Any
 
 import gevent
 import orjson
+import pytest
 
 from chassis.ids import uuid7
-from loadtests.journal import Journal, Kind, Result
+from loadtests.figures import figures_of
+from loadtests.journal import Journal, Kind, Result, Written
 from loadtests.line import Answer, Unanswered
 from loadtests.scenarios.turns import Content, Start, Turn, Turns
+from loadtests.shapes import Asked, shape_of
 
 _GREEN = b'"colour":"green"'
 _ACCEPTED = Answer(200, b'{"decision":"pass","colour":"green"}', None)
@@ -83,8 +86,28 @@ def test_where_nobody_comes_again_a_refused_scan_is_given_up() -> None:
 
 def test_a_refusal_that_does_not_say_when_to_come_again_is_an_error() -> None:
     notes = serve([turn(0.0)], Gate(lambda *_: Answer(503, b"{}", None)))
-    assert len(notes.results) == 1
-    assert not notes.acknowledged
+    assert errors_of(notes) == 1
+    assert (len(notes.results), notes.given_up, len(notes.acknowledged)) == (1, 1, 0)
+
+
+def test_a_refusal_that_says_when_to_come_again_is_no_error() -> None:
+    notes = serve([turn(0.0)], Gate(lambda *_: Answer(503, b"{}", 1.0)), comes_again=False)
+    assert errors_of(notes) == 0
+
+
+@pytest.mark.parametrize("status", [401, 409, 422, 500])
+def test_a_scan_that_meets_an_error_is_given_up(status: int) -> None:
+    notes = serve([turn(0.0, scans=3)], Gate(lambda *_: Answer(status, b"{}", None)))
+    assert (errors_of(notes), notes.given_up, notes.offered) == (1, 3, 3)
+
+
+def errors_of(notes: Notes) -> float:
+    counts: dict[str, float] = {
+        "offered": notes.offered,
+        "wrong_answers": notes.wrong_answers,
+        "given_up": notes.given_up,
+    }
+    return figures_of(shape_of("peak", Asked(seconds=1)), Written(set(), set(), notes.results, counts))["errors"]
 
 
 def test_a_scan_without_an_answer_comes_again_and_is_known_as_unanswered() -> None:
@@ -122,6 +145,16 @@ def test_of_a_batch_only_what_was_refused_comes_again() -> None:
     first, again = (orjson.loads(body)["scans"] for _, body in gate.sent)
     assert again == [first[1]]
     assert (len(notes.acknowledged), notes.wrong_answers) == (3 * 16, 0)
+
+
+def test_what_a_batch_refuses_for_good_is_wrong_and_given_up() -> None:
+    def answer(_n: int, body: bytes) -> Answer:
+        results = [{**scan, "colour": "green"} for scan in orjson.loads(body)["scans"]]
+        results[0] = {**results[0], "problem": {"status": 409}}
+        return Answer(200, orjson.dumps({"results": results}), None)
+
+    notes = serve([turn(0.0, scans=3)], Gate(answer))
+    assert (len(notes.acknowledged), notes.wrong_answers, notes.given_up) == (2 * 16, 1, 1)
 
 
 def test_a_scan_that_is_sent_again_on_purpose_is_offered_once() -> None:
