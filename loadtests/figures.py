@@ -78,7 +78,7 @@ def _rates(shape: Shape, measured: Sequence[Result]) -> dict[str, float]:
     else:
         end_s = seconds = max((r.due_s + r.latency_ms / 1000 for r in measured), default=0.0)
         offered = sum(r.scans for r in first_times)
-    accepted = sum(r.scans for r in _accepted(first_times) if r.due_s + r.latency_ms / 1000 <= end_s)
+    accepted = sum(r.taken for r in first_times if r.due_s + r.latency_ms / 1000 <= end_s)
     rates = {"seconds": seconds, "offered_per_s": offered / seconds, "accepted_per_s": accepted / seconds}
     if shape.name == "overload":
         rates["goodput"] = rates["accepted_per_s"] / OVERLOAD_LIMIT_PER_S
@@ -133,7 +133,7 @@ def _second(results: Sequence[Result]) -> list[float]:
     latencies = [r.latency_ms for r in accepted if r.kind in _AT_A_GATE] or [r.latency_ms for r in accepted]
     return [
         sum(r.scans for r in results if r.kind != Kind.REPEAT),
-        sum(r.scans for r in accepted if r.kind != Kind.REPEAT),
+        sum(r.taken for r in accepted if r.kind != Kind.REPEAT),
         sum(r.scans for r in results if r.is_refused),
         sum(r.is_error for r in results),
         round(percentile(latencies, 0.5), 2),

@@ -30,6 +30,7 @@ class Result(NamedTuple):
     `due_s` is when this attempt was meant to go, in seconds from the start; `latency_ms` runs from there to the answer,
     `waited_ms` from the moment the person came (the first attempt's `due_s`), `late_ms` is the generator's own delay.
     `length` is that of the answer's body in bytes; `is_refused` means politely: 503 and when to come again.
+    `left` are the scans of an accepted batch whose own answer was a 503: they come again.
     """
 
     due_s: float
@@ -42,6 +43,12 @@ class Result(NamedTuple):
     is_measured: int
     length: int
     is_refused: int
+    left: int = 0
+
+    @property
+    def taken(self) -> int:
+        """How many of its scans an acceptance took."""
+        return self.scans - self.left if self.is_accepted else 0
 
     @property
     def is_accepted(self) -> bool:
@@ -53,7 +60,7 @@ class Result(NamedTuple):
         return not (self.is_accepted or self.is_refused)
 
 
-_TYPES = ("d", "f", "f", "f", "H", "H", "B", "B", "I", "B")
+_TYPES = ("d", "f", "f", "f", "H", "H", "B", "B", "I", "B", "H")
 
 
 @dataclass(slots=True)

@@ -134,6 +134,7 @@ class Turns:
             if answer is None:
                 self._journal.leave_unanswered(content[0])
         answered_s = self._now_s()
+        left = self._settle(turn, content, answer)
         result = Result(
             due_s=turn.due_s,
             latency_ms=(answered_s - turn.due_s) * 1000,
@@ -145,30 +146,33 @@ class Turns:
             is_measured=turn.is_measured,
             length=0 if answer is None else len(answer.body),
             is_refused=answer is not None and answer.is_polite_refusal,
+            left=left,
         )
         self._journal.note(result)
-        self._settle(turn, content, answer)
 
-    def _settle(self, turn: Turn, content: Content, answer: Answer | None) -> None:
+    def _settle(self, turn: Turn, content: Content, answer: Answer | None) -> int:
         """Acknowledged scans go into the journal; what was refused politely, or not answered, comes again.
 
         Whatever else was answered, the scans are given up: each one that was offered ends as the one or the other.
+        Returns how many an answer of 200 left open.
         """
         if answer is not None and answer.status == 200:
             left = self._acknowledge(content, answer.body)
             if left is None:
                 if turn.kind is Kind.SINGLE and self._chance.random() < self._share_repeated:
                     self._put(turn.repeated(self._now_s() + self._chance.random(), content))
-                return
+                return 0
             content = left
+        left_open = len(content[2]) if answer is not None and answer.status == 200 else 0
         if turn.kind is Kind.REPEAT:
-            return
+            return left_open
         pause_s = AGAIN_AFTER_S if answer is None else answer.retry_after_s or AGAIN_AFTER_S
         due_s = self._now_s() + pause_s * (1 + self._chance.random())
         if self._may_come_again(answer) and due_s - turn.first_due_s < PATIENCE_S:
             self._put(turn.again(due_s, content))
         else:
             self._journal.given_up += len(content[2])
+        return left_open
 
     def _may_come_again(self, answer: Answer | None) -> bool:
         """Not after an error; what a batch's answer left open (status 200) was refused."""

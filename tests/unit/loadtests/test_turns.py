@@ -145,6 +145,7 @@ def test_of_a_batch_only_what_was_refused_comes_again() -> None:
     first, again = (orjson.loads(body)["scans"] for _, body in gate.sent)
     assert again == [first[1]]
     assert (len(notes.acknowledged), notes.wrong_answers) == (3 * 16, 0)
+    assert [(result.scans, result.taken) for result in notes.results] == [(3, 2), (1, 1)]
 
 
 def test_what_a_batch_refuses_for_good_is_wrong_and_given_up() -> None:
