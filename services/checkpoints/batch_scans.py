@@ -1,50 +1,121 @@
-"""Many scans in one request, as a concentrator or a gate that was offline sends them: each has its own answer."""
+"""Many scans in one request, as a concentrator or a gate that was offline sends them: each has its own answer.
+
+A small batch of passes alone, such as a station sends every second, is begun at once and answered when its last scan is
+durable, without a task. What must ask elsewhere or is large has a task, and lets others have a turn meanwhile.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+
+import orjson
 
 from chassis.auth import Bearer
-from services.checkpoints.answers import Answer, answer, each_of, problem_for, with_people
+from chassis.direct import Respond
+from services.checkpoints.answers import Answer, AnswerTimes, answer, each_of, problem_for, refusal, with_people
 from services.checkpoints.attempts import FieldError, parsed, read_members
 from services.checkpoints.domain.errors import Overloaded, StoreUnavailable
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Ruling
 from services.checkpoints.masks import Answered
+from services.checkpoints.rate_limit import Admission
 from services.checkpoints.scan_parts import ScanParts
 
 ROUTE = "/v1/scans/batch"
 BATCH_MAX = 1000
+SMALL_MAX = 32
+"""Scans that are read in one go: a few milliseconds in which nobody else has a turn."""
 _BATCH = frozenset(["scans"])
 
 Item = tuple[Attempt, Checkpoint]
+Recorded = Sequence[Ruling | Exception]
 
 
 class BatchScans:
-    def __init__(self, parts: ScanParts) -> None:
+    def __init__(self, parts: ScanParts, times: AnswerTimes) -> None:
         self._scan_path, self._attempts, self._checkpoints = parts.scan_path, parts.attempts, parts.checkpoints
         self._policies, self._masks, self._clock = parts.policies, parts.masks, parts.clock
-        self._admission = parts.admission
+        self._admission, self._times = parts.admission, times
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def record(self, bearer: Bearer, body: bytes) -> Answer:
-        """Raises what refuses the whole batch; what refuses one of its scans stands in that one's place."""
-        bodies = _bodies(body)
+    def take(self, bearer: Bearer, body: bytes, respond: Respond) -> None:
+        """`respond` is called once, now or later, whatever happens; this raises nothing."""
+        batch = _Batch(self._admission, self._times, bearer, respond)
+        try:
+            self._begin(batch, body)
+        except Exception as error:
+            batch.refuse(error)
+
+    def _begin(self, batch: _Batch, body: bytes) -> None:
+        batch.bodies = bodies = _bodies(body)
         refused_for_s = self._admission.refused_for_s(time.monotonic(), len(bodies), is_single=False)
         if refused_for_s:
             raise Overloaded(refused_for_s)
         now = self._clock()
-        read = [self._read(bearer, each, number, now) for number, each in enumerate(bodies)]
-        items = [await self._found(bearer, each) if isinstance(each, Attempt) else each for each in read]
+        if len(bodies) > SMALL_MAX:
+            return self._later(batch, self._read_and_ask(batch, now))
+        read = [self._read(batch.bearer, each, number, now) for number, each in enumerate(bodies)]
+        items = [each for each in read if not isinstance(each, Attempt) and not _asks(each)]
+        if len(items) < len(read):
+            return self._later(batch, self._ask(batch, read))
+        self._scan_path.begin_scans(
+            [each for each in items if isinstance(each, tuple)], now, partial(self._end, batch, items)
+        )
+        return None
+
+    # -- without a task ----------------------------------------------------------------------------------------------
+
+    def _end(self, batch: _Batch, items: Sequence[Item | Exception], recorded: Recorded) -> None:
+        """What the scan log tells of a small batch. Raises nothing."""
+        try:
+            rulings = iter(recorded)
+            results = [self._result(item, rulings) for item in items]
+            self._require_some(results)
+            answered = _answered(items, results)
+            if any(self._masks.is_wanted(*each) for each in answered):
+                self._later(batch, self._compare(batch, items, results))
+            else:
+                batch.show(results)
+        except Exception as error:
+            batch.refuse(error)
+
+    # -- with one ----------------------------------------------------------------------------------------------------
+
+    async def _read_and_ask(self, batch: _Batch, now: datetime) -> None:
+        await self._ask(
+            batch, [self._read(batch.bearer, each, number, now) for number, each in enumerate(batch.bodies)]
+        )
+
+    async def _ask(self, batch: _Batch, read: Sequence[Item | Attempt | Exception]) -> None:
+        items = [await self._found(batch.bearer, each) if isinstance(each, Attempt) else each for each in read]
         singles = [each for each in items if isinstance(each, tuple) and not each[0].people]
         rulings = iter(await self._scan_path.record_scans(singles))
         results = await self._results(items, rulings)
-        failed = [each for each in results if isinstance(each, StoreUnavailable | Overloaded)]
-        if failed and not any(isinstance(each, dict) for each in results):
-            raise failed[0]
-        self._admission.answered(time.monotonic(), len(results) - len(failed))
-        await self._masks.add_persons(_recorded(items, results), bearer.subject)
-        return {"results": [_shown(each, body) for each, body in zip(results, bodies, strict=True)]}
+        self._require_some(results)
+        await self._compare(batch, items, results)
+
+    async def _compare(
+        self, batch: _Batch, items: Sequence[Item | Exception], results: Sequence[Answer | Exception]
+    ) -> None:
+        """Answer, with the masks of those whom the guard compares."""
+        await self._masks.add_persons(_answered(items, results), batch.bearer.subject)
+        batch.show(results)
+
+    def _later(self, batch: _Batch, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(batch, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, batch: _Batch, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            batch.refuse(error)
+
+    # -- one scan of many --------------------------------------------------------------------------------------------
 
     def _read(self, bearer: Bearer, body: object, number: int, now: datetime) -> Item | Attempt | Exception:
         """An attempt alone is one whose checkpoint this process does not know."""
@@ -71,9 +142,10 @@ class BatchScans:
             if not _is_vehicle(item):
                 results.append(self._result(item, rulings))
                 continue
-            results.append(away or await self._vehicle(item))
-            if isinstance(results[-1], StoreUnavailable):
-                away = results[-1]
+            result = away or await self._vehicle(item)
+            results.append(result)
+            if isinstance(result, StoreUnavailable):
+                away = result
         return results
 
     def _result(self, item: Item | Exception, rulings: Iterator[Ruling | Exception]) -> Answer | Exception:
@@ -91,6 +163,40 @@ class BatchScans:
         except Exception as error:
             return error
 
+    def _require_some(self, results: Sequence[Answer | Exception]) -> None:
+        """A batch of which the store took nothing is refused whole."""
+        failed = [each for each in results if isinstance(each, StoreUnavailable | Overloaded)]
+        if failed and not any(isinstance(each, dict) for each in results):
+            raise failed[0]
+        self._admission.answered(time.monotonic(), len(results) - len(failed))
+
+
+class _Batch:
+    """A batch under way."""
+
+    __slots__ = ("_admission", "_began_s", "_is_answered", "_respond", "_times", "bearer", "bodies")
+
+    def __init__(self, admission: Admission, times: AnswerTimes, bearer: Bearer, respond: Respond) -> None:
+        self._admission, self._times, self.bearer, self._respond = admission, times, bearer, respond
+        self._began_s, self._is_answered = time.monotonic(), False
+        self.bodies: Sequence[object] = ()
+
+    def show(self, results: Sequence[Answer | Exception]) -> None:
+        shown = [_shown(each, body) for each, body in zip(results, self.bodies, strict=True)]
+        self._answer(200, orjson.dumps({"results": shown}, option=orjson.OPT_UTC_Z))
+
+    def refuse(self, error: Exception) -> None:
+        self._answer(*refusal(error, self._admission))
+
+    def _answer(
+        self, status: int, body: bytes, media_type: str = "application/json", headers: Mapping[str, str] | None = None
+    ) -> None:
+        if self._is_answered:
+            return
+        self._is_answered = True
+        self._times.take(ROUTE, status, time.monotonic() - self._began_s)
+        self._respond(status, body, media_type, headers)
+
 
 def _bodies(body: bytes) -> list[object]:
     """Raises `FieldError`."""
@@ -104,7 +210,12 @@ def _is_vehicle(item: Item | Exception) -> bool:
     return isinstance(item, tuple) and bool(item[0].people)
 
 
-def _recorded(items: Sequence[Item | Exception], results: Sequence[Answer | Exception]) -> list[Answered]:
+def _asks(item: Item | Exception) -> bool:
+    """Whether the database is asked before the scan can be recorded."""
+    return isinstance(item, tuple) and (bool(item[0].people) or item[0].person_ref is not None)
+
+
+def _answered(items: Sequence[Item | Exception], results: Sequence[Answer | Exception]) -> list[Answered]:
     """The scans that were recorded, each person's of a vehicle too."""
     return [
         each

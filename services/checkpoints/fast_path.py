@@ -63,10 +63,13 @@ class Sightings(Protocol):
 
 
 Tell = Callable[[Ruling | Exception], None]
+TellAll = Callable[[Sequence[Ruling | Exception]], None]
 
 
 class ScanLog(Protocol):
     def append_soon(self, scan: Scan, tell: Tell) -> None: ...
+
+    def append_all_soon(self, scans: Sequence[Scan], tell_all: TellAll) -> None: ...
 
     async def append(self, scan: Scan) -> Ruling: ...
 
@@ -98,6 +101,14 @@ class ScanPath:
     def begin_scan(self, attempt: Attempt, checkpoint: Checkpoint, now: datetime, tell: Tell) -> None:
         """One person's scan by pass alone; `tell` is called when it is durable, or cannot be. Raises `Overloaded`."""
         self._scan_log.append_soon(self._settled(attempt, checkpoint, NO_HOLDERS, now), tell)
+
+    def begin_scans(self, attempts: Sequence[tuple[Attempt, Checkpoint]], now: datetime, tell_all: TellAll) -> None:
+        """A few people's, by pass alone; `tell_all` is called when all are durable, or cannot be.
+
+        Raises `Overloaded`.
+        """
+        scans = [self._settled(attempt, checkpoint, NO_HOLDERS, now) for attempt, checkpoint in attempts]
+        self._scan_log.append_all_soon(scans, tell_all)
 
     async def record_scan(self, attempt: Attempt, checkpoint: Checkpoint) -> Ruling:
         """One person's scan, durable when this returns."""

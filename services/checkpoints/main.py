@@ -225,7 +225,7 @@ def _scan_routes(settings: CheckpointsSettings, app: FastAPI, parts: ScanParts) 
     return ScanRoutes(
         app,
         singles=SingleScans(parts, times),
-        batches=BatchScans(parts),
+        batches=BatchScans(parts, times),
         token_reader=app.state.token_reader,
         admission=parts.admission,
         times=times,

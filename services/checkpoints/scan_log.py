@@ -113,25 +113,24 @@ KeepTaken = Callable[[Sequence[Scan]], Sequence[bool]]
 Tell = Callable[[Ruling | Exception], None]
 """What is called, once, with a scan's ruling or why there is none; it must not raise."""
 
+TellAll = Callable[[Sequence[Ruling | Exception]], None]
+"""The same for scans that came together, in their order."""
+
 
 class _Answers:
-    """Of scans that came together, in their order; `complete` is done when each has one."""
+    """Of scans that came together, in their order; `tell_all` is called when each has one."""
 
-    __slots__ = ("complete", "found", "missing")
+    __slots__ = ("_found", "_missing", "_tell_all")
 
-    def __init__(self, scans: int, complete: asyncio.Future[None]) -> None:
-        self.found: list[Ruling | Exception | None] = [None] * scans
-        self.missing, self.complete = scans, complete
+    def __init__(self, scans: int, tell_all: TellAll) -> None:
+        self._found: list[Ruling | Exception | None] = [None] * scans
+        self._missing, self._tell_all = scans, tell_all
 
     def put(self, place: int, answer: Ruling | Exception) -> None:
-        self.found[place] = answer
-        self.missing -= 1
-        if not self.missing and not self.complete.done():
-            self.complete.set_result(None)
-
-    async def all(self) -> list[Ruling | Exception]:
-        await self.complete
-        return [answer for answer in self.found if answer is not None]
+        self._found[place] = answer
+        self._missing -= 1
+        if not self._missing:
+            self._tell_all([answer for answer in self._found if answer is not None])
 
 
 class _Waiting:
@@ -211,15 +210,20 @@ class ScanLog:
 
     async def append_all(self, scans: Sequence[Scan]) -> list[Ruling | Exception]:
         """The same for many at once: per scan its ruling or why there is none. Raises `Overloaded` for all."""
-        if not scans:
-            return []
-        answers = _Answers(len(scans), asyncio.get_running_loop().create_future())
-        self._enqueue([(scan, partial(answers.put, place)) for place, scan in enumerate(scans)])
-        return await answers.all()
+        told: asyncio.Future[Sequence[Ruling | Exception]] = asyncio.get_running_loop().create_future()
+        self.append_all_soon(scans, lambda found: None if told.done() else told.set_result(found))
+        return list(await told)
 
     def append_soon(self, scan: Scan, tell: Tell) -> None:
         """As `append`, for who does not wait: `tell` is called with the ruling or the error. Raises `Overloaded`."""
         self._enqueue([(scan, tell)])
+
+    def append_all_soon(self, scans: Sequence[Scan], tell_all: TellAll) -> None:
+        """As `append_all`, for who does not wait. Raises `Overloaded`."""
+        if not scans:
+            return tell_all([])
+        answers = _Answers(len(scans), tell_all)
+        return self._enqueue([(scan, partial(answers.put, place)) for place, scan in enumerate(scans)])
 
     def _enqueue(self, scans: Sequence[tuple[Scan, Tell]]) -> None:
         if self._is_closing or len(self._queue) + len(scans) > self._queue_max:

@@ -1,23 +1,22 @@
 """The two routes of the scan path as raw ASGI, in front of the FastAPI application, which documents them.
 
 What a framework does for a request costs as much as a scan; so the bearer, the body and the answer are handled here,
-and of a gate that is known already a single scan is taken right from its connection (chassis/direct.py).
+and what a gate sends that is known already is taken right from its connection (chassis/direct.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-import orjson
 from opentelemetry import trace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.auth import Bearer, TokenReader
-from chassis.direct import Headers, Take
+from chassis.direct import Headers, Respond, Take
 from chassis.problems import Problem
 from chassis.telemetry import context_of
 from services.checkpoints import batch_scans, single_scans
@@ -29,9 +28,11 @@ from services.checkpoints.single_scans import SingleScans
 tracer = trace.get_tracer("guanka.checkpoints")
 
 TRACED_ONE_IN = 200
-_SINGLE_TARGET = single_scans.ROUTE.encode()
 _SAMPLED = b"-01"
 _BEARERS_MAX = 20_000
+
+Taker = Callable[[Bearer, bytes, Respond], None]
+"""Takes a request's body, and responds now or later; it raises nothing."""
 
 
 class _Gone(Exception):
@@ -61,20 +62,22 @@ class ScanRoutes:
         times: AnswerTimes,
         body_bytes_max: int,
     ) -> None:
-        self._app, self._singles, self._batches = app, singles, batches
+        self._app = app
         self._token_reader, self._admission, self._times = token_reader, admission, times
         self._body_bytes_max = body_bytes_max
         self._taken = self._spans_due = 0
         self._bearers: dict[bytes, tuple[float, Bearer]] = {}
-        self._routes = {single_scans.ROUTE: self._record_one, batch_scans.ROUTE: self._record_batch}
+        self._takers = {single_scans.ROUTE: singles.take, batch_scans.ROUTE: batches.take}
+        self._by_target = {route.encode(): take for route, take in self._takers.items()}
 
     def under_way(self) -> int:
         """Single scans that have no answer yet."""
         return self._admission.singles
 
     def directly(self, target: bytes, headers: Headers) -> Take | None:
-        """`chassis.direct.AnswersDirectly`: single scans of gates whose token is remembered; one with a span is not."""
-        if target != _SINGLE_TARGET or int(headers[b"content-length"]) > self._body_bytes_max:
+        """`chassis.direct.AnswersDirectly`: scans of gates whose token is remembered; a request with a span is not."""
+        taker = self._by_target.get(target)
+        if taker is None or int(headers[b"content-length"]) > self._body_bytes_max:
             return None
         bearer = self._remembered(headers.get(b"authorization", b""))
         if bearer is None or headers.get(b"traceparent", b"").endswith(_SAMPLED):
@@ -82,11 +85,11 @@ class ScanRoutes:
         if self._is_one_of_many():
             self._spans_due += 1
             return None
-        return partial(self._singles.take, bearer)
+        return partial(taker, bearer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        record = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if record is None:
+        taker = self._takers.get(scope["path"]) if scope["type"] == "http" else None
+        if taker is None:
             return await self._app(scope, receive, send)
         began_s = time.monotonic()
         try:
@@ -98,9 +101,9 @@ class ScanRoutes:
             self._times.take(scope["path"], shown.status, time.monotonic() - began_s)
             return await _send(send, shown)
         if not self._is_traced(traceparent):
-            return await _send(send, await record(bearer, body))
+            return await _send(send, await _taken(taker, bearer, body))
         with tracer.start_as_current_span(f"POST {scope['path']}", context=context_of(traceparent.decode("latin-1"))):
-            shown = await record(bearer, body)
+            shown = await _taken(taker, bearer, body)
         return await _send(send, shown)
 
     async def _received(self, scope: Scope, receive: Receive) -> tuple[Bearer, bytes, bytes]:
@@ -112,27 +115,6 @@ class ScanRoutes:
         bearer = self._remembered(authorization) or await self._bearer(authorization)
         body = await self._body(headers.get(b"content-length", b"0"), receive)
         return bearer, body, headers.get(b"traceparent", b"")
-
-    async def _record_one(self, bearer: Bearer, body: bytes) -> _Shown:
-        answered: asyncio.Future[_Shown] = asyncio.get_running_loop().create_future()
-
-        def respond(
-            status: int, body: bytes, media_type: str = "application/json", headers: Mapping[str, str] | None = None
-        ) -> None:
-            if not answered.done():
-                answered.set_result(_Shown(status, body, media_type, headers))
-
-        self._singles.take(bearer, body, respond)
-        return await answered
-
-    async def _record_batch(self, bearer: Bearer, body: bytes) -> _Shown:
-        began_s = time.monotonic()
-        try:
-            shown = _Shown(200, orjson.dumps(await self._batches.record(bearer, body), option=orjson.OPT_UTC_Z))
-        except Exception as error:
-            shown = self._refused(error)
-        self._times.take(batch_scans.ROUTE, shown.status, time.monotonic() - began_s)
-        return shown
 
     def _refused(self, error: Exception) -> _Shown:
         return _Shown(*refusal(error, self._admission))
@@ -182,6 +164,20 @@ class ScanRoutes:
     def _require_size(self, size: int) -> None:
         if size > self._body_bytes_max:
             raise Problem(413, "content_too_large", f"The body is larger than {self._body_bytes_max} bytes.")
+
+
+async def _taken(taker: Taker, bearer: Bearer, body: bytes) -> _Shown:
+    """The answer of what responds when it can, for who waits."""
+    answered: asyncio.Future[_Shown] = asyncio.get_running_loop().create_future()
+
+    def respond(
+        status: int, body: bytes, media_type: str = "application/json", headers: Mapping[str, str] | None = None
+    ) -> None:
+        if not answered.done():
+            answered.set_result(_Shown(status, body, media_type, headers))
+
+    taker(bearer, body, respond)
+    return await answered
 
 
 async def _send(send: Send, shown: _Shown) -> None:

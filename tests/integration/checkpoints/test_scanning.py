@@ -489,16 +489,44 @@ def test_what_the_queue_does_not_hold_is_refused_whole_and_politely(settings, co
     assert sql("SELECT count(*) FROM scan") == [(10,)]
 
 
+@pytest.mark.parametrize("path", ["/v1/scans", "/v1/scans/batch"])
 @pytest.mark.parametrize("client", ["on its connection"], indirect=True)
-def test_a_known_gates_scan_needs_no_task(client, composed, register, gate, codes, person, monkeypatch):
+def test_a_known_gates_scans_need_no_task(client, composed, register, gate, codes, person, path):
     place = register("metro")
     _, idx = person(GREEN)
     headers, seen = gate(place), []
-    take = composed.scan_routes._singles.take
-    monkeypatch.setattr(composed.scan_routes._singles, "take", lambda *of: seen.append(_in_a_task()) or take(*of))
-    answer = client.post("/v1/scans", json=scan(place, credential={"pass": codes.mint(idx)}), headers=headers)
-    assert answer.json()["decision"] == "pass"
-    assert seen == [True, False]
+    takers, targets = composed.scan_routes._takers, composed.scan_routes._by_target
+    take = takers[path]
+    takers[path] = targets[path.encode()] = lambda *of: seen.append(_in_a_task()) or take(*of)
+    sent = scan(place, credential={"pass": codes.mint(idx)})
+    body = sent if path == "/v1/scans" else {"scans": [sent]}
+    first, again = (client.post(path, json=body, headers=headers).json() for _ in range(2))
+    assert (first if path == "/v1/scans" else first["results"][0])["decision"] == "pass"
+    assert again == first
+    assert (seen[0], seen[-1]) == (True, False)
+
+
+@pytest.mark.parametrize("scans", [3, 40])
+def test_a_batch_has_its_answers_in_order_whatever_has_to_be_asked(client, register, gate, codes, person, sql, scans):
+    """Passes, what is no scan, another checkpoint's, and beside them a card and a vehicle or not; small and large."""
+    place, other = register("road"), register("road")
+    tokens = [codes.mint(person(colour)[1]) for colour in (GREEN, RED, GREEN)]
+    plain = [scan(place, credential={"pass": tokens[n % 3]}) for n in range(scans)]
+    mixed = [{}, *plain, scan(other, credential={"pass": tokens[0]}), plain[0], plain[1] | {"direction": "out"}]
+    vehicle = scan(place, credential={"plate": "粤A12345"}, people=[{"scan_id": str(uuid7()), **_of(tokens[1])}])
+    for asked in ([], [scan(place, credential={"document": CARD}), vehicle]):
+        answer = client.post("/v1/scans/batch", json={"scans": [*mixed, *asked]}, headers=gate(place))
+        results = [each.get("decision") or each["problem"]["code"] for each in answer.json()["results"]]
+        decided = ["stop" if n % 3 == 1 else "pass" for n in range(scans)]
+        assert results[: len(mixed)] == [
+            "invalid_request", *decided, "checkpoint_refused", "pass", "scan_id_reused",
+        ]  # fmt: skip
+        assert results[len(mixed) :] == ["check", "stop"][: len(asked)]
+    assert sql("SELECT count(*) FROM scan") == [(scans + 3,)]
+
+
+def _of(token):
+    return {"credential": {"pass": token}}
 
 
 def _in_a_task():
