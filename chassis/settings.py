@@ -54,7 +54,7 @@ class ServiceSettings(DatabaseSettings):
     )
     area_file: Path = Field(description="the area tree: CSV with code, name, level, parent")
     history_days: int = Field(
-        default=28, ge=10, le=366, description="days that scans are kept, and whatever may hold one: log, dead letters"
+        default=28, ge=10, le=366, description="days that a scan is kept at the most: table, log and dead letters"
     )
     body_bytes_max: int = Field(default=1_048_576, ge=1024, description="the largest request body")
     database_connections_max: int = Field(default=10, ge=2, le=200, description="connections per process")

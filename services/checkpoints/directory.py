@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -26,9 +26,14 @@ FROM checkpoint AS c JOIN checkpoint_version AS v USING (checkpoint_id) WHERE v.
 ORDER BY v.holds_from
 """
 _ENTRIES = "SELECT person_ref, list, idx FROM holder WHERE person_ref = ANY(%s) ORDER BY list, idx"
-_HELD = """
-SELECT h.list, h.idx FROM unnest(%s::integer[], %s::integer[]) AS g (list, idx) JOIN holder AS h USING (list, idx)
+_ENTRIES_AND_HELD = """
+SELECT person_ref, list, idx FROM holder WHERE person_ref = ANY(%s)
+UNION
+SELECT h.person_ref, g.list, g.idx FROM unnest(%s::integer[], %s::integer[]) AS g (list, idx)
+CROSS JOIN LATERAL (SELECT person_ref FROM holder WHERE list = g.list AND idx = g.idx OFFSET 0) AS h
+ORDER BY 2, 3
 """
+"""One statement, and so one moment: a holder who becomes known between two would be somebody else's."""
 _DIGESTS = "SELECT scan_id, digest FROM scan WHERE scan_id = ANY(%s)"
 
 
@@ -78,21 +83,20 @@ class Directory:
         try:
             async with self._turn():
                 self._next = None
-                rows = await self._answered(_ENTRIES, list(question.persons))
-                held = await self._held(question.entries)
+                rows = await self._rows(question)
         finally:
             if self._next is question:
                 self._next = None
         found: dict[UUID, list[Entry]] = defaultdict(list)
         for person_ref, number, idx in rows:
             found[person_ref].append(Entry(number, idx))
-        return Holders(dict(found), held)
+        return Holders(dict(found), frozenset(Entry(*row[1:]) for row in rows) & question.entries)
 
-    async def _held(self, entries: Collection[Entry]) -> frozenset[Entry]:
-        if not entries:
-            return frozenset()
-        lists, indices = zip(*entries, strict=True)
-        return frozenset(Entry(*row) for row in await self._answered(_HELD, list(lists), list(indices)))
+    async def _rows(self, question: _Question) -> list[tuple[Any, ...]]:
+        if not question.entries:
+            return await self._answered(_ENTRIES, list(question.persons))
+        lists, indices = zip(*question.entries, strict=True)
+        return await self._answered(_ENTRIES_AND_HELD, list(question.persons), list(lists), list(indices))
 
     async def close(self) -> None:
         if self._connection is not None:

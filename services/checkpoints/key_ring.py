@@ -89,7 +89,7 @@ class KeyRing:
         return None if key is None else _SHOWN[key.type]
 
     def entry_in(self, token: str) -> Entry | None:
-        """Where a pass points that `read` has found good before: the signature is not looked at again."""
+        """Where a pass claims to point. The signature is not looked at, so nothing may follow from it but a look."""
         header, _, rest = token.partition(".")
         key = self._key_of(header)
         found = None if key is None else self._entry(key.type, rest.partition(".")[0], None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,9 +22,6 @@ log = structlog.get_logger("masks")
 
 _TIMEOUT_S, _PAUSE_S = 0.5, 2.0
 PEOPLE_MAX = 1000
-_OF_A_READ_PASS = (Refusal.PASS_EXPIRED, Refusal.PASS_NOT_YET_VALID, Refusal.WRONG_HOLDER)
-"""With these a pass that names nobody was signed by codes all the same. With any other it may be forged, and whoever
-made it must not learn whose place on the list he guessed."""
 
 Answer = dict[str, Any]
 Answered = tuple[Attempt, Checkpoint, Answer]
@@ -31,6 +29,8 @@ Answered = tuple[Attempt, Checkpoint, Answer]
 
 
 class KeyRing(Protocol):
+    def read(self, token: str, scanned_at: datetime) -> Entry | Refusal: ...
+
     def shown_by(self, token: str) -> Shown | None: ...
 
     def entry_in(self, token: str) -> Entry | None: ...
@@ -84,8 +84,8 @@ class Masks:
             return None
         if token is None:
             return None if attempt.person_ref is None else {"person_ref": str(attempt.person_ref)}
-        if outcome not in _OF_A_READ_PASS and answer["colour"] == Colour.UNKNOWN:
-            return None
+        if self._key_ring.read(token, attempt.scanned_at) is Refusal.PASS_FORGED:
+            return None  # whoever made it must not learn whose place on the list he guessed, whatever a policy says
         entry = self._key_ring.entry_in(token)
         return None if entry is None else {"list": entry.list, "idx": entry.idx}
 

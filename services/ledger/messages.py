@@ -316,9 +316,10 @@ def fever_of(message: Message) -> Stop:
 
 
 def let_in_of(message: Message) -> Stop | None:
-    """A gate without a network let somebody in, or checked him, whom the server stops; None for other differences."""
+    """A gate without a network let somebody in whom the server stops; None for other differences: whom it checked, a
+    guard has looked at."""
     told = checkpoints.OfflineDecisionDiffered.FromString(message.payload)
-    if not told.person_ref or told.decision != "stop" or told.taken_decision == "stop":
+    if not told.person_ref or told.decision != "stop" or told.taken_decision != "pass":
         return None
     return Stop(AlarmKind.LET_IN_OFFLINE, told.scan_id, UUID(told.person_ref), told.checkpoint_id, told.area)
 

@@ -156,7 +156,7 @@ def test_what_codes_says_of_a_person_is_what_a_guard_compares(city, codes, tmp_p
         Attempt(uuid4(), place.checkpoint_id, at, b"", token=resigned, temperature_c=38.0),
     ]
     answers = [{"policy_version": "default@1", "colour": "green", "refusal": None} for _ in attempts]
-    answers[2] |= {"colour": "unknown", "refusal": "fever"}  # as of a forged pass under a policy that says so
+    answers[2] |= {"colour": "red", "refusal": None}  # as of a driver whose pass is forged, with a red passenger
 
     async def ask() -> None:
         await masks.add_persons(list(zip(attempts, [place] * len(attempts), answers, strict=True)), "gate-1")

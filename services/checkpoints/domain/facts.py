@@ -50,12 +50,13 @@ class ScanFact:
         """A gate without a network decided something else.
 
         All in a vehicle have its decision, the strictest of theirs: that it is stricter than somebody's own is no
-        difference, that it is laxer is one.
+        difference (of a driver alone neither), that it is laxer is one. A vehicle's own record has the strictest too.
         """
         if self.offline_decision in ("", self.decision):
             return False
         taken, own = Decision(self.offline_decision), Decision(self.decision)
-        return self.vehicle_ref is None or STRICTNESS[own] > STRICTNESS[taken]
+        is_in_a_vehicle = self.vehicle_ref is not None and (self.person_ref is not None or bool(self.list))
+        return not is_in_a_vehicle or STRICTNESS[own] > STRICTNESS[taken]
 
     def is_fever(self) -> bool:
         return self.temperature_c is not None and self.temperature_c >= FEVER_C

@@ -136,7 +136,8 @@ def trim(tx: Connection, now: datetime) -> None:
 _FILL = """
 WITH missing AS (
     SELECT s.scan_id, h.person_ref FROM scan AS s JOIN holder AS h ON h.list = s.list AND h.idx = s.idx
-    WHERE s.person_ref IS NULL AND s.list IS NOT NULL ORDER BY s.scan_id LIMIT :limit FOR UPDATE OF s SKIP LOCKED
+    WHERE s.person_ref IS NULL AND s.list IS NOT NULL AND s.scanned_at > now() - interval '8 days'
+    ORDER BY s.scan_id LIMIT :limit FOR UPDATE OF s SKIP LOCKED
 )
 UPDATE scan AS s SET person_ref = m.person_ref FROM missing AS m, checkpoint_version AS c
 WHERE s.scan_id = m.scan_id AND s.person_ref IS NULL AND c.checkpoint_id = s.checkpoint_id
@@ -149,5 +150,8 @@ RETURNING s.scan_id, s.checkpoint_id, c.kind, c.area, s.scanned_at, s.recorded_a
 
 
 def fill_persons(tx: Connection, *, limit: int = 1000) -> list[ScanFact]:
-    """Give scans the person of their entry where he was not known yet; which."""
+    """Give scans the person of their entry where he was not known yet; which.
+
+    Not scans of long ago: they are told once more, and the log would hold them longer than scans are kept (ADR D16).
+    """
     return [ScanFact(**row) for row in tx.execute(sa.text(_FILL), {"limit": limit}).mappings()]

@@ -23,7 +23,7 @@ class AlarmKind(StrEnum):
 class Stop:
     """What happened at a gate; `person_ref` None where the person is unknown.
 
-    `is_completion`: it was told before without the person, and has its alarm at the gate's district.
+    `is_completion`: it is told once more, now with the person; the gate's district has an alarm without.
     """
 
     kind: AlarmKind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -19,11 +20,13 @@ from services.ledger.use_cases.keeping import Actor
 def alarm_for_stops(book: Book, city: City, stops: Sequence[Stop], by: Actor, now: datetime) -> list[Alarm]:
     """One alarm a stop: to the owner of the person's strongest entry, else to the gate's district.
 
-    Where the person only becomes known afterwards, an owner is alarmed besides the district.
+    Where the person only becomes known afterwards, an owner is alarmed besides the district; the two may be told in any
+    order, so the later one alarms the district too, which has one alarm all the same.
     """
     held = book.open_entries_of({stop.person_ref for stop in stops if stop.person_ref is not None})
-    alarms = [_alarm_of(city, stop, held, now) for stop in stops if not stop.is_completion or held.get(stop.person_ref)]
-    return raise_alarms(book, alarms, by)
+    first = [replace(stop, person_ref=None, is_completion=False) if stop.is_completion else stop for stop in stops]
+    owned = [stop for stop in stops if stop.is_completion and stop.person_ref in held]
+    return raise_alarms(book, [_alarm_of(city, stop, held, now) for stop in (*first, *owned)], by)
 
 
 def alarm_for_troubles(

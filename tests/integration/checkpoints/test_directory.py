@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from services.checkpoints.directory import Directory
+from services.checkpoints.directory import _ENTRIES, _ENTRIES_AND_HELD, Directory
 from services.checkpoints.domain.errors import StoreUnavailable
 from services.checkpoints.domain.scans import Entry, Holders
 
@@ -97,3 +97,21 @@ def test_behind_a_store_that_answers_nobody_those_who_wait_are_told_together(mig
     with psycopg.connect(url) as connection:
         connection.execute("LOCK TABLE scan IN ACCESS EXCLUSIVE MODE")
         assert [type(each) for each in asyncio.run(ask())] == [StoreUnavailable] * 40
+
+
+def test_a_card_is_looked_up_by_indices_alone(migrated: Callable[[str], str]) -> None:
+    """Also with the one plan that a prepared statement keeps for all values, and joined with what passes point at."""
+    with psycopg.connect(migrated("checkpoints"), autocommit=True) as connection:
+        connection.execute("INSERT INTO holder SELECT 1, n, gen_random_uuid() FROM generate_series(1, 20000) AS n")
+        connection.execute("ANALYZE holder")
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        for name, statement, values in (
+            ("entries", _ENTRIES, ["uuid[]"]),
+            ("entries_and_held", _ENTRIES_AND_HELD, ["uuid[]", "integer[]", "integer[]"]),
+        ):
+            numbered = "".join(f"{part}${n}" for n, part in enumerate(statement.split("%s"), 1)).rpartition("$")[0]
+            connection.execute(f"PREPARE {name} ({', '.join(values)}) AS {numbered}".encode())
+            given = ", ".join(f"'{{}}'::{kind}" for kind in values)
+            plan = "\n".join(row for (row,) in connection.execute(f"EXPLAIN EXECUTE {name} ({given})".encode()))
+            assert "Index" in plan, plan
+            assert "Seq Scan" not in plan, plan

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+from chassis.ids import uuid7
 from services.checkpoints import messages
+from services.checkpoints.partitions import partition_statements
 from services.checkpoints.store import standings
-from tests.integration.checkpoints.town import GREEN, RED, YELLOW, scan, wait_for
+from tests.integration.checkpoints.town import GREEN, RED, YELLOW, ago, scan, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 
@@ -102,6 +105,25 @@ def test_a_person_who_arrives_later_is_filled_in_and_told_again(
 
     wait_for(lambda: len(fevers()) == 2)
     assert fevers() == [("1", ""), ("2", str(person_ref))]
+
+
+def test_a_scan_of_long_ago_is_not_told_again_for_its_person(worker, sql, register):
+    """The log keeps what it is told for twenty days: so long after its eighth day a scan would still lie there."""
+    place, person_ref = register(), uuid4()
+    for statement in partition_statements(ago(days=9).date()):
+        sql(statement)
+    for days in (7, 9):
+        at = ago(days=days)
+        sql(
+            "INSERT INTO scan (scan_id, checkpoint_id, scanned_at, recorded_at, list, idx, decision, colour, "
+            "policy_version, board_revision, is_self_reported, digest) "
+            "VALUES (%s, %s, %s, %s, 1, 1, 'pass', 'green', 'p@1', 1, false, '')",
+            uuid7(at), place, at, at,
+        )  # fmt: skip
+    sql("INSERT INTO holder VALUES (1, 1, %s)", person_ref)
+    sql("UPDATE checkpoint_version SET holds_from = now() - interval '30 days'")
+    worker.holders.fill_persons()
+    assert sql("SELECT person_ref FROM scan ORDER BY scan_id") == [(None,), (person_ref,)]
 
 
 def test_stops_and_fevers_are_told_and_everything_is_counted(

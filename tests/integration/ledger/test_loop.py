@@ -265,6 +265,12 @@ def test_a_stop_alarms_the_owner_and_the_gate_s_district(ledger: Ledger, person:
     assert len(ledger.told("AlarmRaised")) == 1
 
 
+def fever(scan: str, person: UUID | None = None, *, revision: int = 1) -> Message:
+    told = checkpoints.FeverFlagged(scan_id=scan, area=GATE, checkpoint_id="c", temperature_c=38.2)
+    told.person_ref = str(person) if person else ""
+    return message(told, key=str(person or scan), subject=f"fever/{scan}", revision=revision)
+
+
 def let_in(person: UUID | None, *, decision: str = "stop", taken: str = "pass", revision: int = 1) -> Message:
     told = checkpoints.OfflineDecisionDiffered(
         scan_id=str(uuid7()),
@@ -284,7 +290,8 @@ def test_who_was_let_in_without_a_network_and_is_stopped_by_the_server_alarms_th
     met = uuid4()
     ledger.take(colour(met, codes.COLOUR_GREEN))
     ledger.take(traced(entry, trace, person, contact(met)))
-    ledger.take(let_in(met), let_in(met, decision="pass", taken="check"), let_in(met, taken="stop"), let_in(None))
+    others = [let_in(met, decision="pass", taken="check"), let_in(None)]
+    ledger.take(let_in(met), let_in(met, taken="check"), let_in(met, taken="stop"), *others)
     [(_, alarm)] = ledger.told("AlarmRaised")
     assert (alarm.kind, alarm.owner, alarm.area) == ("let_in_offline", STREET, GATE)
 
@@ -296,16 +303,21 @@ def test_a_fever_whose_person_is_known_later_alarms_the_owner_besides_the_distri
     met = uuid4()
     ledger.take(colour(met, codes.COLOUR_GREEN))
     ledger.take(traced(entry, trace, person, contact(met)))
-    fever = checkpoints.FeverFlagged(scan_id=str(uuid7()), area=GATE, checkpoint_id="c", temperature_c=38.2)
-    subject = f"fever/{fever.scan_id}"
-    ledger.take(message(fever, key=fever.scan_id, subject=subject))
-    for known in (met, uuid4()):
-        fever.person_ref = str(known)
-        ledger.take(message(fever, key=str(known), subject=subject, revision=2))
-    assert [(alarm.owner, alarm.person_ref) for _, alarm in ledger.told("AlarmRaised")] == [
-        (OTHER_DISTRICT, ""),
-        (STREET, str(met)),
+    ledger.take(fever(first := str(uuid7())), fever(first, met, revision=2))
+    assert [(alarm.owner, alarm.person_ref, alarm.about) for _, alarm in ledger.told("AlarmRaised")] == [
+        (OTHER_DISTRICT, "", ""),
+        (STREET, str(met), f"scan/{first}"),
     ]
+    ledger.take(fever(second := str(uuid7())), fever(second, uuid4(), revision=2))
+    assert [alarm.owner for _, alarm in ledger.told("AlarmRaised")][2:] == [OTHER_DISTRICT]
+
+
+def test_a_fever_that_is_told_with_its_person_first_alarms_the_district_all_the_same(ledger: Ledger) -> None:
+    """The two have different keys, so nothing keeps their order; the later revision puts the earlier one aside."""
+    scan = str(uuid7())
+    ledger.take(fever(scan, uuid4(), revision=2))
+    ledger.take(fever(scan))
+    assert [(alarm.owner, alarm.scan_id) for _, alarm in ledger.told("AlarmRaised")] == [(OTHER_DISTRICT, scan)]
 
 
 def test_a_stop_of_somebody_without_an_entry_alarms_the_gate_s_district(ledger: Ledger) -> None:

@@ -112,13 +112,6 @@ def test_of_equally_strict_outcomes_the_first_in_the_order_of_precedence_is_told
     assert seen == 5 * 2**6 + (len(FAULTS) - 1) * 2**3
 
 
-def test_a_policy_that_compares_somebody_with_a_forged_pass_is_refused():
-    document = deepcopy(DOCUMENT)
-    document["kinds"]["mall"]["compare"] = {"credentials": ["printed_pass"], "outcomes": ["pass_forged"]}
-    with pytest.raises(PolicyIncomplete, match="pass_forged"):
-        read_policy(document)
-
-
 def test_who_wears_no_mask_is_told_so_and_who_was_not_looked_at_is_not():
     green = Standing(Colour.GREEN, 3)
     seen = decide(POLICY.kinds["metro"], fault=None, standing=green, has_fever=False, has_no_mask=True)

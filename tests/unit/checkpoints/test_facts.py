@@ -38,6 +38,7 @@ def test_a_stop_of_somebody_is_one_that_the_gate_made_and_the_server_makes_too(m
         ({"decision": "stop", "offline_decision": "pass"}, True),
         ({"vehicle_ref": uuid4(), "decision": "stop", "offline_decision": "pass"}, True),
         ({"vehicle_ref": uuid4(), "offline_decision": "stop"}, False),
+        ({"vehicle_ref": uuid4(), "person_ref": None, "list": 0, "offline_decision": "stop"}, True),
         (
             {"vehicle_ref": uuid4(), "person_ref": None, "list": 0, "decision": "stop", "offline_decision": "check"},
             True,
