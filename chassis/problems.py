@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -30,8 +32,22 @@ HTTP_ERRORS = {
 """Code and detail of what the framework refuses; the standard library's phrase of a status is not stable enough."""
 
 
+class StatusTelling(int):
+    """A status of a table whose error tells the caller more: these attributes of it, where they are not None."""
+
+    attributes: tuple[str, ...]
+
+    def __new__(cls, status: int, *attributes: str) -> StatusTelling:
+        made = super().__new__(cls, status)
+        made.attributes = attributes
+        return made
+
+
 class Problem(Exception):
-    """An error for the caller; `errors` names fields: [{"field": "scans.0.scan_id", "message": "…"}]."""
+    """An error for the caller; `errors` names fields: [{"field": "scans.0.scan_id", "message": "…"}].
+
+    `members` are of this problem alone, beside those that all have (RFC 9457, section 3.2), and ready to be JSON.
+    """
 
     def __init__(
         self,
@@ -41,12 +57,14 @@ class Problem(Exception):
         *,
         errors: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.errors, self.headers = status, code, detail, errors, headers
+        self.members = members
 
     def document(self) -> dict[str, Any]:
-        """The members of RFC 9457 with `code` and, where fields are at fault, `errors`."""
+        """The members of RFC 9457 with `code`, where fields are at fault `errors`, and the problem's own."""
         body: dict[str, Any] = {
             "type": f"urn:guanka:problem:{self.code}",
             "title": HTTPStatus(self.status).phrase,
@@ -56,7 +74,7 @@ class Problem(Exception):
         }
         if self.errors:
             body["errors"] = list(self.errors)
-        return body
+        return body | dict(self.members)
 
     def response(self) -> Response:
         return JSONResponse(self.document(), self.status, headers=dict(self.headers or {}), media_type=MEDIA_TYPE)
@@ -67,12 +85,20 @@ def code_of(error: type[Exception]) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", error.__name__).lower()
 
 
+def domain_problem(error: Exception, status: int, *, headers: Mapping[str, str] | None = None) -> Problem:
+    """What a caller reads of a domain error: its own words, or else the first line of its docstring."""
+    told = {name: getattr(error, name) for name in (status.attributes if isinstance(status, StatusTelling) else ())}
+    members = {name: jsonable_encoder(value) for name, value in told.items() if value is not None}
+    detail = str(error) or first_line(type(error))
+    return Problem(int(status), code_of(type(error)), detail, headers=headers, members=members)
+
+
 def install_problems(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
     """Answer the service's domain errors by the table, and everything else that can go wrong, as problem documents."""
 
     async def domain_error(_request: Request, error: Exception) -> Response:
         status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
-        return Problem(status, code_of(type(error)), str(error) or first_line(type(error))).response()
+        return domain_problem(error, status).response()
 
     for kind in statuses:
         app.add_exception_handler(kind, domain_error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,8 @@ from services.checkpoints.attempts import AttemptReader, FieldError, read_time
 from services.checkpoints.domain.scans import Attempt
 
 _CREDENTIAL = frozenset(["pass", "document", "plate"])
-_SEEN = frozenset(["temperature_c", "mask", "direction"])
+_SEEN_OF_EACH = frozenset(["temperature_c", "mask"])
+_SEEN = _SEEN_OF_EACH | {"direction"}
 _PEOPLE, _AT = "people", "scanned_at"
 READER = AttemptReader(bytes(32))
 """Reads as strictly as the server. The references it makes of documents mean nothing: there is no city key here."""
@@ -39,16 +41,14 @@ def read_line(line: str, checkpoint_id: str, now: datetime) -> tuple[dict[str, A
 
 def read_scan(seen: dict[str, Any], checkpoint_id: str, now: datetime) -> tuple[dict[str, Any], Attempt]:
     """(the body of the scan, the same as an attempt). Raises `LineRefused`."""
-    unknown = set(seen) - _CREDENTIAL - _SEEN - {_PEOPLE, _AT}
-    if unknown:
-        raise LineRefused(f"{min(unknown)}: is not known here")
+    _require_known(seen, _CREDENTIAL | _SEEN | {_PEOPLE, _AT})
     at, moment = moment_of(seen.get(_AT), _AT, now)
     body: dict[str, Any] = {
         "scan_id": str(uuid7(moment)),
         "checkpoint_id": checkpoint_id,
-        "credential": {name: seen[name] for name in _CREDENTIAL if seen.get(name) is not None},
+        "credential": _given(seen, _CREDENTIAL),
         _AT: at,
-        **{name: seen[name] for name in _SEEN if seen.get(name) is not None},
+        **_given(seen, _SEEN),
     }
     if seen.get(_PEOPLE) is not None:
         body[_PEOPLE] = _people(seen[_PEOPLE], moment)
@@ -69,5 +69,21 @@ def moment_of(given: object, name: str, now: datetime) -> tuple[object, datetime
 
 def _people(given: object, at: datetime) -> list[dict[str, Any]]:
     if not isinstance(given, list):
-        raise LineRefused("people: must be a list of credentials")
-    return [{"scan_id": str(uuid7(at)), "credential": each} for each in given]
+        raise LineRefused("people: must be a list, of an object for each")
+    return [_person(each, at, f"{_PEOPLE}.{n}") for n, each in enumerate(given)]
+
+
+def _person(seen: object, at: datetime, field: str) -> dict[str, Any]:
+    if not isinstance(seen, dict):
+        raise LineRefused(f"{field}: must be an object")
+    _require_known(seen, _CREDENTIAL | _SEEN_OF_EACH, f"{field}.")
+    return {"scan_id": str(uuid7(at)), "credential": _given(seen, _CREDENTIAL), **_given(seen, _SEEN_OF_EACH)}
+
+
+def _given(seen: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
+    return {name: seen[name] for name in names if seen.get(name) is not None}
+
+
+def _require_known(seen: Mapping[str, Any], names: Set[str], at: str = "") -> None:
+    if unknown := seen.keys() - names:
+        raise LineRefused(f"{at}{min(unknown)}: is not known here")

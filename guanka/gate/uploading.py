@@ -128,10 +128,14 @@ class Errands:
 
 
 def stopped_now(each: Waiting, result: dict[str, Any]) -> int:
-    """How many people this gate had let in by itself whom the server would stop; of a vehicle, those in it."""
+    """How many people this gate had let in by itself whom the server would stop; of a vehicle, those in it.
+
+    A driver is none of the `people`. Where one of them is stopped, the answer does not say whether the driver is too.
+    """
     if each.offline is None or each.offline["decision"] != Decision.PASS:
         return 0
-    return sum(one.get("decision") == Decision.STOP for one in result.get("people") or [result])
+    people = sum(one.get("decision") == Decision.STOP for one in result.get("people") or ())
+    return people or int(result.get("decision") == Decision.STOP)
 
 
 def _fitting(waiting: Sequence[Waiting]) -> Sequence[Waiting]:

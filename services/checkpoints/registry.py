@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from uuid import UUID
 
-from services.checkpoints.domain.life import SUCCESSORS_MAX, Timeline, holding
+from services.checkpoints.domain.life import Timeline, holding, way_from
 from services.checkpoints.domain.scans import Checkpoint
 
 ReadChanged = Callable[[datetime | None], tuple[list[Timeline], datetime]]
@@ -36,11 +36,9 @@ class Registry:
 
     def taker(self, checkpoint: Checkpoint, at: datetime) -> Checkpoint:
         """Where a scan at this checkpoint goes: itself, or the one that it was merged into by then."""
-        for _ in range(SUCCESSORS_MAX):
-            if checkpoint.successor is None:
-                break
-            checkpoint = self.find(checkpoint.successor, at) or checkpoint
-        return checkpoint
+        if checkpoint.successor is None:
+            return checkpoint
+        return way_from(checkpoint, lambda successor: self.find(successor, at))[-1]
 
     def put(self, timelines: Iterable[Timeline]) -> None:
         for versions in timelines:

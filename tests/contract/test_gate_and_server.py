@@ -340,8 +340,8 @@ def test_a_vehicle_is_decided_like_its_strictest_traveller_and_a_plate_alone_is_
         for _ in range(300):
             people = []
             for _ in range(town.chance.randrange(4)):
-                shown = {"token": town.chance.choice(town.tokens), "person_ref": None, "temperature_c": None}
-                people.append(town.attempt(place, NOW)._replace(**shown, mask=None, vehicle_ref=UUID(int=9)))
+                shown = {"token": town.chance.choice(town.tokens), "person_ref": None, "vehicle_ref": UUID(int=9)}
+                people.append(town.attempt(place, NOW)._replace(**shown))
             own = {"token": None, "person_ref": None, "vehicle_ref": UUID(int=9), "people": tuple(people)}
             vehicle = town.attempt(place, NOW)._replace(**own)
             taken = decide_offline(known, vehicle, NOW)

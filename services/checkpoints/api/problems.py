@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from chassis.problems import Problem, code_of, first_line
+from chassis.problems import Problem, StatusTelling, domain_problem
 from services.checkpoints.attempts import FieldError
 from services.checkpoints.domain import errors
 
@@ -46,25 +45,12 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.PersonUnknown: 422,
     errors.StepRefused: 409,
     errors.ShiftNotFound: 404,
-    errors.ShiftOnDutyAlready: 409,
+    errors.ShiftOnDutyAlready: StatusTelling(409, "shift_id"),
     errors.ShiftIdReused: 409,
     errors.ShiftSignedOff: 409,
     errors.VenueUnknown: 404,
     errors.RevisionStale: 412,
 }
-
-
-class ProblemWithMembers(Problem):
-    """One whose document has members of its own (RFC 9457, section 3.2)."""
-
-    def __init__(
-        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None, members: Mapping[str, str]
-    ) -> None:
-        super().__init__(status, code, detail, headers=headers)
-        self.members = members
-
-    def document(self) -> dict[str, Any]:
-        return super().document() | dict(self.members)
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -79,14 +65,7 @@ def problem_of(error: Exception) -> Problem | None:
         return None
     retry_after_s = getattr(error, "retry_after_s", None) or 1
     headers = {"Retry-After": str(retry_after_s)} if status == 503 else None
-    detail = str(error) or first_line(type(error))
-    return ProblemWithMembers(status, code_of(type(error)), detail, headers=headers, members=_members_of(error))
-
-
-def _members_of(error: Exception) -> dict[str, str]:
-    if isinstance(error, errors.ShiftOnDutyAlready) and error.shift_id is not None:
-        return {"shift_id": str(error.shift_id)}
-    return {}
+    return domain_problem(error, status, headers=headers)
 
 
 @contextmanager
@@ -99,4 +78,4 @@ def naming(field: str) -> Iterator[None]:
         if problem is None or problem.errors:
             raise
         named = {"field": field, "message": problem.detail}
-        raise Problem(problem.status, problem.code, problem.detail, errors=[named]) from None
+        raise Problem(problem.status, problem.code, problem.detail, errors=[named], members=problem.members) from None

@@ -16,8 +16,7 @@ from chassis.ids import uuid7
 from services.checkpoints.api.bound import bound_checkpoint, kept_checkpoint, kept_under
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import Decisions, In, readable
-from services.checkpoints.api.problems import problem_of
-from services.checkpoints.domain.errors import ShiftNotFound, ShiftOnDutyAlready
+from services.checkpoints.domain.errors import ShiftNotFound
 from services.checkpoints.domain.shifts import Shift, ShiftStep
 from services.checkpoints.store import shifts
 
@@ -110,10 +109,7 @@ def sign_on(body: SignOnIn, bearer: Guard, desk: AtDesk, response: Response) -> 
     with desk.database.transaction() as tx:
         checkpoint_id = bound_checkpoint(tx, desk, bearer, body.checkpoint_id, now).checkpoint_id
         shift = Shift(body.shift_id or uuid7(now), checkpoint_id, body.staff, 1, bearer.subject, now)
-        try:
-            signed_on, is_new = desk.shifts.sign_on(tx, shift)
-        except ShiftOnDutyAlready as error:
-            raise problem_of(error) or error from None
+        signed_on, is_new = desk.shifts.sign_on(tx, shift)
         before = desk.shifts.note_of(shifts.last_signed_off(tx, checkpoint_id))
     response.status_code = 201 if is_new else 200
     return SignedOnOut(**_shown(signed_on).model_dump(), note_before=before)

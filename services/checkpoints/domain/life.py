@@ -6,7 +6,7 @@ changes give the versions of the checkpoint: exactly one for every moment, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -123,14 +123,19 @@ def holding(versions: Timeline, at: datetime) -> Checkpoint:
 def way_of(checkpoint_id: UUID, held: Mapping[UUID, Checkpoint]) -> tuple[Checkpoint, ...]:
     """A checkpoint, and one after the other those that it was merged into; the last takes what comes to any of them.
 
-    `held` are the versions of one moment. As `Registry.taker` goes it, which knows the checkpoints of its process.
+    `held` are the versions of one moment.
     """
-    way = [held[checkpoint_id]]
+    return way_from(held[checkpoint_id], held.get)
+
+
+def way_from(checkpoint: Checkpoint, find: Callable[[UUID], Checkpoint | None]) -> tuple[Checkpoint, ...]:
+    """The same, where each successor is looked up; it ends before one that is not found."""
+    way = [checkpoint]
     for _ in range(SUCCESSORS_MAX):
-        successor = way[-1].successor
-        if successor is None or successor not in held:
+        successor = None if way[-1].successor is None else find(way[-1].successor)
+        if successor is None:
             break
-        way.append(held[successor])
+        way.append(successor)
     return tuple(way)
 
 

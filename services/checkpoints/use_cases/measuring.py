@@ -11,7 +11,15 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from chassis.ids import uuid7
-from services.checkpoints.domain.devices import Device, Reading, Trouble, expectations, is_drifting, is_silent
+from services.checkpoints.domain.devices import (
+    Device,
+    DeviceKind,
+    Reading,
+    Trouble,
+    expectations,
+    is_drifting,
+    is_silent,
+)
 from services.checkpoints.domain.errors import MeasurementCaseNotFound, ReadingIdReused, VersionStale
 from services.checkpoints.domain.events import (
     DeviceDrifted,
@@ -80,12 +88,26 @@ class Measuring:
     def _follow_up(
         self, tx: Connection, device: Device, checkpoint: Checkpoint, hot: Sequence[Reading], now: datetime
     ) -> list[MeasurementCase]:
-        """The cases that hot readings open; those of a person who waits to be measured again join that one's case."""
+        """The cases that hot readings open. Before a hand thermometer each is somebody else, however soon."""
+        ordered = sorted(hot, key=lambda each: each.measured_at)
+        if device.kind is DeviceKind.THERMAL_CAMERA:
+            opened = self._seen_by_camera(tx, device, checkpoint, ordered, now)
+        else:
+            opened = [self._case(device, checkpoint, reading, now) for reading in ordered]
+        if opened:
+            measurement_cases.add(tx, opened, by=f"device:{device.device_id}")
+            self._tell(tx, [MeasurementCaseOpened(case, checkpoint) for case in opened])
+        return opened
+
+    def _seen_by_camera(
+        self, tx: Connection, device: Device, checkpoint: Checkpoint, hot: Sequence[Reading], now: datetime
+    ) -> list[MeasurementCase]:
+        """The cases that are new; frames of a person who waits to be measured again join that one's case."""
         times = [reading.measured_at for reading in hot]
         after, before = min(times) - SAME_PERSON_WITHIN, max(times) + SAME_PERSON_WITHIN
         known = measurement_cases.waiting(tx, device.device_id, checkpoint.checkpoint_id, after=after, before=before)
         cases = list(known)
-        for reading in sorted(hot, key=lambda each: each.measured_at):
+        for reading in hot:
             number = next((n for n, (at, _) in enumerate(cases) if is_same_person(at, reading.measured_at)), None)
             if number is None:
                 cases.append((reading.measured_at, self._case(device, checkpoint, reading, now)))
@@ -93,11 +115,7 @@ class Measuring:
                 at, case = cases[number]
                 cases[number] = at, replace(case, temperature_c=max(case.temperature_c, reading.temperature_c or 0.0))
         measurement_cases.warm(tx, [case for (_, was), (_, case) in zip(known, cases, strict=False) if case != was])
-        opened = [case for _, case in cases[len(known) :]]
-        if opened:
-            measurement_cases.add(tx, opened, by=f"device:{device.device_id}")
-            self._tell(tx, [MeasurementCaseOpened(case, checkpoint) for case in opened])
-        return opened
+        return [case for _, case in cases[len(known) :]]
 
     def _case(self, device: Device, checkpoint: Checkpoint, reading: Reading, now: datetime) -> MeasurementCase:
         assert reading.temperature_c is not None

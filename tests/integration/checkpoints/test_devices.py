@@ -198,6 +198,17 @@ def test_frames_that_come_together_open_a_case_for_every_ten_seconds(register, i
     assert told_c == pytest.approx([37.59, 37.69, 37.74], abs=0.01)
 
 
+def test_every_hot_reading_of_a_hand_thermometer_is_somebody_else(client, register, install, send, gate):
+    place = register()
+    assert install(place, kind="hand_thermometer", accuracy_c=0.2).status_code == 201
+    first, second, third = (reading(38.0, at=ago(seconds=each)) for each in (20, 13, 6))
+    opened = send(first).json()["cases"] + send([third, second]).json()["cases"]
+    assert [each["reading_id"] for each in opened] == [each["reading_id"] for each in (first, second, third)]
+    assert send([first, second, third]).json() == {"recorded": 0, "cases": []}
+    listed = client.get(f"/v1/measurement-cases?checkpoint={place}", headers=gate(place)).json()["cases"]
+    assert {each["case_id"] for each in listed} == {each["case_id"] for each in opened}
+
+
 def test_a_hot_reading_joins_no_case_that_was_measured_again_nor_one_of_another_device_or_place(
     client, register, install, send, take, issuer
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -15,10 +16,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from chassis.app import Readiness, create_app
 from chassis.auth import Bearer, needs
-from chassis.problems import Problem, code_of, field_errors
+from chassis.problems import Problem, StatusTelling, code_of, field_errors
 from chassis.settings import ServiceSettings
 
 NAME = "张三"
+CASE_ID = UUID("0192f0c1-2f7a-7cc3-98c4-dc0c0c07398f")
+MEMBERS = {"type", "title", "status", "code", "detail"}
 
 
 class CaseNotFound(Exception):
@@ -31,6 +34,14 @@ class CaseClosed(Exception):
 
 class CaseClosedForGood(CaseClosed):
     """The case is closed for good."""
+
+
+class CaseTakenAlready(Exception):
+    """Somebody else has this case."""
+
+    def __init__(self, case_id: UUID | None = None) -> None:
+        super().__init__()
+        self.case_id, self.name = case_id, NAME
 
 
 class Confirmation(BaseModel):
@@ -58,11 +69,14 @@ def client(tmp_path: Path) -> TestClient:
         "Cases",
         settings(tmp_path),
         checks={"always": lambda: Readiness(True), "sometimes": lambda: ready[-1]},
-        problems={CaseNotFound: 404, CaseClosed: 409},
+        problems={CaseNotFound: 404, CaseClosed: 409, CaseTakenAlready: StatusTelling(409, "case_id")},
     )
     errors: dict[str, Exception] = {
         "not-found": CaseNotFound(),
         "closed-for-good": CaseClosedForGood("The case was closed yesterday."),
+        "taken": CaseTakenAlready(CASE_ID),
+        "taken-by-nobody-knows-whom": CaseTakenAlready(),
+        "problem-with-members": Problem(409, "case_full", "The case is full.", members={"held": 3}),
         "problem": Problem(412, "stale_version", "Read the case again.", headers={"ETag": '"7"'}),
         "bug": RuntimeError(NAME),
         "duplicate": IntegrityError("INSERT", {"name": NAME}, psycopg.errors.UniqueViolation(f"({NAME})")),
@@ -110,6 +124,18 @@ def test_a_domain_error_has_the_status_of_the_table_and_its_first_docstring_line
 def test_a_domain_error_with_words_of_its_own_says_them_and_has_the_status_of_its_kind(client: TestClient) -> None:
     said = problem(client.get("/errors/closed-for-good"), 409, "case_closed_for_good")["detail"]
     assert said == "The case was closed yesterday."
+
+
+def test_a_domain_error_tells_the_members_that_the_table_names_and_no_other(client: TestClient) -> None:
+    document = problem(client.get("/errors/taken"), 409, "case_taken_already")
+    assert document["case_id"] == str(CASE_ID)
+    assert set(document) == MEMBERS | {"case_id"}
+    assert set(problem(client.get("/errors/taken-by-nobody-knows-whom"), 409, "case_taken_already")) == MEMBERS
+
+
+def test_a_problem_keeps_its_members(client: TestClient) -> None:
+    document = problem(client.get("/errors/problem-with-members"), 409, "case_full")
+    assert (document["held"], set(document)) == (3, MEMBERS | {"held"})
 
 
 def test_a_problem_keeps_its_headers(client: TestClient) -> None:

@@ -22,6 +22,8 @@ from services.checkpoints.domain.scans import Decision
 from tests.unit.guanka.city_hall import CityHall
 from tests.unit.guanka.post import ANSWER, NOW, PLACE, Post
 
+DOCUMENT = {"type": "passport", "number": "E7654321X"}
+
 
 @pytest.fixture
 def post(tmp_path: Path) -> Post:
@@ -167,8 +169,15 @@ def test_how_many_were_let_in_who_would_be_stopped_now_is_told(post: Post, city:
     stopped, passed = {"decision": "stop"}, {"decision": "pass"}
     let_in = Waiting("1", {}, {"decision": "pass"})
     assert stopped_now(let_in, stopped | {"people": [stopped, passed, stopped]}) == 2
+    assert stopped_now(let_in, passed | {"people": [passed, passed]}) == 0
     assert stopped_now(let_in, {"problem": {"code": "overloaded", "status": 503}}) == 0
     assert stopped_now(Waiting("1", {}, None), stopped) == 0
+
+
+def test_a_driver_who_would_be_stopped_now_counts_though_the_passengers_pass() -> None:
+    """The driver is none of the `people`: only the vehicle's own answer says it."""
+    stopped, passed = {"decision": "stop"}, {"decision": "pass"}
+    assert stopped_now(Waiting("1", {}, {"decision": "pass"}), stopped | {"people": [passed, passed]}) == 1
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -262,6 +271,14 @@ def test_a_memory_of_a_gate_that_did_not_know_what_it_had_read_reads_the_file_ag
         ('{"document": {"type": "card", "number": "1234"}}', "credential.document.type"),
         ('{"plate": "A"}', "credential.plate"),
         ('{"pass": "a", "people": [{"pass": "b"}]}', "people"),
+        ('{"plate": "粤A12345", "people": "b"}', "people: must be a list"),
+        ('{"plate": "粤A12345", "people": ["b"]}', "people.0: must be an object"),
+        ('{"plate": "粤A12345", "people": [{"pass": "b"}, {"temperature_c": 36.5}]}', "people.1.credential"),
+        ('{"plate": "粤A12345", "people": [{"pass": "b", "temperature_c": 99}]}', "people.0.temperature_c"),
+        ('{"plate": "粤A12345", "people": [{"pass": "b", "mask": "no"}]}', "people.0.mask"),
+        ('{"plate": "粤A12345", "people": [{"pass": "b", "direction": "in"}]}', "people.0.direction"),
+        ('{"plate": "粤A12345", "people": [{"pass": "b", "credential": {}}]}', "people.0.credential: is not known"),
+        ('{"plate": "粤A12345", "people": [{"plate": "粤A12345"}]}', "people.0.credential.plate"),
         ("x" * 5000, "credential.pass"),
     ],
 )
@@ -278,6 +295,46 @@ def test_a_vehicle_is_one_line_with_a_scan_for_each_traveller() -> None:
     body, attempt = read_line('{"plate": "粤A12345", "people": [{"pass": "a"}, {"pass": "b"}]}', PLACE, NOW)
     assert len({body["scan_id"], *(each["scan_id"] for each in body["people"])}) == 3
     assert len(attempt.people) == 2
+
+
+def test_what_was_seen_of_a_traveller_stands_beside_what_they_showed() -> None:
+    people = [{"pass": "a", "temperature_c": 36.5, "mask": None}, {"pass": None, "document": DOCUMENT, "mask": False}]
+    body, attempt = read_line(json.dumps({"plate": "粤A12345", "temperature_c": 36.9, "people": people}), PLACE, NOW)
+    sent = [{name: value for name, value in each.items() if name != "scan_id"} for each in body["people"]]
+    assert sent == [
+        {"credential": {"pass": "a"}, "temperature_c": 36.5},
+        {"credential": {"document": DOCUMENT}, "mask": False},
+    ]
+    assert [(each.temperature_c, each.mask) for each in (attempt, *attempt.people)] == [
+        (36.9, None),
+        (36.5, None),
+        (None, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seen", "decision", "refusal"),
+    [
+        ({"temperature_c": 36.5, "mask": True}, "pass", None),
+        ({"temperature_c": 38.0}, "stop", "fever"),
+        ({"mask": False}, "stop", "no_mask"),
+    ],
+)
+def test_a_gate_alone_judges_what_was_seen_of_each_traveller(
+    concentrator: Post, city: CityHall, seen: dict[str, object], decision: str, refusal: str | None
+) -> None:
+    post = concentrator
+    post.server.bundle = city.bundle(kind="road")
+    post.fetch()
+    post.server.status = 0
+    people = [{"pass": city.pass_at(datetime.now(UTC))} | each for each in ({}, seen)]
+    post.gate.take_line(json.dumps({"plate": "粤A12345", "people": people}))
+    [shown] = post.show.decisions
+    assert (shown.by, shown.decision, shown.refusal) == ("gate", decision, refusal)
+    post.server.status = 200
+    post.upload()
+    [sent] = post.server.uploaded()
+    assert sent["people"][1].items() >= seen.items()
 
 
 def test_an_upload_never_carries_more_than_a_request_may(post: Post) -> None:
