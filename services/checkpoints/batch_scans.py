@@ -1,7 +1,7 @@
 """Many scans in one request, as a concentrator or a gate that was offline sends them: each has its own answer.
 
-A small batch of passes alone, such as a station sends every second, is begun at once and answered when its last scan is
-durable, without a task. What must ask elsewhere or is large has a task, and lets others have a turn meanwhile.
+A small batch, such as a station sends every second, is begun at once and answered when its last scan is durable, without a
+task. What has a vehicle in it or is large has a task, and lets others have a turn meanwhile.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class BatchScans:
         if len(bodies) > SMALL_MAX:
             return self._later(batch, self._read_and_ask(batch, now))
         read = [self._read(batch.bearer, each, number, now) for number, each in enumerate(bodies)]
-        items = [each for each in read if not isinstance(each, Attempt) and not _asks(each)]
+        items = [each for each in read if not isinstance(each, Attempt) and not _is_vehicle(each)]
         if len(items) < len(read):
             return self._later(batch, self._ask(batch, read))
         self._scan_path.begin_scans(
@@ -208,11 +208,6 @@ def _bodies(body: bytes) -> list[object]:
 
 def _is_vehicle(item: Item | Exception) -> bool:
     return isinstance(item, tuple) and bool(item[0].people)
-
-
-def _asks(item: Item | Exception) -> bool:
-    """Whether the database is asked before the scan can be recorded."""
-    return isinstance(item, tuple) and (bool(item[0].people) or item[0].person_ref is not None)
 
 
 def _answered(items: Sequence[Item | Exception], results: Sequence[Answer | Exception]) -> list[Answered]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -37,16 +37,28 @@ ORDER BY 2, 3
 _DIGESTS = "SELECT scan_id, digest FROM scan WHERE scan_id = ANY(%s)"
 
 
+Answered = Callable[[Holders | StoreUnavailable], None]
+"""What is called, once, with what was asked for or why there is no answer; it must not raise."""
+
+
 class _Question:
     """The persons whose entries are asked for together, and the entries of which it is asked whether anybody is known
-    to hold them."""
+    to hold them; `asked` has of each who asked the persons, and what to call."""
 
-    __slots__ = ("answer", "entries", "persons")
-    answer: asyncio.Task[Holders]
+    __slots__ = ("asked", "entries", "persons")
 
     def __init__(self) -> None:
         self.persons: set[UUID] = set()
         self.entries: set[Entry] = set()
+        self.asked: list[tuple[frozenset[UUID], Answered]] = []
+
+    def answer(self, found: Holders | StoreUnavailable) -> None:
+        """Each gets only their own."""
+        for persons, tell in self.asked:
+            if isinstance(found, Holders):
+                tell(Holders({each: found.entries[each] for each in persons & found.entries.keys()}, found.held))
+            else:
+                tell(found)
 
 
 class Directory:
@@ -55,6 +67,7 @@ class Directory:
         self._connection: Connection | None = None
         self._using = asyncio.Lock()
         self._next: _Question | None = None
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def checkpoint(self, checkpoint_id: UUID) -> Timeline | None:
         rows = await self._ask(_CHECKPOINT, checkpoint_id)
@@ -63,34 +76,56 @@ class Directory:
     async def holders(self, person_refs: Iterable[UUID], shown: Iterable[Entry] = ()) -> Holders:
         """The entries that each person has held (whoever is unknown is left out), and which of those shown are held.
 
+        Raises `StoreUnavailable`.
+        """
+        answered: asyncio.Future[Holders] = asyncio.get_running_loop().create_future()
+
+        def tell(found: Holders | StoreUnavailable) -> None:
+            if answered.done():
+                return
+            if isinstance(found, Holders):
+                answered.set_result(found)
+            else:
+                answered.set_exception(found)
+
+        self.holders_soon(person_refs, shown, tell)
+        return await answered
+
+    def holders_soon(self, person_refs: Iterable[UUID], shown: Iterable[Entry], tell: Answered) -> None:
+        """As `holders`, for who does not wait.
+
         Who comes while an answer is awaited is asked for in the next question, together with all others who have come:
         one question at a time for each would make card readers queue, and each wait for all before it.
         """
-        wanted, question = set(person_refs), self._next
+        question = self._next
         if question is None:
             question = self._next = _Question()
-            question.answer = asyncio.create_task(self._ask_together(question))
-        question.persons |= wanted
+            self._asking.add(task := asyncio.get_running_loop().create_task(self._ask_together(question)))
+            task.add_done_callback(self._asking.discard)
+        persons = frozenset(person_refs)
+        question.persons |= persons
         question.entries.update(shown)
-        found = await asyncio.shield(question.answer)
-        return Holders({each: found.entries[each] for each in wanted & found.entries.keys()}, found.held)
+        question.asked.append((persons, tell))
 
     async def digests_of(self, scan_ids: Iterable[UUID]) -> dict[UUID, bytes]:
         """Of those that are recorded, the digest of their content."""
         return {scan_id: bytes(digest) for scan_id, digest in await self._ask(_DIGESTS, list(scan_ids))}
 
-    async def _ask_together(self, question: _Question) -> Holders:
+    async def _ask_together(self, question: _Question) -> None:
         try:
             async with self._turn():
                 self._next = None
                 rows = await self._rows(question)
+        except StoreUnavailable as error:
+            return question.answer(error)
         finally:
             if self._next is question:
                 self._next = None
         found: dict[UUID, list[Entry]] = defaultdict(list)
         for person_ref, number, idx in rows:
             found[person_ref].append(Entry(number, idx))
-        return Holders(dict(found), frozenset(Entry(*row[1:]) for row in rows) & question.entries)
+        held = frozenset(Entry(*row[1:]) for row in rows) & question.entries
+        return question.answer(Holders(dict(found), held))
 
     async def _rows(self, question: _Question) -> list[tuple[Any, ...]]:
         if not question.entries:

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from services.checkpoints.domain.admission import NOBODY, Standing, decide, worst
-from services.checkpoints.domain.errors import ScanIdReused
+from services.checkpoints.domain.errors import ScanIdReused, StoreUnavailable
 from services.checkpoints.domain.policy import KindPolicy, Say
 from services.checkpoints.domain.scans import (
     NO_HOLDERS,
@@ -79,6 +79,10 @@ class ScanLog(Protocol):
 class Directory(Protocol):
     async def holders(self, person_refs: Iterable[UUID], shown: Iterable[Entry]) -> Holders: ...
 
+    def holders_soon(
+        self, person_refs: Iterable[UUID], shown: Iterable[Entry], tell: Callable[[Holders | StoreUnavailable], None]
+    ) -> None: ...
+
     async def digests_of(self, scan_ids: Iterable[UUID]) -> Mapping[UUID, bytes]: ...
 
 
@@ -103,11 +107,28 @@ class ScanPath:
         self._scan_log.append_soon(self._settled(attempt, checkpoint, NO_HOLDERS, now), tell)
 
     def begin_scans(self, attempts: Sequence[tuple[Attempt, Checkpoint]], now: datetime, tell_all: TellAll) -> None:
-        """A few people's, by pass alone; `tell_all` is called when all are durable, or cannot be.
+        """A few people's, by pass or card; `tell_all` is called when all are durable, or with an error each.
 
         Raises `Overloaded`.
         """
-        scans = [self._settled(attempt, checkpoint, NO_HOLDERS, now) for attempt, checkpoint in attempts]
+        persons, shown = self._asked_about(attempt for attempt, _ in attempts)
+        if not persons:
+            return self._append(attempts, NO_HOLDERS, now, tell_all)
+
+        def append(holders: Holders | StoreUnavailable) -> None:
+            try:
+                if not isinstance(holders, Holders):
+                    raise holders
+                self._append(attempts, holders, self._clock(), tell_all)
+            except Exception as error:
+                tell_all([error] * len(attempts))
+
+        return self._directory.holders_soon(persons, shown, append)
+
+    def _append(
+        self, attempts: Sequence[tuple[Attempt, Checkpoint]], holders: Holders, now: datetime, tell_all: TellAll
+    ) -> None:
+        scans = [self._settled(attempt, checkpoint, holders, now) for attempt, checkpoint in attempts]
         self._scan_log.append_all_soon(scans, tell_all)
 
     async def record_scan(self, attempt: Attempt, checkpoint: Checkpoint) -> Ruling:
@@ -196,10 +217,15 @@ class ScanPath:
         return max(entries, key=lambda entry: _WEIGHT[self._board.standing_of(entry, at_s).colour])
 
     async def _holders_of(self, attempts: Iterable[Attempt]) -> Holders:
-        """Of those whose document was shown; a pass beside it is only looked up by what it claims to be."""
-        asked = [attempt for attempt in attempts if attempt.person_ref is not None]
-        if not asked:
-            return NO_HOLDERS
-        shown = [self._key_ring.entry_in(attempt.token) for attempt in asked if attempt.token is not None]
-        refs = {attempt.person_ref for attempt in asked if attempt.person_ref is not None}
-        return await self._directory.holders(refs, [entry for entry in shown if entry is not None])
+        persons, shown = self._asked_about(attempts)
+        return await self._directory.holders(persons, shown) if persons else NO_HOLDERS
+
+    def _asked_about(self, attempts: Iterable[Attempt]) -> tuple[set[UUID], set[Entry]]:
+        """Those whose document was shown; a pass beside it is only looked up by what it claims to be."""
+        persons, shown = set[UUID](), set[Entry]()
+        for attempt in attempts:
+            if attempt.person_ref is not None:
+                persons.add(attempt.person_ref)
+                entry = None if attempt.token is None else self._key_ring.entry_in(attempt.token)
+                shown |= set() if entry is None else {entry}
+        return persons, shown

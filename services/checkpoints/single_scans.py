@@ -1,7 +1,7 @@
 """One scan for one request: taken at once, and answered when it is durable, without a task of its own.
 
-Only what must be asked elsewhere (whose document it is, a checkpoint that is new to this process, a vehicle's people,
-the mask of whom the guard compares) gets a task.
+Only what must be asked elsewhere (a checkpoint that is new to this process, a vehicle's people, the mask of whom the
+guard compares) gets a task; whose document it is, is asked together with all others that have come.
 """
 
 from __future__ import annotations
@@ -48,8 +48,11 @@ class SingleScans:
         now = self._clock()
         single.attempt = attempt = self._attempts.read(parsed(body), now)
         single.checkpoint = checkpoint = self._checkpoints.known(single.bearer, attempt)
-        if checkpoint is None or attempt.people or attempt.person_ref is not None:
+        if checkpoint is None or attempt.people:
             self._later(single, self._asking(single, attempt))
+        elif attempt.person_ref is not None:
+            single.has_asked = True
+            self._scan_path.begin_scans([(attempt, checkpoint)], now, lambda rulings: single.be_ruled(rulings[0]))
         else:
             self._scan_path.begin_scan(attempt, checkpoint, now, single.be_ruled)
 
