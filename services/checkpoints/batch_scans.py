@@ -1,7 +1,7 @@
 """Many scans in one request, as a concentrator or a gate that was offline sends them: each has its own answer.
 
-A small batch, such as a station sends every second, is begun at once and answered when its last scan is durable, without a
-task. What has a vehicle in it or is large has a task, and lets others have a turn meanwhile.
+A small batch, such as a station sends every second, is begun at once and answered when its last scan is durable,
+without a task. What has a vehicle in it or is large has a task, and lets others have a turn meanwhile.
 """
 
 from __future__ import annotations
