@@ -47,7 +47,7 @@ class CheckpointsSettings(ServiceSettings):
         description="single scans under way at once in one api process at the very most, others get 503",
     )
     single_scan_target_ms: float = Field(
-        default=30,
+        default=15,
         gt=0,
         le=5000,
         description="while somebody is turned away and single scans take longer than this on the average, "
