@@ -79,4 +79,4 @@ class Holders:
 
     def fill_persons(self) -> None:
         with self._database.transaction() as tx:
-            complete_scans(tx, self._tell)
+            complete_scans(tx, self._tell, self._clock())

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from chassis.clock import Clock, utc_now
 from services.checkpoints.domain.errors import SecondPersonNeeded, TraceAskedOtherwise, TraceNotFound, TraceNotHeld
 from services.checkpoints.domain.events import ContactsTraced, DomainEvent, ScanCompleted, TraceHeld
 from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
@@ -34,16 +35,18 @@ CONTACTS_A_PART = 500
 Tell = Callable[[Connection, Iterable[DomainEvent]], None]
 
 
-def complete_scans(tx: Connection, tell: Tell) -> None:
+def complete_scans(tx: Connection, tell: Tell, now: datetime) -> None:
     """Give recorded scans the persons that have arrived since, and tell them again."""
-    tell(tx, [ScanCompleted(scan) for scan in history.fill_persons(tx)])
+    tell(tx, [ScanCompleted(scan) for scan in history.fill_persons(tx, now)])
 
 
 class Tracing:
     """`kept_since`: what is older is not looked at, though it may not be destroyed yet."""
 
-    def __init__(self, rule: TracingRule, tell: Tell, *, kept_since: Callable[[], datetime]) -> None:
-        self._rule, self._tell, self._kept_since = rule, tell, kept_since
+    def __init__(
+        self, rule: TracingRule, tell: Tell, *, kept_since: Callable[[], datetime], clock: Clock = utc_now
+    ) -> None:
+        self._rule, self._tell, self._kept_since, self._clock = rule, tell, kept_since, clock
 
     def request_trace(self, tx: Connection, order: TraceOrder) -> TraceFact:
         """Answer an order once, however often it comes. Raises `TraceAskedOtherwise`.
@@ -55,7 +58,7 @@ class Tracing:
         trace = traces.add(tx, order, self._rule.version)
         if trace is None:
             return _known_trace(tx, order)
-        complete_scans(tx, self._tell)
+        complete_scans(tx, self._tell, self._clock())
         kept_since = self._kept_since()
         scans = traces.case_scans(tx, order.person_ref, max(order.from_at, kept_since), order.to_at)
         watches = since(kept_since, watches_of(self._rule, scans))

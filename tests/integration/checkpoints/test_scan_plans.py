@@ -25,7 +25,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "a case's scans": lambda tx: traces.case_scans(tx, uuid4(), AT - timedelta(days=4), AT + timedelta(hours=1)),
     "a person's history": lambda tx: history.of_person(tx, uuid4(), SPAN),
     "a checkpoint's history": lambda tx: history.of_checkpoint(tx, uuid4(), SPAN),
-    "scans without a person": history.fill_persons,
+    "scans without a person": lambda tx: history.fill_persons(tx, AT),
     "the report of a shift": lambda tx: shifts.report_of(tx, SHIFT, AT + timedelta(hours=1)),
 }
 
