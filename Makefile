@@ -1,4 +1,4 @@
-# Guanka: ten verbs, used alike by people, by pre-commit and by CI. `make help` explains them.
+# Guanka: the verbs, used alike by people, by pre-commit and by CI. `make help` explains them.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ SEED ?= 1
 export EVENTS PORT_BASE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-kafka setup-browser setup-faults setup-kubectl run demo test lint fix proto bench load faults fuzz stop clean lock
+.PHONY: help setup setup-kafka setup-browser setup-faults setup-kubectl run demo test lint fix proto bench scale load faults fuzz stop clean lock
 
 help: ## show what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[1mmake %-8s\033[0m %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ proto: setup ## generate wire/ from proto/
 
 bench: setup ## measure the scan path against its floors, and the promise of two seconds on both event logs
 	@$(BIN)/python -m loadtests.bench
+
+scale: setup setup-kafka ## measure a city of 20 million: its board, traces in its history, growth, the relay, a guard's form; see docs/scale.md
+	@missed=0; for each in board history growth relay forms; do $(BIN)/python -m loadtests.bench_$$each || missed=1; done; exit $$missed
 
 load: setup ## offer a real shape (SHAPE=peak|storm|overload|ladder|day|showings) to a product of its own, and count; see docs/load.md
 	@$(BIN)/python -m loadtests.run

@@ -83,8 +83,8 @@ GROWTH_RATIO_MAX = 1.25
 """What a scan (append and look) or a trace costs with four times the people and history, over what it costs with one.
 
 A B-tree of four times the entries is at most one level higher: one page more on a way of four. Measured last were 1.05
-(a scan) and 0.91 (a trace); the rest is what two medians of one run differ by. Work that looks through the people or the past, instead of looking up, costs four times as much here:
-a twelfth of such work takes all of the margin.
+(a scan) and 0.91 (a trace); the rest is what two medians of one run differ by. Work that looks through the people or
+the past, instead of looking up, costs four times as much here: a twelfth of such work takes all of the margin.
 """
 REGISTERED_S_MAX = 30.0
 """A guard registers somebody in place: typing, and the machine's worst in a hundred."""
