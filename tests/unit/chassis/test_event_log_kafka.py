@@ -10,7 +10,7 @@ from kafka.errors import KafkaTimeoutError
 from kafka.producer.sender import Sender
 
 from chassis.event_log import EventLogUnavailable, Topic
-from chassis.event_log.kafka import _retention, connect
+from chassis.event_log.kafka import connect, retention_of
 
 DAY_MS = 86_400_000
 
@@ -27,7 +27,7 @@ def test_the_client_library_is_the_one_whose_traps_are_known() -> None:
 def test_a_record_outlives_its_term_by_no_more_than_a_segment(
     retention_s: int | None, retention_ms: int, segment_ms: int
 ) -> None:
-    settings = _retention(Topic("codes.events.v1", 12, retention_s))
+    settings = retention_of(Topic("codes.events.v1", 12, retention_s))
     assert settings["retention.ms"] == str(retention_ms)
     assert settings["segment.ms"] == str(segment_ms)
     assert settings["message.timestamp.type"] == "LogAppendTime"
