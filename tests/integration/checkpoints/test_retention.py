@@ -28,7 +28,8 @@ from tests.integration.checkpoints.town import ago, envelope, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 HISTORY = timedelta(days=28)
-OLD, YOUNG, EDGE = ago(days=40), ago(days=20), ago(days=28, minutes=30)
+OLD, YOUNG, RECENT, EDGE = ago(days=40), ago(days=20, minutes=30), ago(days=19), ago(days=28, minutes=30)
+LATE = ago(days=29, minutes=30)
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def record(sql: Callable[..., Any], place: UUID) -> Callable[..., UUID]:
     return recorded
 
 
-def leave_a_trail(sql, record, event_log, place, at, person_ref):
+def leave_a_trail(sql, record, event_log, place, at, person_ref, *, uploaded_at=None):
     """Somebody was scanned then: in the table, in a trace, in the outbox, in the log and aside."""
     scan_id, trace_id, case = record(at, person_ref), uuid7(at), record(at, uuid4())
     sql(
@@ -107,7 +108,7 @@ def leave_a_trail(sql, record, event_log, place, at, person_ref):
     assert publisher.publish([told]) == [True]
     publisher.close()
     with psycopg.connect(event_log._dsn, autocommit=True) as log:
-        log.execute("UPDATE log_record SET appended_at = %s WHERE key = %s", (at, str(person_ref)))
+        log.execute("UPDATE log_record SET appended_at = %s WHERE key = %s", (uploaded_at or at, str(person_ref)))
     return scan_id
 
 
@@ -129,9 +130,12 @@ def stores_that_hold(url: str, *needles: UUID) -> set[str]:
 def test_nothing_that_is_older_can_be_read_back_from_any_store(
     settings, database, retention, event_log, sql, record, place
 ):
-    old, young = uuid4(), uuid4()
+    """The log keeps shorter what it was told, for a scan may be uploaded a week late."""
+    old, young, recent, late = uuid4(), uuid4(), uuid4(), uuid4()
     old_scan = leave_a_trail(sql, record, event_log, place, OLD, old)
     leave_a_trail(sql, record, event_log, place, YOUNG, young)
+    leave_a_trail(sql, record, event_log, place, RECENT, recent)
+    late_scan = leave_a_trail(sql, record, event_log, place, LATE, late, uploaded_at=LATE + timedelta(days=7))
     assert stores_that_hold(settings.database_url, old, old_scan) >= {
         partition_name(OLD.date()), "trace", "trace_contact", "trace_window", "outbox", "dead_letter",
     }  # fmt: skip
@@ -145,10 +149,12 @@ def test_nothing_that_is_older_can_be_read_back_from_any_store(
     event_log.trim()
 
     assert stores_that_hold(settings.database_url, old, old_scan) == set()
-    assert stores_that_hold(event_log._dsn, old, old_scan) == set()
-    assert [key for _, key, *_ in read_events(event_log, messages.SCANS_TOPIC)] == [str(young)]
+    for needles in ((old, old_scan), (late, late_scan)):
+        assert stores_that_hold(settings.database_url, *needles) == set()
+        assert stores_that_hold(event_log._dsn, *needles) == set()
+    assert [key for _, key, *_ in read_events(event_log, messages.SCANS_TOPIC)] == [str(recent)]
     assert stores_that_hold(settings.database_url, young) == kept
-    assert "log_record" in stores_that_hold(event_log._dsn, young)
+    assert "log_record" in stores_that_hold(event_log._dsn, recent)
 
 
 def test_the_read_model_forgets_with_the_scans(migrated):
