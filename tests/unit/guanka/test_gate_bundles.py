@@ -96,12 +96,13 @@ def test_with_keys_of_its_own_a_gate_believes_no_first_bundle(post: Post, city: 
 def test_a_key_that_is_new_beside_the_old_one_signs_nothing_until_the_gate_is_given_it(
     post: Post, city: CityHall
 ) -> None:
-    post.server.bundle = city.bundle()
+    made_at = datetime.now(UTC)  # the clocks' difference is remarked on, and NOW is when the tests were collected
+    post.server.bundle = city.bundle(made_at)
     post.fetch()
     new = PolicyOffice()
     new.key = Key("policy-2", "policy+jwt")
     both = {"keys": [*city.office.jwks()["keys"], *new.jwks()["keys"]]}
-    post.server.bundle = city.bundle() | {"policy_jwks": both}
+    post.server.bundle = city.bundle(made_at) | {"policy_jwks": both}
     post.show.remarks.clear()
     post.fetch()
     assert post.show.remarks == [], "while the old key signs, all is well"
