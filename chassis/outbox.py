@@ -37,7 +37,8 @@ class Event:
     """A domain event ready for the log.
 
     `aggregatetype` chooses the topic, `aggregateid` is the key; `subject` names the aggregate among all of the source
-    (such as `entry/0190…`), and `revision` is one higher than that subject's last; `time` is when it happened.
+    (such as `entry/0190…`), and `revision` is one higher than that subject's last; `time` is when it happened. What it
+    tells may be kept no longer than until `expires_at` (CloudEvents' extension `expirytime`), where it lies aside too.
     """
 
     type: str
@@ -48,6 +49,7 @@ class Event:
     time: datetime
     payload: bytes
     district: str = ""
+    expires_at: datetime | None = None
     id: UUID = field(default_factory=uuid7)
 
     def __post_init__(self) -> None:
@@ -84,6 +86,8 @@ def trace_headers() -> dict[str, str]:
 
 def _headers(event: Event, trace: dict[str, str]) -> str:
     columns = header_columns(event.subject, event.revision, event.time, event.district)
+    if event.expires_at is not None:
+        columns["ce_expirytime"] = event.expires_at
     return orjson.dumps(columns | trace).decode()
 
 

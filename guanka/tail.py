@@ -15,7 +15,8 @@ from guanka.home import Home
 from guanka.mending import service_environment
 
 TOPICS = (
-    "codes.events.v1", "codes.standings.v1", "checkpoints.scans.v1", "checkpoints.events.v1", "ledger.events.v1",
+    "codes.events.v1", "codes.standings.v1", "checkpoints.scans.v1", "checkpoints.events.v1",
+    "checkpoints.traces.v1", "ledger.events.v1",
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from loadtests.history import LIST_SIZE, days_before, lists_of, make_holders, ma
 from services.checkpoints import messages
 from services.checkpoints.board import Board
 from services.checkpoints.domain.facts import TraceOrder
+from services.checkpoints.domain.keeping import Keeping
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Decision, Entry, Ruling, Scan
 from services.checkpoints.domain.tracing import read_tracing_rule
 from services.checkpoints.main import tell
@@ -174,7 +175,7 @@ def main() -> int:
 
 def _measure(sizes: list[Size]) -> None:
     rule = read_tracing_rule(json.loads((HERE / "tracing" / "default.json").read_text()))
-    tracing = Tracing(rule, tell, kept_since=lambda: datetime.now(UTC) - timedelta(days=28))
+    tracing = Tracing(rule, tell, keeping=Keeping(timedelta(days=28)))
     with psycopg.connect(sizes[0].url) as connection:
         row = connection.execute("SELECT checkpoint_id, kind, area FROM checkpoint LIMIT 1").fetchone()
     assert row is not None

@@ -30,6 +30,7 @@ from guanka.report import percentile, write_report
 from loadtests.budgets import TRACE_S_MAX
 from loadtests.history import days_before, make_scans, person_ref_of
 from services.checkpoints.domain.facts import TraceOrder
+from services.checkpoints.domain.keeping import Keeping
 from services.checkpoints.domain.tracing import read_tracing_rule
 from services.checkpoints.main import tell
 from services.checkpoints.settings import HERE
@@ -104,7 +105,7 @@ def _trace_cases(database: Database, chance: random.Random, people: int) -> tupl
     """(seconds, contacts) of each case."""
     rule = read_tracing_rule(json.loads((HERE / "tracing" / "default.json").read_text()))
     now = datetime.now(UTC)
-    tracing = Tracing(rule, tell, kept_since=lambda: now - timedelta(days=DAYS))
+    tracing = Tracing(rule, tell, keeping=Keeping(timedelta(days=DAYS)))
     seconds, contacts = [], []
     for _ in range(CASES):
         person_ref = _person(database, chance.randrange(people))

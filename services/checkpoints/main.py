@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -46,6 +46,7 @@ from services.checkpoints.bundles import SignedLists
 from services.checkpoints.codes_client import CodesClient
 from services.checkpoints.directory import Directory
 from services.checkpoints.domain.events import CheckpointRegistered, DomainEvent
+from services.checkpoints.domain.keeping import Keeping
 from services.checkpoints.duty import Duty
 from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.holders import Holders
@@ -66,7 +67,7 @@ from services.checkpoints.settings import CheckpointsSettings
 from services.checkpoints.sightings import Sightings
 from services.checkpoints.signed import Keys
 from services.checkpoints.single_scans import SingleScans
-from services.checkpoints.store import lives, standings
+from services.checkpoints.store import lives, standings, traces
 from services.checkpoints.store import policies as published_policies
 from services.checkpoints.taken_decisions import TakenDecisions
 from services.checkpoints.trace import Tracing
@@ -148,7 +149,7 @@ def compose_api(
     desk = Desk(
         database=database,
         places=Places(areas, city_key, tell),
-        tracing=Tracing(rule, tell, kept_since=_kept_since(settings)),
+        tracing=Tracing(rule, tell, keeping=_keeping(settings)),
         registry=registry,
         board=board,
         attempts=AttemptReader(city_key),
@@ -294,7 +295,7 @@ def compose_worker(
         holders.keep_snapshot()
 
     loops: dict[str, Loop] = {
-        "topics": declaring(event_log, messages.declared(settings.history_days)),
+        "topics": declaring(event_log, messages.declared(_keeping(settings))),
         "relay": relay.run,
         "consumer": consume,
         "forgetting": forgetting(database, event_log, history_days=settings.history_days),
@@ -328,12 +329,20 @@ def worker() -> int:
 
 
 def republish() -> int:
-    """Tell every registered checkpoint once more, and every registration of a person that is kept."""
-    database = Database(_settings("checkpoints-republish").database_url)
+    """Tell every registered checkpoint once more, every registration that is kept, and the ledger's traces."""
+    settings = _settings("checkpoints-republish")
+    database = Database(settings.database_url)
     with database.transaction() as tx:
         registered = lives.all_holding_at(tx, utc_now())
         tell(tx, [CheckpointRegistered(checkpoint) for checkpoint in registered])
         told = len(registered) + tell_arrivals_again(tx, tell)
+    keeping = _keeping(settings)
+    tracing = Tracing(setting_files.tracing_rule(settings), tell, keeping=keeping)
+    with database.transaction() as tx:
+        answered = traces.answered_to_ledger(tx, keeping.meetings_told_since(utc_now()))
+    for trace_id in answered:
+        with database.transaction() as tx:
+            told += tracing.tell_again(tx, trace_id)
     database.close()
     print(json.dumps({"events": told}))
     return 0
@@ -349,7 +358,7 @@ def replay_dead_letter(dead_letter_id: int) -> int:
 
 
 def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[Subscription]:
-    tracing = Tracing(setting_files.tracing_rule(settings), tell, kept_since=_kept_since(settings))
+    tracing = Tracing(setting_files.tracing_rule(settings), tell, keeping=_keeping(settings))
     findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
     reuses = Reuses(setting_files.reuse_rule(settings), setting_files.positions(settings), tell, started_at=utc_now())
     venues = Venues(tell, ZoneInfo(settings.city_timezone))
@@ -364,9 +373,8 @@ def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[
     )
 
 
-def _kept_since(settings: CheckpointsSettings) -> Callable[[], datetime]:
-    """Scans before this moment are not read any more, although their day may not be over."""
-    return lambda: utc_now() - timedelta(days=settings.history_days)
+def _keeping(settings: CheckpointsSettings) -> Keeping:
+    return Keeping(timedelta(days=settings.history_days))
 
 
 def _gauge(name: str, description: str, read: Callable[[], float]) -> None:

@@ -49,6 +49,6 @@ class Retention:
         """What is not kept by day: rows of traces, and events that the log has not taken in all that time."""
         before = now - timedelta(days=self._history_days)
         with self._database.transaction() as tx:
-            for what, rows in destructions.forget(tx, before):
+            for what, rows in destructions.forget(tx, before, now):
                 destructions.add(tx, Destruction(what, before.date(), rows, now, self._rule))
                 log.info("rows were destroyed", what=what, rows=rows)

@@ -18,6 +18,7 @@ from chassis.clock import Clock, utc_now
 from services.checkpoints.domain.errors import SecondPersonNeeded, TraceAskedOtherwise, TraceNotFound, TraceNotHeld
 from services.checkpoints.domain.events import ContactsTraced, DomainEvent, ScanCompleted, TraceHeld
 from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
+from services.checkpoints.domain.keeping import Keeping
 from services.checkpoints.domain.tracing import (
     CaseScan,
     Meeting,
@@ -41,12 +42,10 @@ def complete_scans(tx: Connection, tell: Tell, now: datetime) -> None:
 
 
 class Tracing:
-    """`kept_since`: what is older is not looked at, though it may not be destroyed yet."""
+    """`keeping` says which scans are looked at, and which meetings are told in the log."""
 
-    def __init__(
-        self, rule: TracingRule, tell: Tell, *, kept_since: Callable[[], datetime], clock: Clock = utc_now
-    ) -> None:
-        self._rule, self._tell, self._kept_since, self._clock = rule, tell, kept_since, clock
+    def __init__(self, rule: TracingRule, tell: Tell, *, keeping: Keeping, clock: Clock = utc_now) -> None:
+        self._rule, self._tell, self._keeping, self._clock = rule, tell, keeping, clock
 
     def request_trace(self, tx: Connection, order: TraceOrder) -> TraceFact:
         """Answer an order once, however often it comes. Raises `TraceAskedOtherwise`.
@@ -58,8 +57,9 @@ class Tracing:
         trace = traces.add(tx, order, self._rule.version)
         if trace is None:
             return _known_trace(tx, order)
-        complete_scans(tx, self._tell, self._clock())
-        kept_since = self._kept_since()
+        now = self._clock()
+        complete_scans(tx, self._tell, now)
+        kept_since = self._keeping.scans_since(now)
         scans = traces.case_scans(tx, order.person_ref, max(order.from_at, kept_since), order.to_at)
         watches = since(kept_since, watches_of(self._rule, scans))
         traces.add_watches(tx, trace.trace_id, watches)
@@ -113,20 +113,34 @@ class Tracing:
             raise TraceNotHeld()
         return self._answer(tx, replace(trace, approved_by=approver), is_first=False)
 
+    def tell_again(self, tx: Connection, trace_id: UUID) -> bool:
+        """Tell the contacts of an answered trace once more, for whoever lost a part of the log; whether there were any.
+
+        Who is told already in the ledger stays what they are there: a meeting is taken once.
+        """
+        traces.lock(tx)
+        trace = traces.find(tx, trace_id)
+        if trace is None or trace.status != "answered":
+            return False
+        traces.mark_untold(tx, trace_id)
+        return self._answer(tx, trace, is_first=False).parts > trace.parts
+
     def _answer(self, tx: Connection, trace: TraceFact, *, is_first: bool) -> TraceFact:
-        """Tell what has not been told, or hold it."""
+        """Tell what has not been told, or hold it; of meetings too old for the log only their number."""
         contacts = sum(traces.count_contacts(tx, trace.trace_id).values())
         if contacts > self._rule.contacts_max and trace.approved_by is None:
             return self._hold(tx, trace, contacts)
+        are_older = traces.mark_older(tx, trace.trace_id, self._keeping.meetings_told_since(self._clock()))
         untold = traces.untold_contacts(tx, trace.trace_id)
         parts = [untold[start : start + CONTACTS_A_PART] for start in range(0, len(untold), CONTACTS_A_PART)]
-        if not parts and is_first:
+        if not parts and (is_first or are_older):
             parts = [[]]
         told = replace(trace, status="answered", parts=trace.parts + len(parts))
+        older = traces.count_older(tx, trace.trace_id)
         for number, part in enumerate(parts, trace.parts + 1):
             told = replace(told, revision=told.revision + 1)
             traces.mark_told(tx, trace.trace_id, [meeting.person_ref for meeting in part], number)
-            self._tell(tx, [ContactsTraced(told, part, number)])
+            self._tell(tx, [ContactsTraced(told, part, number, older, self._keeping.forgotten_at(part))])
         traces.save(tx, told)
         return told
 

@@ -64,7 +64,7 @@ def worker() -> int:
     )
     check = deadline_check(parts.database, parts.city, parts.open_book, parts.clock)
     loops: dict[str, Loop] = {
-        "topics": declaring(event_log, messages.TOPIC_LIST),
+        "topics": declaring(event_log, messages.declared(settings.history_days)),
         "relay": relay.run,
         "consumer": consumer.run,
         "deadlines": every(_DEADLINES_EVERY_S, check, name="deadlines"),

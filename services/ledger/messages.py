@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from chassis import outbox
 from chassis.clock import Clock
 from chassis.event_log import Topic
+from chassis.forgetting import LOG_SHORTER
 from chassis.message import Handler, Message, Subscription, each
 from chassis.timestamps import moment_of, stamp_of
 from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
@@ -44,8 +45,6 @@ from wire.ledger.v1 import events_pb2 as words
 
 SOURCE = "/ledger"
 EVENTS = "ledger.events.v1"
-_RETENTION_S = 28 * 86400
-TOPIC_LIST = [Topic(EVENTS, 12, _RETENTION_S)]
 TOPICS = {"entry": EVENTS, "evidence": EVENTS, "trace": EVENTS, "alarm": EVENTS, "task": EVENTS}
 
 _COLOURS = {
@@ -55,6 +54,15 @@ _COLOURS = {
     codes.COLOUR_LAPSED: "lapsed",
 }
 _GRADES = {checkpoints.GRADE_CLOSE: Grade.CLOSE, checkpoints.GRADE_GENERAL: Grade.GENERAL}
+
+
+def declared(history_days: int) -> list[Topic]:
+    """Our topic, from which an alarm about a scan is gone by the time that scan may be kept no longer."""
+    return [Topic(EVENTS, 12, int((timedelta(days=history_days) - LOG_SHORTER).total_seconds()))]
+
+
+DECLARED = declared(28)
+"""With the default of `HISTORY_DAYS`."""
 
 
 # -- out -------------------------------------------------------------------------------------------------------------
@@ -258,20 +266,22 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
         arrivals = [arrival_of(message) for message in messages]
         take_arrivals(open_book(tx), city, arrivals, _actor(messages[0]), clock())
 
+    contacts = {"guanka.checkpoints.v1.ContactsTraced": each(contacts_traced)}
     return [
         Subscription(
             "checkpoints.events.v1",
             {
+                **contacts,  # told there before traces had a topic of their own, and kept for as long as others there
                 "guanka.checkpoints.v1.ArrivalRegistered": arrivals_registered,
                 "guanka.checkpoints.v1.DeviceSilent": troubles(silence_of),
                 "guanka.checkpoints.v1.DeviceDrifted": troubles(drift_of),
                 "guanka.checkpoints.v1.MeasurementCaseOverdue": troubles(delay_of),
-                "guanka.checkpoints.v1.ContactsTraced": each(contacts_traced),
                 "guanka.checkpoints.v1.PersonStopped": stops(stop_of),
                 "guanka.checkpoints.v1.FeverFlagged": stops(fever_of),
                 "guanka.checkpoints.v1.OfflineDecisionDiffered": stops(let_in_of),
             },
         ),
+        Subscription("checkpoints.traces.v1", contacts),
         Subscription("codes.events.v1", {"guanka.codes.v1.ColourChanged": colours_changed}),
     ]
 
@@ -285,6 +295,7 @@ def trace_part_of(message: Message) -> TracePart:
         part=told.part,
         parts=told.parts,
         tracing_rule=told.tracing_rule,
+        contacts_older=told.contacts_older,
     )
 
 

@@ -6,7 +6,7 @@ import importlib
 import re
 import subprocess
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,14 @@ import yaml
 
 from chassis.event_log import Topic
 from chassis.event_log.kafka import retention_of
+from chassis.forgetting import LOG_SHORTER
 from docs import build_problems, build_settings
 from services.checkpoints import messages as messages_of_checkpoints
 from services.checkpoints.attempts import AGE_MAX
+from services.checkpoints.domain.keeping import SEGMENT, TOLD_LATE, Keeping
 from services.checkpoints.settings import CheckpointsSettings
+from services.ledger import messages as messages_of_ledger
+from services.ledger.definition_files import PACKAGED, read_definitions
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -179,18 +183,38 @@ def test_scans_are_kept_twenty_eight_days_everywhere() -> None:
     kept = {title: {row[0].strip("`"): row[1] for row in rows(text)} for title, text in sections_of_retention().items()}
     assert kept["`checkpoints`"]["scan"] == "28 days"
     assert kept["`console`"]["scan_day"] == "28 days"
-    assert kept["Every service"]["dead_letter"].startswith("28 days")
+    assert kept["Every service"]["dead_letter"].startswith("19 days")
     assert CheckpointsSettings.model_fields["history_days"].default == 28
 
 
-def test_a_scan_uploaded_as_late_as_may_be_leaves_the_log_no_later_than_the_table() -> None:
-    for history_days in (CheckpointsSettings.model_fields["history_days"].default, 10):
-        for topic in messages_of_checkpoints.declared(history_days):
-            settings = retention_of(topic)
-            longest_ms = (
-                int(settings["retention.ms"]) + int(settings["segment.ms"]) + AGE_MAX / timedelta(milliseconds=1)
-            )
-            assert 0 < longest_ms <= history_days * DAY_S * 1000
+@pytest.mark.parametrize("history_days", [10, 11, 14, CheckpointsSettings.model_fields["history_days"].default, 366])
+def test_what_is_told_of_a_scan_leaves_the_log_no_later_than_the_table(history_days: int) -> None:
+    """However late it may be told: uploaded, told again with its person, or named by a trace."""
+    keeping = Keeping(timedelta(days=history_days))
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    traces_told_late = now - keeping.meetings_told_since(now)
+    topics = {topic.name: topic for topic in messages_of_checkpoints.declared(keeping)}
+    topics |= {topic.name: topic for topic in messages_of_ledger.declared(history_days)}
+    assert len(topics) == 4
+    assert AGE_MAX < TOLD_LATE
+    for name, topic in topics.items():
+        told_late = traces_told_late if name == messages_of_checkpoints.TRACES_TOPIC else TOLD_LATE
+        settings = retention_of(topic)
+        in_log = timedelta(milliseconds=int(settings["retention.ms"]) + int(settings["segment.ms"]))
+        assert timedelta(days=1) <= in_log, name
+        assert told_late + in_log <= keeping.history, name
+
+
+def test_dead_letters_are_kept_as_long_as_the_log() -> None:
+    assert TOLD_LATE + SEGMENT == LOG_SHORTER
+
+
+def test_a_trace_names_every_meeting_that_the_ledger_asks_for_and_a_gate_brings_as_late_as_may_be() -> None:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    definitions = read_definitions(PACKAGED).current(datetime.now(UTC))
+    looked_back = max(each.trace.look_back for each in definitions if each.trace)
+    history = timedelta(days=CheckpointsSettings.model_fields["history_days"].default)
+    assert now - Keeping(history).meetings_told_since(now) >= looked_back + AGE_MAX
 
 
 # -- settings and problems -----------------------------------------------------------------------------------------

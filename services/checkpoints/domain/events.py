@@ -72,11 +72,17 @@ class OfflineDecisionDiffered:
 
 @dataclass(frozen=True, slots=True)
 class ContactsTraced:
-    """One part of a trace's answer; `trace` as it stands after it."""
+    """One part of a trace's answer; `trace` as it stands after it.
+
+    `contacts_older`: of the whole trace so far, whom the case met too long ago for the log. `forgotten_at`: when the
+    first of the meetings may be kept no longer.
+    """
 
     trace: TraceFact
     contacts: Sequence[Meeting]
     part: int
+    contacts_older: int
+    forgotten_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from services.checkpoints.messages.topics import (
     SOURCE,
     STANDINGS_TOPIC,
     TOPICS,
+    TRACES_TOPIC,
     declared,
 )
 from services.checkpoints.messages.traces import TRACE_REQUESTED
@@ -30,6 +31,7 @@ __all__ = [
     "SOURCE",
     "STANDINGS_TOPIC",
     "TOPICS",
+    "TRACES_TOPIC",
     "TRACE_REQUESTED",
     "declared",
     "scan_recorded_payload",

@@ -67,8 +67,8 @@ def event_of(event: DomainEvent, now: datetime) -> Event:
             return pass_reused(event)
         case OfflineDecisionDiffered(scan, taken):
             return offline_decision_differed(scan, taken)
-        case ContactsTraced(trace, contacts, part):
-            return contacts_traced(trace, contacts, part, now)
+        case ContactsTraced():
+            return contacts_traced(event, now)
         case TraceHeld(trace, contacts_count, contacts_max):
             return trace_held(trace, contacts_count, contacts_max, now)
         case ArrivalRegistered(registration, checkpoint):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from chassis.outbox import Event
 from chassis.timestamps import moment_of, stamp_of
+from services.checkpoints.domain.events import ContactsTraced
 from services.checkpoints.domain.facts import TraceFact, TraceOrder
 from services.checkpoints.domain.tracing import Grade, Meeting
 from services.checkpoints.messages.topics import OURS
@@ -29,17 +29,19 @@ def trace_order(payload: bytes) -> TraceOrder:
     )
 
 
-def contacts_traced(trace: TraceFact, contacts: Sequence[Meeting], part: int, now: datetime) -> Event:
+def contacts_traced(told: ContactsTraced, now: datetime) -> Event:
+    trace = told.trace
     message = words.ContactsTraced(
         trace_id=str(trace.trace_id),
         entry_id=trace.entry_id,
         person_ref=str(trace.person_ref),
-        contacts=[_contact(meeting) for meeting in contacts],
-        part=part,
+        contacts=[_contact(meeting) for meeting in told.contacts],
+        part=told.part,
         parts=trace.parts,
         tracing_rule=trace.tracing_rule,
+        contacts_older=told.contacts_older,
     )
-    return _trace_event("ContactsTraced", trace, message.SerializeToString(), now)
+    return _trace_event("ContactsTraced", trace, message.SerializeToString(), now, told.forgotten_at)
 
 
 def trace_held(trace: TraceFact, contacts: int, contacts_max: int, now: datetime) -> Event:
@@ -68,7 +70,9 @@ def _contact(meeting: Meeting) -> words.Contact:
     )
 
 
-def _trace_event(name: str, trace: TraceFact, payload: bytes, now: datetime) -> Event:
+def _trace_event(
+    name: str, trace: TraceFact, payload: bytes, now: datetime, forgotten_at: datetime | None = None
+) -> Event:
     return Event(
         type=OURS + name,
         aggregatetype="trace",
@@ -77,4 +81,5 @@ def _trace_event(name: str, trace: TraceFact, payload: bytes, now: datetime) -> 
         revision=trace.revision,
         time=now,
         payload=payload,
+        expires_at=forgotten_at,
     )

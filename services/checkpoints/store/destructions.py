@@ -23,7 +23,9 @@ _FORGET = {
     "measurement_case": "DELETE FROM measurement_case WHERE opened_at < :before",
     "device_trouble": "DELETE FROM device_trouble WHERE until < :before",
     "shift": "DELETE FROM shift WHERE signed_off_at < :before",
-    "outbox": "DELETE FROM outbox WHERE created_at < :before",
+    "outbox": "DELETE FROM outbox WHERE created_at < :before "
+    "OR CAST(headers ->> 'ce_time' AS timestamptz) < :before "
+    "OR CAST(headers ->> 'ce_expirytime' AS timestamptz) < :now",
 }
 
 
@@ -39,10 +41,10 @@ def drop_day(tx: Connection, day: date) -> int | None:
     return rows
 
 
-def forget(tx: Connection, before: datetime) -> Iterator[tuple[str, int]]:
-    """Delete what happened before a moment; (table, rows) where there was something."""
+def forget(tx: Connection, before: datetime, now: datetime) -> Iterator[tuple[str, int]]:
+    """Delete what happened before a moment, and events that expired; (table, rows) where there was something."""
     for what, statement in _FORGET.items():
-        rows = tx.execute(sa.text(statement), {"before": before}).rowcount
+        rows = tx.execute(sa.text(statement), {"before": before, "now": now}).rowcount
         if rows:
             yield what, rows
 

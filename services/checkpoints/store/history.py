@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping
 
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.domain.keeping import TOLD_LATE
 from services.checkpoints.store.planning import planned_with_values
 
 ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
@@ -133,9 +134,6 @@ def trim(tx: Connection, now: datetime) -> None:
 
 # -- scans whose person arrived later ----------------------------------------------------------------------------------
 
-COMPLETED_DAYS = 8
-"""So long after a scan it is told once more with its person: the log would hold it longer than scans are kept (D16)."""
-
 _MISSING = """
 SELECT s.scan_id, h.person_ref FROM scan AS s JOIN holder AS h ON h.list = s.list AND h.idx = s.idx
 WHERE s.person_ref IS NULL AND s.list IS NOT NULL AND s.scan_id >= :from_id
@@ -158,7 +156,7 @@ def fill_persons(tx: Connection, now: datetime, *, limit: int = 1000) -> list[Sc
 
     Looked for with the bound in the plan: days that do not matter are not opened, and mostly there is nothing to do.
     """
-    from_id = uuid7_floor(now - timedelta(days=COMPLETED_DAYS))
+    from_id = uuid7_floor(now - TOLD_LATE)
     with planned_with_values(tx):
         missing = tx.execute(sa.text(_MISSING), {"from_id": from_id, "limit": limit}).all()
         if not missing:

@@ -248,6 +248,41 @@ def mark_told(tx: Connection, trace_id: UUID, person_refs: Sequence[UUID], part:
     )
 
 
+def mark_older(tx: Connection, trace_id: UUID, before: datetime) -> bool:
+    """Mark the meetings before a moment as never to be told in the log (part 0); whether there were new ones."""
+    marked = tx.execute(
+        sa.text("UPDATE trace_contact SET part = 0 WHERE trace_id = :id AND part IS NULL AND met_at < :before"),
+        {"id": trace_id, "before": before},
+    )
+    return marked.rowcount > 0
+
+
+def mark_untold(tx: Connection, trace_id: UUID) -> None:
+    """Mark whoever was told in the log as not told."""
+    tx.execute(sa.text("UPDATE trace_contact SET part = NULL WHERE trace_id = :id AND part > 0"), {"id": trace_id})
+
+
+def count_older(tx: Connection, trace_id: UUID) -> int:
+    """Contacts whose meeting was too long ago for the log."""
+    counted = tx.execute(
+        sa.text("SELECT count(*) FROM trace_contact WHERE trace_id = :id AND part = 0"), {"id": trace_id}
+    )
+    return int(counted.scalar_one())
+
+
+def answered_to_ledger(tx: Connection, since: datetime) -> Sequence[UUID]:
+    """The traces that the ledger asked for and that found somebody whom the case met since a moment."""
+    rows = tx.execute(
+        sa.text(
+            "SELECT trace_id FROM trace AS t WHERE entry_id <> '' AND status = 'answered' AND EXISTS "
+            "(SELECT FROM trace_contact WHERE trace_id = t.trace_id AND met_at >= :since AND part > 0) "
+            "ORDER BY trace_id"
+        ),
+        {"since": since},
+    )
+    return rows.scalars().all()
+
+
 def count_contacts(tx: Connection, trace_id: UUID) -> dict[str, int]:
     """By grade: `close` and `general`."""
     rows = tx.execute(

@@ -54,7 +54,10 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class TracePart:
-    """One part of a trace's answer; `parts` are known so far."""
+    """One part of a trace's answer; `parts` are known so far.
+
+    `contacts_older` of the whole trace met the case too long ago to be told in the log.
+    """
 
     trace_id: UUID
     event_id: UUID
@@ -62,6 +65,7 @@ class TracePart:
     part: int
     parts: int
     tracing_rule: str
+    contacts_older: int = 0
 
 
 def by_contact(meetings: Iterable[Meeting], case: UUID) -> dict[UUID, list[Meeting]]:

@@ -26,6 +26,8 @@ def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datet
     if case is None:
         log.info("a trace that the ledger did not ask for is passed over", trace=str(part.trace_id))
         return []
+    if part.contacts_older:
+        log.warning("met too long ago to be told", trace=str(part.trace_id), contacts=part.contacts_older)
     met = _unknown_meetings(book, case, part)
     held = book.open_entries_of(met.keys())
     opened: list[Entry] = []

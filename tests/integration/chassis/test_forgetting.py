@@ -10,10 +10,11 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from chassis.database import Database
-from chassis.forgetting import REPEATS_KNOWN, forget_expired
+from chassis.forgetting import LOG_SHORTER, REPEATS_KNOWN, forget_expired
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 HOUR, HISTORY = timedelta(hours=1), timedelta(days=28)
+KEPT = HISTORY - LOG_SHORTER
 
 
 def test_repeats_and_dead_letters_are_destroyed_when_their_time_is_over(mechanics_database: Database) -> None:
@@ -22,7 +23,7 @@ def test_repeats_and_dead_letters_are_destroyed_when_their_time_is_over(mechanic
             tx.execute(
                 sa.text("INSERT INTO processed_event VALUES ('/codes', :id, :at)"), {"id": uuid4(), "at": NOW - age}
             )
-        for offset, age in enumerate((HISTORY - HOUR, HISTORY + HOUR)):
+        for offset, age in enumerate((KEPT - HOUR, KEPT + HOUR)):
             tx.execute(
                 sa.text(
                     "INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, attempts, "
@@ -39,8 +40,8 @@ def test_repeats_and_dead_letters_are_destroyed_when_their_time_is_over(mechanic
 def test_a_dead_letter_is_not_kept_longer_than_the_event_in_it(mechanics_database: Database) -> None:
     """Whatever its headers hold: messages without sense are put aside too."""
     times = [
-        (NOW - HISTORY - HOUR).isoformat(),
-        (NOW - HISTORY + HOUR).isoformat(),
+        (NOW - KEPT - HOUR).isoformat(),
+        (NOW - KEPT + HOUR).isoformat(),
         "yesterday",
         "2026-01-01T00:00",
         "",
@@ -58,3 +59,20 @@ def test_a_dead_letter_is_not_kept_longer_than_the_event_in_it(mechanics_databas
         assert forget_expired(tx, NOW, history=HISTORY) == 1
         left = tx.execute(sa.text("SELECT record_offset FROM dead_letter ORDER BY 1")).scalars().all()
     assert left == [1, 2, 3, 4]
+
+
+def test_a_dead_letter_is_not_kept_longer_than_its_event_allows(mechanics_database: Database) -> None:
+    """An event that tells of older things than itself says so by `expirytime`."""
+    with mechanics_database.transaction() as tx:
+        for offset, expires_at in enumerate((NOW - HOUR, NOW + HOUR)):
+            told = {"ce_time": NOW - HOUR, "ce_expirytime": expires_at}
+            headers = [[name, base64.b64encode(at.isoformat().encode()).decode()] for name, at in told.items()]
+            tx.execute(
+                sa.text(
+                    "INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, attempts, "
+                    "put_aside_at) VALUES ('t', 0, :record_offset, 'k', '', CAST(:headers AS jsonb), 'e', 3, :at)"
+                ),
+                {"record_offset": offset, "headers": json.dumps(headers), "at": NOW},
+            )
+        assert forget_expired(tx, NOW, history=HISTORY) == 1
+        assert tx.execute(sa.text("SELECT record_offset FROM dead_letter")).scalars().all() == [1]

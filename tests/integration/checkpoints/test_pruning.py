@@ -16,6 +16,7 @@ from chassis.database import PLANNER, Database
 from chassis.ids import uuid7
 from chassis.migrations import migrate
 from services.checkpoints.domain.facts import TraceOrder
+from services.checkpoints.domain.keeping import Keeping
 from services.checkpoints.domain.tracing import read_tracing_rule
 from services.checkpoints.settings import HERE
 from services.checkpoints.store import history
@@ -99,7 +100,7 @@ def read(nodes: list[dict[str, Any]]) -> tuple[set[str], float]:
 
 def test_a_trace_reads_the_windows_around_its_case_and_not_the_rest_of_the_past(looked_at):
     rule = read_tracing_rule(json.loads((HERE / "tracing" / "default.json").read_text()))
-    tracing = Tracing(rule, lambda tx, events: None, kept_since=lambda: NOW - timedelta(days=28))
+    tracing = Tracing(rule, lambda tx, events: None, keeping=Keeping(timedelta(days=28)))
     order = TraceOrder(uuid7(), "e", CASE, NOW - timedelta(days=3), NOW)
     days, rows = read(looked_at(lambda tx: tracing.request_trace(tx, order)))
     assert len(days) <= 5

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -19,17 +22,26 @@ from chassis.database import Database
 from chassis.forgetting import forget_expired
 from chassis.ids import uuid7
 from services.checkpoints import messages
+from services.checkpoints.domain.facts import TraceOrder
+from services.checkpoints.domain.keeping import Keeping
+from services.checkpoints.domain.tracing import read_tracing_rule
 from services.checkpoints.main import tell
 from services.checkpoints.partitions import partition_name, partition_statements
 from services.checkpoints.retention import Retention
+from services.checkpoints.settings import HERE
+from services.checkpoints.store import traces
+from services.checkpoints.trace import Tracing
 from services.console.retention import forget_days
 from tests.integration.checkpoints.test_worker import read_events
-from tests.integration.checkpoints.town import ago, envelope, wait_for
+from tests.integration.checkpoints.town import ago, envelope, turning, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 HISTORY = timedelta(days=28)
-OLD, YOUNG, RECENT, EDGE = ago(days=40), ago(days=20, minutes=30), ago(days=19), ago(days=28, minutes=30)
+OLD, YOUNG, RECENT, EDGE = ago(days=40), ago(days=20, minutes=30), ago(days=18), ago(days=28, minutes=30)
 LATE = ago(days=29, minutes=30)
+RULE = json.loads((HERE / "tracing" / "default.json").read_text())
+KEEPING = Keeping(HISTORY)
+TRACED_LATE = utc_now() - KEEPING.meetings_told_since(utc_now())
 
 
 @pytest.fixture
@@ -76,7 +88,10 @@ def record(sql: Callable[..., Any], place: UUID) -> Callable[..., UUID]:
 
 
 def leave_a_trail(sql, record, event_log, place, at, person_ref, *, uploaded_at=None):
-    """Somebody was scanned then: in the table, in a trace, in the outbox, in the log and aside."""
+    """Somebody was scanned then: in the table, in a trace, in the outbox, in the log and aside.
+
+    The trace is answered as late as its answer may name the meeting (or when the scan was uploaded, if that is later).
+    """
     scan_id, trace_id, case = record(at, person_ref), uuid7(at), record(at, uuid4())
     sql(
         "INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, requested_at) "
@@ -102,14 +117,22 @@ def leave_a_trail(sql, record, event_log, place, at, person_ref, *, uploaded_at=
         "VALUES (%s, 0, 1, %s, %s, '[]', 'e', 3, %s)",
         messages.SCANS_TOPIC, str(person_ref), payload, at,
     )  # fmt: skip
+    answer = wire.ContactsTraced(trace_id=str(trace_id), contacts=[wire.Contact(person_ref=str(person_ref))])
+    answered_at = min(max(uploaded_at or at, at + TRACED_LATE), utc_now())
+    put_into_log(event_log, messages.SCANS_TOPIC, "ScanRecorded", str(person_ref), payload, uploaded_at or at)
+    put_into_log(
+        event_log, messages.TRACES_TOPIC, "ContactsTraced", str(trace_id), answer.SerializeToString(), answered_at
+    )
+    return scan_id
+
+
+def put_into_log(event_log, topic: str, name: str, key: str, payload: bytes, at: datetime) -> None:
     publisher = event_log.publisher()
-    kind = "guanka.checkpoints.v1.ScanRecorded"
-    told = envelope(messages.SCANS_TOPIC, str(person_ref), kind, f"scan/{scan_id}", 1, payload)
+    told = envelope(topic, key, f"guanka.checkpoints.v1.{name}", f"trail/{key}", 1, payload)
     assert publisher.publish([told]) == [True]
     publisher.close()
     with psycopg.connect(event_log._dsn, autocommit=True) as log:
-        log.execute("UPDATE log_record SET appended_at = %s WHERE key = %s", (uploaded_at or at, str(person_ref)))
-    return scan_id
+        log.execute("UPDATE log_record SET appended_at = %s WHERE key = %s", (at, key))
 
 
 def stores_that_hold(url: str, *needles: UUID) -> set[str]:
@@ -130,7 +153,7 @@ def stores_that_hold(url: str, *needles: UUID) -> set[str]:
 def test_nothing_that_is_older_can_be_read_back_from_any_store(
     settings, database, retention, event_log, sql, record, place
 ):
-    """The log keeps shorter what it was told, for a scan may be uploaded a week late."""
+    """The log keeps shorter what it was told, and so do dead letters: a scan may be uploaded a week late."""
     old, young, recent, late = uuid4(), uuid4(), uuid4(), uuid4()
     old_scan = leave_a_trail(sql, record, event_log, place, OLD, old)
     leave_a_trail(sql, record, event_log, place, YOUNG, young)
@@ -142,7 +165,7 @@ def test_nothing_that_is_older_can_be_read_back_from_any_store(
     assert "log_record" in stores_that_hold(event_log._dsn, old, old_scan)
     kept = stores_that_hold(settings.database_url, young)
 
-    event_log.declare(messages.declared(28))
+    event_log.declare(messages.DECLARED)
     retention.run_once()
     with database.transaction() as tx:
         forget_expired(tx, utc_now(), history=HISTORY)
@@ -153,8 +176,89 @@ def test_nothing_that_is_older_can_be_read_back_from_any_store(
         assert stores_that_hold(settings.database_url, *needles) == set()
         assert stores_that_hold(event_log._dsn, *needles) == set()
     assert [key for _, key, *_ in read_events(event_log, messages.SCANS_TOPIC)] == [str(recent)]
-    assert stores_that_hold(settings.database_url, young) == kept
+    assert stores_that_hold(settings.database_url, young) == kept - {"dead_letter"}
     assert "log_record" in stores_that_hold(event_log._dsn, recent)
+
+
+def test_a_trace_names_no_meeting_in_the_log_that_would_lie_there_for_too_long(
+    client, issuer, worker, event_log, record, sql, place
+):
+    """Older ones are counted, and read by an authority; the ledger's own questions hardly go back so far."""
+    case = uuid4()
+    edge = utc_now() - TRACED_LATE
+    older, younger = uuid4(), uuid4()
+    for met, at in ((older, edge - timedelta(hours=2)), (younger, edge + timedelta(hours=2))):
+        record(at, case)
+        record(at + timedelta(minutes=1), met)
+    body = {"person_ref": str(case), "from": ago(days=50).isoformat(), "to": ago(days=1).isoformat()}
+    trace_id = client.post("/v1/traces", json=body, headers=issuer.headers("authority")).json()["trace_id"]
+
+    [(payload, headers)] = sql(
+        "SELECT payload, headers FROM outbox WHERE type = 'guanka.checkpoints.v1.ContactsTraced'"
+    )
+    told = wire.ContactsTraced.FromString(payload)
+    assert [contact.person_ref for contact in told.contacts] == [str(younger)]
+    assert told.contacts_older == 1
+    expires_at = told.contacts[0].met_at.ToDatetime(UTC) + HISTORY
+    assert datetime.fromisoformat(headers["ce_expirytime"]) == expires_at
+    read = client.get(f"/v1/traces/{trace_id}/contacts", headers=issuer.headers("authority")).json()["contacts"]
+    assert {each["person_ref"] for each in read} == {str(older), str(younger)}
+
+    with turning(worker, "topics", "relay"):
+        [event] = wait_for(lambda: read_events(event_log, messages.TRACES_TOPIC))
+    assert event[2]["ce_expirytime"] == headers["ce_expirytime"]
+
+
+def test_what_is_told_of_a_scan_waits_for_the_log_no_longer_than_the_scan_is_kept(retention, sql):
+    """A log that is away for weeks: counted is the event's own time, and what it says of itself."""
+    kept = {"ce_time": ago(days=27), "ce_expirytime": ago(days=-1)}
+    for name, headers in (
+        ("kept", kept),
+        ("late", kept | {"ce_time": ago(days=29)}),
+        ("expired", kept | {"ce_expirytime": ago(minutes=1)}),
+        ("plain", {}),
+    ):
+        texts = {key: at.isoformat() for key, at in headers.items()}
+        sql(
+            "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers) "
+            "VALUES (%s, 'trace', %s, 't', '', %s::jsonb)",
+            uuid7(ago()), name, json.dumps(texts),
+        )  # fmt: skip
+    retention.run_once()
+    assert sql("SELECT aggregateid FROM outbox WHERE type = 't' ORDER BY seq") == [("kept",), ("plain",)]
+    assert sql("SELECT what, rows FROM destruction") == [("outbox", 2)]
+
+
+def test_republishing_tells_the_ledgers_contacts_again_and_nobody_elses(settings, record, sql, place):
+    case = uuid4()
+    met = {uuid4() for _ in range(3)}
+    at = ago(days=2)
+    record(at, case)
+    for number, person_ref in enumerate(sorted(met), 1):
+        record(at + timedelta(minutes=number), person_ref)
+    database = Database(settings.database_url)
+    tracing = Tracing(read_tracing_rule(RULE), tell, keeping=KEEPING)
+    orders = [
+        TraceOrder(uuid7(), entry_id, case, ago(days=5), ago(days=1), requested_by=by)
+        for entry_id, by in (("entry", None), ("", "zhang"))
+    ]
+    with database.transaction() as tx:
+        for order in orders:
+            tracing.request_trace(tx, order)
+    sql("DELETE FROM outbox")
+
+    with database.transaction() as tx:
+        assert traces.answered_to_ledger(tx, ago(days=3)) == [orders[0].trace_id]
+        assert traces.answered_to_ledger(tx, ago(days=1)) == []
+    database.close()
+    given = {name.upper(): str(value) for name, value in settings.model_dump().items() if value is not None}
+    command = [sys.executable, "-m", "services.checkpoints.main", "republish"]
+    ran = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, timeout=60, check=True)
+    [(payload, headers)] = sql("SELECT payload, headers FROM outbox WHERE aggregatetype = 'trace'")
+    told = wire.ContactsTraced.FromString(payload)
+    assert {UUID(contact.person_ref) for contact in told.contacts} == met
+    assert (told.part, told.parts, headers["ce_revision"]) == (2, 2, "2")
+    assert json.loads(ran.stdout.splitlines()[-1]) == {"events": 2}, "the checkpoint and the trace"
 
 
 def test_the_read_model_forgets_with_the_scans(migrated):

@@ -69,7 +69,7 @@ def parts(event_log):
     """The parts of a trace told so far, in order."""
 
     def told(trace_id: UUID) -> list[wire.ContactsTraced]:
-        events = read_events(event_log, messages.EVENTS_TOPIC)
+        events = read_events(event_log, messages.TRACES_TOPIC)
         own = [each for each in events if each[0] == "ContactsTraced" and each[1] == str(trace_id)]
         revisions = [int(each[2]["ce_revision"]) for each in own]
         assert revisions == sorted(set(revisions))
@@ -253,7 +253,7 @@ def test_more_than_a_thousand_contacts_wait_for_a_second_person(
     trace_id = ask(case)
 
     def held():
-        events = read_events(event_log, messages.EVENTS_TOPIC)
+        events = read_events(event_log, messages.TRACES_TOPIC)
         return [wire.TraceHeld.FromString(each[3]) for each in events if each[0] == "TraceHeld"]
 
     [told] = wait_for(held)

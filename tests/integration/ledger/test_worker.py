@@ -23,7 +23,7 @@ from wire.checkpoints.v1 import events_pb2 as checkpoints
 from wire.ledger.v1 import events_pb2 as words
 
 EVENTS = "ledger.events.v1"
-OTHERS = [Topic("checkpoints.events.v1", 12, None), Topic("codes.events.v1", 12, None)]
+OTHERS = [Topic(name, 12, None) for name in ("checkpoints.events.v1", "checkpoints.traces.v1", "codes.events.v1")]
 
 
 @pytest.fixture
@@ -85,8 +85,9 @@ def publish(log: LocalEventLog, payload: Any, *, subject: str, key: str, identif
         "ce_revision": "1",
         "ce_time": datetime.now(UTC).isoformat(),
     }
+    topic = "checkpoints.traces.v1" if isinstance(payload, checkpoints.ContactsTraced) else "checkpoints.events.v1"
     record = Record(
-        "checkpoints.events.v1",
+        topic,
         key,
         payload.SerializeToString(),
         tuple((name, value.encode()) for name, value in headers.items()),

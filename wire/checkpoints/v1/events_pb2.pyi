@@ -186,7 +186,7 @@ class Contact(_message.Message):
     def __init__(self, person_ref: _Optional[str] = ..., grade: _Optional[_Union[Grade, str]] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., met_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., apart_s: _Optional[float] = ..., case_scan_id: _Optional[str] = ..., contact_scan_id: _Optional[str] = ..., vehicle_ref: _Optional[str] = ...) -> None: ...
 
 class ContactsTraced(_message.Message):
-    __slots__ = ("trace_id", "entry_id", "person_ref", "contacts", "part", "parts", "tracing_rule")
+    __slots__ = ("trace_id", "entry_id", "person_ref", "contacts", "part", "parts", "tracing_rule", "contacts_older")
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +194,7 @@ class ContactsTraced(_message.Message):
     PART_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     TRACING_RULE_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_OLDER_FIELD_NUMBER: _ClassVar[int]
     trace_id: str
     entry_id: str
     person_ref: str
@@ -201,7 +202,8 @@ class ContactsTraced(_message.Message):
     part: int
     parts: int
     tracing_rule: str
-    def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., tracing_rule: _Optional[str] = ...) -> None: ...
+    contacts_older: int
+    def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., tracing_rule: _Optional[str] = ..., contacts_older: _Optional[int] = ...) -> None: ...
 
 class TraceHeld(_message.Message):
     __slots__ = ("trace_id", "entry_id", "person_ref", "contacts", "contacts_max")
