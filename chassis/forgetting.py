@@ -17,7 +17,7 @@ REPEATS_KNOWN = timedelta(days=8)
 """Longer than any producer keeps sending: a repeat that comes later would be applied again."""
 LOG_SHORTER = timedelta(days=9)
 """So much shorter than scans are kept, counted from when they were taken, is kept what is told of them: it may be told
-eight days late, and a log may destroy up to a day at once (ADR D16). Dead letters are a part of the log."""
+eight days late, and a log may destroy up to a day at once (ADR D16)."""
 _EVERY_S, _FIRST_S = 900.0, 5.0
 
 _REPEATS = sa.text("DELETE FROM processed_event WHERE processed_at < :before")
@@ -25,8 +25,8 @@ _DEAD_LETTERS = sa.text("DELETE FROM dead_letter WHERE put_aside_at < :before OR
 
 
 def forget_expired(tx: Connection, now: datetime, *, history: timedelta) -> int:
-    """Destroy what has been kept long enough; how many rows. `history` is how long scans are kept."""
-    before = now - (history - LOG_SHORTER)
+    """Destroy what has been kept long enough; how many rows. `history` is how long what dead letters hold is kept."""
+    before = now - history
     repeats = tx.execute(_REPEATS, {"before": now - REPEATS_KNOWN}).rowcount
     old = {"before": before, "of_old_events": _of_old_events(tx, before, now)}
     return repeats + tx.execute(_DEAD_LETTERS, old).rowcount
@@ -55,7 +55,7 @@ def forgetting(
     database: Database,
     event_log: EventLog,
     *,
-    history_days: int,
+    history: timedelta,
     clock: Clock = utc_now,
     every_s: float = _EVERY_S,
 ) -> Loop:
@@ -63,7 +63,7 @@ def forgetting(
 
     def forget() -> None:
         with database.transaction() as tx:
-            forget_expired(tx, clock(), history=timedelta(days=history_days))
+            forget_expired(tx, clock(), history=history)
         event_log.trim()
 
     return every(every_s, forget, name="forgetting", first_s=_FIRST_S)

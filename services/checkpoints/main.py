@@ -62,7 +62,7 @@ from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
 from services.checkpoints.scan_parts import ScanParts
 from services.checkpoints.scan_routes import ScanRoutes
-from services.checkpoints.second_looks import OfflineDifferences, Reuses, one_after_the_other
+from services.checkpoints.second_looks import OfflineDifferences, Reuses, of_the_last_days, one_after_the_other
 from services.checkpoints.settings import CheckpointsSettings
 from services.checkpoints.sightings import Sightings
 from services.checkpoints.signed import Keys
@@ -162,7 +162,7 @@ def compose_api(
         status_list_uri=settings.status_list_uri,
         city=areas.root,
         zone=ZoneInfo(settings.city_timezone),
-        history_days=settings.history_days,
+        keeping=_keeping(settings),
         clock=utc_now,
         areas=areas,
         sealer=sealer,
@@ -298,7 +298,7 @@ def compose_worker(
         "topics": declaring(event_log, messages.declared(_keeping(settings))),
         "relay": relay.run,
         "consumer": consume,
-        "forgetting": forgetting(database, event_log, history_days=settings.history_days),
+        "forgetting": forgetting(database, event_log, history=timedelta(days=settings.history_days)),
         "snapshot": every(SNAPSHOT_S, holders.keep_snapshot, name="snapshot"),
         "catch-up": every(CATCH_UP_S, holders.catch_up, name="catch-up"),
         "persons": every(FILL_S, holders.fill_persons, name="persons"),
@@ -329,17 +329,17 @@ def worker() -> int:
 
 
 def republish() -> int:
-    """Tell every registered checkpoint once more, every registration that is kept, and the ledger's traces."""
+    """Tell once more every registered checkpoint, and of the last days the arrivals and the ledger's contacts."""
     settings = _settings("checkpoints-republish")
     database = Database(settings.database_url)
     with database.transaction() as tx:
         registered = lives.all_holding_at(tx, utc_now())
         tell(tx, [CheckpointRegistered(checkpoint) for checkpoint in registered])
-        told = len(registered) + tell_arrivals_again(tx, tell)
+        told = len(registered) + tell_arrivals_again(tx, tell, utc_now())
     keeping = _keeping(settings)
     tracing = Tracing(setting_files.tracing_rule(settings), tell, keeping=keeping)
     with database.transaction() as tx:
-        answered = traces.answered_to_ledger(tx, keeping.meetings_told_since(utc_now()))
+        answered = traces.told_to_ledger(tx, keeping.meetings_told_since(utc_now()))
     for trace_id in answered:
         with database.transaction() as tx:
             told += tracing.tell_again(tx, trace_id)
@@ -359,13 +359,13 @@ def replay_dead_letter(dead_letter_id: int) -> int:
 
 def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[Subscription]:
     tracing = Tracing(setting_files.tracing_rule(settings), tell, keeping=_keeping(settings))
-    findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell)
+    findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell, utc_now)
     reuses = Reuses(setting_files.reuse_rule(settings), setting_files.positions(settings), tell, started_at=utc_now())
     venues = Venues(tell, ZoneInfo(settings.city_timezone))
     take_scans = one_after_the_other(
         findings.take_scans,
-        reuses.take_scans,
-        OfflineDifferences(tell).take_scans,
+        of_the_last_days(reuses.take_scans, utc_now),
+        of_the_last_days(OfflineDifferences(tell).take_scans, utc_now),
         lambda tx, scans: venues.take_scans(tx, scans, utc_now()),
     )
     return messages.subscriptions(

@@ -48,7 +48,9 @@ class Retention:
     def _forget(self, now: datetime) -> None:
         """What is not kept by day: rows of traces, and events that the log has not taken in all that time."""
         before = now - timedelta(days=self._history_days)
-        with self._database.transaction() as tx:
-            for what, rows in destructions.forget(tx, before, now):
-                destructions.add(tx, Destruction(what, before.date(), rows, now, self._rule))
-                log.info("rows were destroyed", what=what, rows=rows)
+        for what in destructions.FORGOTTEN:
+            with self._database.transaction() as tx:
+                rows = destructions.forget(tx, what, before, now)
+                if rows:
+                    destructions.add(tx, Destruction(what, before.date(), rows, now, self._rule))
+                    log.info("rows were destroyed", what=what, rows=rows)

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from chassis.clock import Clock
 from services.checkpoints.domain.events import OfflineDecisionDiffered, PassReused
 from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.domain.keeping import told_still
 from services.checkpoints.domain.life import holding
 from services.checkpoints.domain.reuse import Place, ReuseRule, Sighting, distance_m, is_out_of_reach
 from services.checkpoints.domain.scans import Refusal
@@ -124,6 +126,11 @@ class Reuses:
             for versions in lives.timelines(tx, missing):
                 checkpoint_id = versions[0].checkpoint_id
                 self._places[checkpoint_id] = self._positions.of(holding(versions, missing[checkpoint_id]))
+
+
+def of_the_last_days(take: TakeScans, clock: Clock) -> TakeScans:
+    """Only of scans of which something may still be told."""
+    return lambda tx, scans: take(tx, told_still(scans, clock()))
 
 
 def one_after_the_other(*takers: TakeScans) -> TakeScans:

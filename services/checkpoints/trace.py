@@ -63,7 +63,7 @@ class Tracing:
         scans = traces.case_scans(tx, order.person_ref, max(order.from_at, kept_since), order.to_at)
         watches = since(kept_since, watches_of(self._rule, scans))
         traces.add_watches(tx, trace.trace_id, watches)
-        traces.put_contacts(tx, trace.trace_id, strongest(traces.find_meetings(tx, order.person_ref, watches)))
+        self._keep_new(tx, trace, traces.find_meetings(tx, order.person_ref, watches))
         return self._answer(tx, trace, is_first=True)
 
     def extend_traces(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
@@ -96,13 +96,22 @@ class Tracing:
         if trace is None:
             return
         others = [meeting for meeting in meetings if meeting.person_ref != trace.person_ref]
-        new = new_or_upgraded(strongest(others), traces.known_grades(tx, trace_id))
-        if new:
-            traces.put_contacts(tx, trace_id, new)
+        if self._keep_new(tx, trace, others):
             self._answer(tx, trace, is_first=False)
 
+    def _keep_new(self, tx: Connection, trace: TraceFact, meetings: Sequence[Meeting]) -> bool:
+        """Keep of the meetings what was not known; whether there was any."""
+        told_since = self._keeping.meetings_told_since(self._clock())
+        known = traces.known_ranks(tx, trace.trace_id, told_since)
+        new = new_or_upgraded(strongest(meetings, told_since), known, told_since)
+        traces.put_contacts(tx, trace.trace_id, new)
+        return bool(new)
+
     def approve_trace(self, tx: Connection, trace_id: UUID, approver: str) -> TraceFact:
-        """Let go of what was held. Raises `TraceNotFound`, `TraceNotHeld`, `SecondPersonNeeded`."""
+        """Let go of what was held. Raises `TraceNotFound`, `TraceNotHeld`, `SecondPersonNeeded`.
+
+        Looked for once more: of whom the case met twice, the closer meeting may have grown too old for the log.
+        """
         traces.lock(tx)
         trace = traces.find(tx, trace_id)
         if trace is None:
@@ -111,19 +120,21 @@ class Tracing:
             raise SecondPersonNeeded()
         if trace.status != "held":
             raise TraceNotHeld()
+        watches = since(self._keeping.scans_since(self._clock()), traces.watches_of_trace(tx, trace_id))
+        self._keep_new(tx, trace, traces.find_meetings(tx, trace.person_ref, watches))
         return self._answer(tx, replace(trace, approved_by=approver), is_first=False)
 
-    def tell_again(self, tx: Connection, trace_id: UUID) -> bool:
-        """Tell the contacts of an answered trace once more, for whoever lost a part of the log; whether there were any.
+    def tell_again(self, tx: Connection, trace_id: UUID) -> int:
+        """Tell once more, for whoever lost a part of the log, whom a trace has told of; in how many parts.
 
-        Who is told already in the ledger stays what they are there: a meeting is taken once.
+        Whom the ledger knows stays what they are there: a meeting is taken once. What is held stays held.
         """
         traces.lock(tx)
         trace = traces.find(tx, trace_id)
-        if trace is None or trace.status != "answered":
-            return False
-        traces.mark_untold(tx, trace_id)
-        return self._answer(tx, trace, is_first=False).parts > trace.parts
+        if trace is None:
+            return 0
+        told = traces.contacts_told_since(tx, trace_id, self._keeping.meetings_told_since(self._clock()))
+        return self._tell_parts(tx, trace, _parts_of(told)).parts - trace.parts
 
     def _answer(self, tx: Connection, trace: TraceFact, *, is_first: bool) -> TraceFact:
         """Tell what has not been told, or hold it; of meetings too old for the log only their number."""
@@ -131,11 +142,13 @@ class Tracing:
         if contacts > self._rule.contacts_max and trace.approved_by is None:
             return self._hold(tx, trace, contacts)
         are_older = traces.mark_older(tx, trace.trace_id, self._keeping.meetings_told_since(self._clock()))
-        untold = traces.untold_contacts(tx, trace.trace_id)
-        parts = [untold[start : start + CONTACTS_A_PART] for start in range(0, len(untold), CONTACTS_A_PART)]
+        parts = _parts_of(traces.untold_contacts(tx, trace.trace_id))
         if not parts and (is_first or are_older):
             parts = [[]]
-        told = replace(trace, status="answered", parts=trace.parts + len(parts))
+        return self._tell_parts(tx, replace(trace, status="answered"), parts)
+
+    def _tell_parts(self, tx: Connection, trace: TraceFact, parts: Sequence[Sequence[Meeting]]) -> TraceFact:
+        told = replace(trace, parts=trace.parts + len(parts))
         older = traces.count_older(tx, trace.trace_id)
         for number, part in enumerate(parts, trace.parts + 1):
             told = replace(told, revision=told.revision + 1)
@@ -152,6 +165,10 @@ class Tracing:
         traces.save(tx, held)
         self._tell(tx, [TraceHeld(held, contacts, self._rule.contacts_max)])
         return held
+
+
+def _parts_of(meetings: Sequence[Meeting]) -> list[Sequence[Meeting]]:
+    return [meetings[start : start + CONTACTS_A_PART] for start in range(0, len(meetings), CONTACTS_A_PART)]
 
 
 def _known_trace(tx: Connection, order: TraceOrder) -> TraceFact:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -114,7 +115,7 @@ def worker() -> int:
         "topics": declaring(event_log, messages.OWN_TOPICS),
         "relay": relay.run,
         "consumer": consumer.run,
-        "forgetting": forgetting(database, event_log, history_days=settings.history_days),
+        "forgetting": forgetting(database, event_log, history=timedelta(days=settings.history_days)),
         **timers(settings, office, database),
     }
     checks = {"relay": relay_check(relay, database), "consumer": consumer_check(consumer)}

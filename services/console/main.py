@@ -19,7 +19,7 @@ from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.dead_letters import replay
 from chassis.event_log.opening import open_event_log
-from chassis.forgetting import forgetting
+from chassis.forgetting import LOG_SHORTER, forgetting
 from chassis.settings import read_settings
 from chassis.telemetry import start_telemetry
 from chassis.worker import consumer_check, every, run_worker
@@ -111,13 +111,14 @@ def worker() -> int:
         with database.transaction() as tx:
             forget_days(tx, utc_now(), settings.zone, history=timedelta(days=settings.history_days))
 
+    history = timedelta(days=settings.history_days)
     return run_worker(
         "Guanka console worker",
         settings,
         loops={
             "consumer": consumer.run,
             "freshness": every(0.5, lambda: freshness.store(database), name="freshness"),
-            "forgetting": forgetting(database, event_log, history_days=settings.history_days),
+            "forgetting": forgetting(database, event_log, history=history - LOG_SHORTER),
             "forget-seconds": every(60, forget_the_minute, name="forget-seconds"),
             "forget-days": every(3600, forget_the_hour, name="forget-days", first_s=5),
         },

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -68,7 +69,7 @@ def worker() -> int:
         "relay": relay.run,
         "consumer": consumer.run,
         "deadlines": every(_DEADLINES_EVERY_S, check, name="deadlines"),
-        "forgetting": forgetting(parts.database, event_log, history_days=settings.history_days),
+        "forgetting": forgetting(parts.database, event_log, history=timedelta(days=settings.history_days)),
     }
     checks = {"relay": relay_check(relay, parts.database), "consumer": consumer_check(consumer)}
     return run_worker("Guanka ledger worker", settings, loops=loops, checks=checks)

@@ -316,14 +316,16 @@ def _meeting_of(contact: checkpoints.Contact) -> Meeting:
 def stop_of(message: Message) -> Stop:
     told = checkpoints.PersonStopped.FromString(message.payload)
     person = UUID(told.person_ref) if told.person_ref else None
-    return Stop(AlarmKind.PERSON_STOPPED, told.scan_id, person, told.checkpoint_id, told.area)
+    at = moment_of(told.scanned_at)
+    return Stop(AlarmKind.PERSON_STOPPED, told.scan_id, person, told.checkpoint_id, told.area, at)
 
 
 def fever_of(message: Message) -> Stop:
     told = checkpoints.FeverFlagged.FromString(message.payload)
     person = UUID(told.person_ref) if told.person_ref else None
     is_completion = message.revision > 1
-    return Stop(AlarmKind.FEVER, told.scan_id, person, told.checkpoint_id, told.area, is_completion)
+    at = moment_of(told.scanned_at)
+    return Stop(AlarmKind.FEVER, told.scan_id, person, told.checkpoint_id, told.area, at, is_completion)
 
 
 def let_in_of(message: Message) -> Stop | None:
@@ -332,7 +334,8 @@ def let_in_of(message: Message) -> Stop | None:
     told = checkpoints.OfflineDecisionDiffered.FromString(message.payload)
     if not told.person_ref or told.decision != "stop" or told.taken_decision != "pass":
         return None
-    return Stop(AlarmKind.LET_IN_OFFLINE, told.scan_id, UUID(told.person_ref), told.checkpoint_id, told.area)
+    at = moment_of(told.scanned_at)
+    return Stop(AlarmKind.LET_IN_OFFLINE, told.scan_id, UUID(told.person_ref), told.checkpoint_id, told.area, at)
 
 
 def silence_of(message: Message) -> PostTrouble:

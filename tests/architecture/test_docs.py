@@ -23,6 +23,7 @@ from services.checkpoints.domain.keeping import SEGMENT, TOLD_LATE, Keeping
 from services.checkpoints.settings import CheckpointsSettings
 from services.ledger import messages as messages_of_ledger
 from services.ledger.definition_files import PACKAGED, read_definitions
+from services.ledger.domain.alarms import TOO_LATE
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -183,7 +184,7 @@ def test_scans_are_kept_twenty_eight_days_everywhere() -> None:
     kept = {title: {row[0].strip("`"): row[1] for row in rows(text)} for title, text in sections_of_retention().items()}
     assert kept["`checkpoints`"]["scan"] == "28 days"
     assert kept["`console`"]["scan_day"] == "28 days"
-    assert kept["Every service"]["dead_letter"].startswith("19 days")
+    assert kept["Every service"]["dead_letter"].startswith("28 days")
     assert CheckpointsSettings.model_fields["history_days"].default == 28
 
 
@@ -205,7 +206,8 @@ def test_what_is_told_of_a_scan_leaves_the_log_no_later_than_the_table(history_d
         assert told_late + in_log <= keeping.history, name
 
 
-def test_dead_letters_are_kept_as_long_as_the_log() -> None:
+def test_the_services_agree_on_how_late_something_is_told_of_a_scan() -> None:
+    assert TOLD_LATE == TOO_LATE
     assert TOLD_LATE + SEGMENT == LOG_SHORTER
 
 

@@ -15,6 +15,7 @@ from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.board import Board
 from services.checkpoints.bundles import SignedLists
 from services.checkpoints.domain.clinics import FeverClinics
+from services.checkpoints.domain.keeping import Keeping
 from services.checkpoints.fast_path import ScanPath
 from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.policy_shelf import PolicyShelf
@@ -47,7 +48,7 @@ class Desk:
     status_list_uri: str
     city: str
     zone: ZoneInfo
-    history_days: int
+    keeping: Keeping
     clock: Clock
     areas: Areas
     sealer: Sealer

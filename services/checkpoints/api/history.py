@@ -84,7 +84,7 @@ def _span(
 ) -> history.Span:
     now = desk.clock()
     end = to_at or now + timedelta(minutes=5)
-    kept_since = now - timedelta(days=desk.history_days)
+    kept_since = desk.keeping.scans_since(now)
     start = from_at or kept_since
     require_span(start, end, days_max=SPAN_DAYS_MAX, now=now)
     require_area(bearer, bearer.area)

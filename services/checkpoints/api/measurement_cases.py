@@ -123,7 +123,7 @@ def take_step(case_id: UUID, body: StepIn, bearer: Guard, desk: AtDesk) -> CaseO
 
 def _case(tx: Connection, desk: Desk, bearer: Bearer, case_id: UUID) -> MeasurementCase:
     case = measurement_cases.find(tx, case_id)
-    if case is None:
+    if case is None or case.opened_at < desk.keeping.scans_since(desk.clock()):
         raise MeasurementCaseNotFound()
     bound_checkpoint(tx, desk, bearer, case.checkpoint_id, desk.clock())
     return case

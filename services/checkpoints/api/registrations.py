@@ -126,7 +126,7 @@ def read(registration_id: UUID, bearer: Reader, desk: AtDesk) -> RegistrationOut
     """Who is coming: for the destination, and for the checkpoint's own area; logged."""
     with desk.database.transaction() as tx:
         row = registrations.find(tx, registration_id)
-        if row is None:
+        if row is None or row["registered_at"] < desk.keeping.scans_since(desk.clock()):
             raise RegistrationNotFound()
         registered_in = find_checkpoint(tx, row["checkpoint_id"], row["registered_at"]).area
         if not (bearer.can_see_area(row["to_area"]) or bearer.can_see_area(registered_in)):

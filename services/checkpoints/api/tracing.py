@@ -81,7 +81,8 @@ def read_contacts(
             route="/v1/traces/{trace_id}/contacts",
             person_ref=trace.person_ref,
         )
-        found = traces.told_contacts(tx, trace_id, area=bearer.area, after=cursor, limit=limit)
+        since = desk.keeping.scans_since(desk.clock())
+        found = traces.told_contacts(tx, trace_id, area=bearer.area, since=since, after=cursor, limit=limit)
     return ContactsOut(
         contacts=[_contact(meeting) for meeting in found],
         next_cursor=found[-1].person_ref if len(found) == limit else None,

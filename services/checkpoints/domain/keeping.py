@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.tracing import Meeting
 
 TOLD_LATE = timedelta(days=8)
@@ -42,5 +43,14 @@ class Keeping:
         return now - (self.history - self.traces_in_log - SEGMENT)
 
     def forgotten_at(self, meetings: Collection[Meeting]) -> datetime | None:
-        """When the first of the meetings may be kept no longer; None where there is none."""
-        return min(meeting.met_at for meeting in meetings) + self.history if meetings else None
+        """When the first scan of the meetings, the case's or the contact's, may be kept no longer; None for none."""
+        began = [meeting.met_at - timedelta(seconds=meeting.apart_s) for meeting in meetings]
+        return min(began) + self.history if began else None
+
+
+def told_still(scans: Sequence[ScanFact], now: datetime) -> list[ScanFact]:
+    """The scans of which something may still be told: the log would keep it of older ones for too long.
+
+    They only come so late when the worker was away for days, or a dead letter is replayed.
+    """
+    return [scan for scan in scans if scan.scanned_at >= now - TOLD_LATE]

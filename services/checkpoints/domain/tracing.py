@@ -116,23 +116,33 @@ def since(moment: datetime, watches: Iterable[Watch]) -> list[Watch]:
     return [replace(watch, from_at=max(watch.from_at, moment)) for watch in watches]
 
 
-def strongest(meetings: Iterable[Meeting]) -> list[Meeting]:
-    """Of each person the meeting with the strongest grade, of those the nearest in time; ordered by person."""
+Rank = tuple[bool, int]
+"""Whether a meeting may be told in the log, then its grade: of whom the case met often, nobody is left out of the log
+for having been met more closely long ago."""
+
+
+def strongest(meetings: Iterable[Meeting], told_since: datetime) -> list[Meeting]:
+    """Of each person the meeting of the highest rank, of those the nearest in time; ordered by person."""
     best: dict[UUID, Meeting] = {}
     for meeting in meetings:
         known = best.get(meeting.person_ref)
-        if known is None or _strength(meeting) > _strength(known):
+        if known is None or _strength(meeting, told_since) > _strength(known, told_since):
             best[meeting.person_ref] = meeting
     return sorted(best.values(), key=lambda meeting: meeting.person_ref)
 
 
-def _strength(meeting: Meeting) -> tuple[int, float, str]:
-    return meeting.grade, -meeting.apart_s, str(meeting.contact_scan_id)
+def _strength(meeting: Meeting, told_since: datetime) -> tuple[Rank, float, str]:
+    return _rank(meeting, told_since), -meeting.apart_s, str(meeting.contact_scan_id)
 
 
-def new_or_upgraded(meetings: Sequence[Meeting], known: Mapping[UUID, Grade]) -> list[Meeting]:
+def _rank(meeting: Meeting, told_since: datetime) -> Rank:
+    return meeting.met_at >= told_since, meeting.grade
+
+
+def new_or_upgraded(meetings: Sequence[Meeting], known: Mapping[UUID, Rank], told_since: datetime) -> list[Meeting]:
     """The meetings that tell something new: a person not met before, or met more closely than was known."""
-    return [meeting for meeting in meetings if meeting.grade > known.get(meeting.person_ref, 0)]
+    unknown: Rank = (False, 0)
+    return [each for each in meetings if _rank(each, told_since) > known.get(each.person_ref, unknown)]
 
 
 def meeting_of(watch: Watch, scan: ScanFact) -> Meeting:

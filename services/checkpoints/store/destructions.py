@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, RowMapping
 from services.checkpoints.domain.facts import Destruction
 from services.checkpoints.partitions import partition_name
 
-_FORGET = {
-    "trace_contact": "DELETE FROM trace_contact WHERE met_at < :before",
+FORGOTTEN = {
+    "trace_contact": "DELETE FROM trace_contact WHERE met_at - apart_s * interval '1 second' < :before",
     "trace_window": "DELETE FROM trace_window WHERE case_at < :before",
     "trace": "DELETE FROM trace AS t WHERE to_at < :before AND requested_at < :before "
     "AND NOT EXISTS (SELECT FROM trace_contact WHERE trace_id = t.trace_id) "
@@ -23,9 +23,10 @@ _FORGET = {
     "measurement_case": "DELETE FROM measurement_case WHERE opened_at < :before",
     "device_trouble": "DELETE FROM device_trouble WHERE until < :before",
     "shift": "DELETE FROM shift WHERE signed_off_at < :before",
-    "outbox": "DELETE FROM outbox WHERE created_at < :before "
+    # Nothing is told on the last day of its time: what is younger than a day need not be looked into.
+    "outbox": "DELETE FROM outbox WHERE created_at < :now - interval '1 day' AND (created_at < :before "
     "OR CAST(headers ->> 'ce_time' AS timestamptz) < :before "
-    "OR CAST(headers ->> 'ce_expirytime' AS timestamptz) < :now",
+    "OR CAST(headers ->> 'ce_expirytime' AS timestamptz) < :now)",
 }
 
 
@@ -41,12 +42,9 @@ def drop_day(tx: Connection, day: date) -> int | None:
     return rows
 
 
-def forget(tx: Connection, before: datetime, now: datetime) -> Iterator[tuple[str, int]]:
-    """Delete what happened before a moment, and events that expired; (table, rows) where there was something."""
-    for what, statement in _FORGET.items():
-        rows = tx.execute(sa.text(statement), {"before": before, "now": now}).rowcount
-        if rows:
-            yield what, rows
+def forget(tx: Connection, what: str, before: datetime, now: datetime) -> int:
+    """Delete from one of `FORGOTTEN` what happened before a moment, or has expired; how many rows."""
+    return tx.execute(sa.text(FORGOTTEN[what]), {"before": before, "now": now}).rowcount
 
 
 def add(tx: Connection, destruction: Destruction) -> None:

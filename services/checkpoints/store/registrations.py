@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -31,7 +32,8 @@ _REGISTRATION = (
     "offline_decision, offline_policy_version, digest"
 )
 _PAGE = sa.text(f"""
-SELECT {_REGISTRATION} FROM registration WHERE registration_id > :after ORDER BY registration_id LIMIT :most
+SELECT {_REGISTRATION} FROM registration WHERE registration_id > :after AND registered_at >= :since
+ORDER BY registration_id LIMIT :most
 """)  # noqa: S608 (our own names)
 _KEEP_TAKEN = sa.text("""
 UPDATE registration SET offline_decision = :decision, offline_policy_version = :policy_version
@@ -103,9 +105,9 @@ def find(tx: Connection, registration_id: UUID) -> RowMapping | None:
     return tx.execute(_FIND, {"id": registration_id}).mappings().one_or_none()
 
 
-def read_all(tx: Connection, *, at_once: int = 1000) -> Iterator[list[Registration]]:
-    """Every registration that is kept, in pages."""
+def read_since(tx: Connection, since: datetime, *, at_once: int = 1000) -> Iterator[list[Registration]]:
+    """Every registration that was made since a moment, in pages."""
     after = UUID(int=0)
-    while page := [Registration(*row) for row in tx.execute(_PAGE, {"after": after, "most": at_once})]:
+    while page := [Registration(*row) for row in tx.execute(_PAGE, {"after": after, "since": since, "most": at_once})]:
         yield page
         after = page[-1].registration_id

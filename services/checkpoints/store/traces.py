@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
-from services.checkpoints.domain.tracing import CaseScan, Grade, Meeting, Watch
+from services.checkpoints.domain.tracing import CaseScan, Grade, Meeting, Rank, Watch
 from services.checkpoints.store.history import ID_APART_MAX
 from services.checkpoints.store.planning import planned_with_values
 
@@ -199,9 +199,24 @@ def add_watches(tx: Connection, trace_id: UUID, watches: Sequence[Watch]) -> Non
         _insert_columns(tx, _ADD_WATCHES, trace_id, watches, _WATCH_COLUMNS)
 
 
-def known_grades(tx: Connection, trace_id: UUID) -> dict[UUID, Grade]:
-    rows = tx.execute(sa.text("SELECT person_ref, grade FROM trace_contact WHERE trace_id = :id"), {"id": trace_id})
-    return {row.person_ref: Grade(row.grade) for row in rows}
+def watches_of_trace(tx: Connection, trace_id: UUID) -> list[Watch]:
+    rows = tx.execute(
+        sa.text(f"SELECT {', '.join(_WATCH_COLUMNS)} FROM trace_window WHERE trace_id = :id"),  # noqa: S608
+        {"id": trace_id},
+    )
+    return [Watch(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
+
+
+def known_ranks(tx: Connection, trace_id: UUID, told_since: datetime) -> dict[UUID, Rank]:
+    """Who was told in the log stays so, however long ago they were met."""
+    rows = tx.execute(
+        sa.text(
+            "SELECT person_ref, part > 0 OR part IS NULL AND met_at >= :told_since AS is_told, grade "
+            "FROM trace_contact WHERE trace_id = :id"
+        ),
+        {"id": trace_id, "told_since": told_since},
+    )
+    return {row.person_ref: (bool(row.is_told), row.grade) for row in rows}
 
 
 def put_contacts(tx: Connection, trace_id: UUID, meetings: Sequence[Meeting]) -> None:
@@ -228,15 +243,18 @@ def untold_contacts(tx: Connection, trace_id: UUID) -> list[Meeting]:
     return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 
 
-def told_contacts(tx: Connection, trace_id: UUID, *, area: str, after: UUID | None, limit: int) -> list[Meeting]:
-    """Contacts that were told and met within a subtree of the areas, in the order of their person_ref."""
+def told_contacts(
+    tx: Connection, trace_id: UUID, *, area: str, since: datetime, after: UUID | None, limit: int
+) -> list[Meeting]:
+    """Contacts that were told and met since a moment within a subtree of the areas, in the order of person_ref."""
     rows = tx.execute(
         sa.text(
             f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part IS NOT NULL "  # noqa: S608
-            "AND starts_with(area, :area) AND (CAST(:after AS uuid) IS NULL OR person_ref > :after) "
+            "AND starts_with(area, :area) AND met_at - apart_s * interval '1 second' >= :since "
+            "AND (CAST(:after AS uuid) IS NULL OR person_ref > :after) "
             "ORDER BY person_ref LIMIT :limit"
         ),
-        {"id": trace_id, "area": area, "after": after, "limit": limit},
+        {"id": trace_id, "area": area, "since": since, "after": after, "limit": limit},
     )
     return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 
@@ -257,9 +275,16 @@ def mark_older(tx: Connection, trace_id: UUID, before: datetime) -> bool:
     return marked.rowcount > 0
 
 
-def mark_untold(tx: Connection, trace_id: UUID) -> None:
-    """Mark whoever was told in the log as not told."""
-    tx.execute(sa.text("UPDATE trace_contact SET part = NULL WHERE trace_id = :id AND part > 0"), {"id": trace_id})
+def contacts_told_since(tx: Connection, trace_id: UUID, since: datetime) -> list[Meeting]:
+    """Whom the log was told of, met since a moment."""
+    rows = tx.execute(
+        sa.text(
+            f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part > 0 AND met_at >= :since "  # noqa: S608
+            "ORDER BY person_ref"
+        ),
+        {"id": trace_id, "since": since},
+    )
+    return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 
 
 def count_older(tx: Connection, trace_id: UUID) -> int:
@@ -270,11 +295,11 @@ def count_older(tx: Connection, trace_id: UUID) -> int:
     return int(counted.scalar_one())
 
 
-def answered_to_ledger(tx: Connection, since: datetime) -> Sequence[UUID]:
-    """The traces that the ledger asked for and that found somebody whom the case met since a moment."""
+def told_to_ledger(tx: Connection, since: datetime) -> Sequence[UUID]:
+    """The traces that the ledger asked for and that have told it of somebody whom the case met since a moment."""
     rows = tx.execute(
         sa.text(
-            "SELECT trace_id FROM trace AS t WHERE entry_id <> '' AND status = 'answered' AND EXISTS "
+            "SELECT trace_id FROM trace AS t WHERE entry_id <> '' AND EXISTS "
             "(SELECT FROM trace_contact WHERE trace_id = t.trace_id AND met_at >= :since AND part > 0) "
             "ORDER BY trace_id"
         ),

@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from chassis.clock import Clock
 from services.checkpoints.domain.events import DomainEvent, FeverFlagged, PersonStopped
 from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.domain.keeping import told_still
 from services.checkpoints.store import history
 from services.checkpoints.trace import Tell, Tracing
 
@@ -18,13 +20,14 @@ from services.checkpoints.trace import Tell, Tracing
 class Findings:
     """What the worker makes of recorded scans: figures, stops and fevers, and late contacts of traces."""
 
-    def __init__(self, tracing: Tracing, zone: ZoneInfo, tell: Tell) -> None:
-        self._tracing, self._zone, self._tell = tracing, zone, tell
+    def __init__(self, tracing: Tracing, zone: ZoneInfo, tell: Tell, clock: Clock) -> None:
+        self._tracing, self._zone, self._tell, self._clock = tracing, zone, tell, clock
 
     def take_scans(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
         self._count(tx, [scan for scan in scans if scan.revision == 1])
-        events: list[DomainEvent] = [PersonStopped(scan) for scan in scans if scan.is_stop_of_someone()]
-        events += [FeverFlagged(scan) for scan in scans if scan.is_fever()]
+        young = told_still(scans, self._clock())
+        events: list[DomainEvent] = [PersonStopped(scan) for scan in young if scan.is_stop_of_someone()]
+        events += [FeverFlagged(scan) for scan in young if scan.is_fever()]
         self._tell(tx, events)
         self._tracing.extend_traces(tx, scans)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from services.checkpoints.domain.documents import Document
 from services.checkpoints.domain.errors import RegistrationIdReused
 from services.checkpoints.domain.events import ArrivalRegistered
+from services.checkpoints.domain.keeping import TOLD_LATE
 from services.checkpoints.domain.life import holding
 from services.checkpoints.domain.policy import KindPolicy
 from services.checkpoints.domain.registrations import Admittance, Registration, admit
@@ -19,10 +20,13 @@ from services.checkpoints.store.registrations import SealedIdentity
 from services.checkpoints.trace import Tell
 
 
-def tell_arrivals_again(tx: Connection, tell: Tell) -> int:
-    """Tell every registration that is kept once more, for whoever lost a part of the log; how many."""
+def tell_arrivals_again(tx: Connection, tell: Tell, now: datetime) -> int:
+    """Tell the registrations of the last days once more, for whoever lost a part of the log; how many.
+
+    Of older ones the log may not tell any more.
+    """
     told = 0
-    for page in registrations.read_all(tx):
+    for page in registrations.read_since(tx, now - TOLD_LATE):
         places = {each.checkpoint_id for each in page}
         timelines = {versions[0].checkpoint_id: versions for versions in lives.timelines(tx, places)}
         tell(tx, [ArrivalRegistered(each, holding(timelines[each.checkpoint_id], each.registered_at)) for each in page])

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
+
+TOO_LATE = timedelta(days=8)
+"""Who was at a gate longer ago is not there any more, and what is told of a scan would lie in the log for longer than
+the scan may be kept (ADR D16)."""
 
 
 class AlarmKind(StrEnum):
@@ -21,7 +25,7 @@ class AlarmKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """What happened at a gate; `person_ref` None where the person is unknown.
+    """What happened at a gate, and when; `person_ref` None where the person is unknown.
 
     `is_completion`: it is told once more, now with the person; the gate's district has an alarm without.
     """
@@ -31,6 +35,7 @@ class Stop:
     person_ref: UUID | None
     checkpoint_id: str
     area: str
+    at: datetime
     is_completion: bool = False
 
 

@@ -16,7 +16,7 @@ from services.ledger.domain.evidence import Evidence
 from services.ledger.store.tables import entry, entry_of, evidence, evidence_of_row, trace
 
 CLOSED_KEPT = timedelta(days=60)
-"""Whoever missed an ending must hear of it, or the person keeps the colour: twice the log's retention."""
+"""Whoever missed an ending must hear of it, or the person keeps the colour: three times the log's retention."""
 _ENTRIES_AT_ONCE = 500
 
 Page = tuple[Sequence[Entry], Sequence[Evidence], Sequence[Trace]]

@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from chassis.ids import uuid7
-from services.ledger.domain.alarms import Alarm, AlarmKind, PostTrouble, Stop
+from services.ledger.domain.alarms import TOO_LATE, Alarm, AlarmKind, PostTrouble, Stop
 from services.ledger.domain.city import City
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.happenings import AlarmRaised
@@ -16,13 +18,19 @@ from services.ledger.domain.records import Record
 from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.keeping import Actor
 
+log = structlog.get_logger("alarms")
+
 
 def alarm_for_stops(book: Book, city: City, stops: Sequence[Stop], by: Actor, now: datetime) -> list[Alarm]:
     """One alarm a stop: to the owner of the person's strongest entry, else to the gate's district.
 
     Where the person only becomes known afterwards, an owner is alarmed besides the district; the two may be told in any
-    order, so the later one alarms the district too, which has one alarm all the same.
+    order, so the later one alarms the district too, which has one alarm all the same. What is told days too late alarms
+    nobody.
     """
+    if late := sum(stop.at < now - TOO_LATE for stop in stops):
+        log.warning("what happened too long ago alarms nobody", stops=late)
+    stops = [stop for stop in stops if stop.at >= now - TOO_LATE]
     held = book.open_entries_of({stop.person_ref for stop in stops if stop.person_ref is not None})
     first = [replace(stop, person_ref=None, is_completion=False) if stop.is_completion else stop for stop in stops]
     owned = [stop for stop in stops if stop.is_completion and stop.person_ref in held]

@@ -35,7 +35,14 @@ def take_arrivals(book: Book, city: City, arrivals: Sequence[Arrival], by: Actor
     book.tell([TaskOpened(task) for task in opened])
     book.write_down([_record("task_opened", task, by, task.opened_at) for task in opened])
     fevers = [
-        Stop(AlarmKind.FEVER, str(arrival.registration_id), arrival.person_ref, arrival.checkpoint_id, arrival.area)
+        Stop(
+            AlarmKind.FEVER,
+            str(arrival.registration_id),
+            arrival.person_ref,
+            arrival.checkpoint_id,
+            arrival.area,
+            arrival.registered_at,
+        )
         for arrival in arrivals
         if arrival.has_fever
     ]

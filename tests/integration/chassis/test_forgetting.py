@@ -10,11 +10,10 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from chassis.database import Database
-from chassis.forgetting import LOG_SHORTER, REPEATS_KNOWN, forget_expired
+from chassis.forgetting import REPEATS_KNOWN, forget_expired
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 HOUR, HISTORY = timedelta(hours=1), timedelta(days=28)
-KEPT = HISTORY - LOG_SHORTER
 
 
 def test_repeats_and_dead_letters_are_destroyed_when_their_time_is_over(mechanics_database: Database) -> None:
@@ -23,7 +22,7 @@ def test_repeats_and_dead_letters_are_destroyed_when_their_time_is_over(mechanic
             tx.execute(
                 sa.text("INSERT INTO processed_event VALUES ('/codes', :id, :at)"), {"id": uuid4(), "at": NOW - age}
             )
-        for offset, age in enumerate((KEPT - HOUR, KEPT + HOUR)):
+        for offset, age in enumerate((HISTORY - HOUR, HISTORY + HOUR)):
             tx.execute(
                 sa.text(
                     "INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, attempts, "
@@ -40,8 +39,8 @@ def test_repeats_and_dead_letters_are_destroyed_when_their_time_is_over(mechanic
 def test_a_dead_letter_is_not_kept_longer_than_the_event_in_it(mechanics_database: Database) -> None:
     """Whatever its headers hold: messages without sense are put aside too."""
     times = [
-        (NOW - KEPT - HOUR).isoformat(),
-        (NOW - KEPT + HOUR).isoformat(),
+        (NOW - HISTORY - HOUR).isoformat(),
+        (NOW - HISTORY + HOUR).isoformat(),
         "yesterday",
         "2026-01-01T00:00",
         "",

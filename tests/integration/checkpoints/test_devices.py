@@ -160,12 +160,15 @@ def test_a_hot_reading_is_measured_again_identified_and_handed_over(client, regi
     ((_, fever),) = told(sql, "FeverFlagged")
     assert (fever.scan_id, fever.temperature_c) == (case_id, pytest.approx(37.9, abs=0.01))
     assert fever.person_ref
-    steps = client.get(f"/v1/measurement-cases/{case_id}", headers=gate(place)).json()["steps"]
+    path = f"/v1/measurement-cases/{case_id}"
+    steps = client.get(path, headers=gate(place)).json()["steps"]
     assert [(step["step"], step["made_by"]) for step in steps][:2] == [
         ("open", "device:T-1"),
         ("measured_hot", "gate-1"),
     ]
     assert client.get(f"/v1/measurement-cases?checkpoint={place}", headers=gate(place)).json()["cases"] == []
+    sql("UPDATE measurement_case SET opened_at = now() - interval '28 days 1 second'")
+    assert client.get(path, headers=gate(place)).status_code == 404, "kept long enough"
 
 
 def test_a_person_who_stands_before_a_camera_for_ten_seconds_opens_one_case(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.clock import utc_now
 from chassis.ids import uuid7
 from services.checkpoints.main import tell
 from services.checkpoints.use_cases.registering import tell_arrivals_again
@@ -148,6 +149,8 @@ def test_the_destination_may_read_who_is_coming_and_that_is_logged(client, regis
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (403, "area_refused")
     assert client.get(path, headers=issuer.headers("gate")).status_code == 403
     assert client.get(f"/v1/registrations/{uuid4()}", headers=issuer.headers("operator")).status_code == 404
+    sql("UPDATE registration SET registered_at = now() - interval '28 days 1 second'")
+    assert client.get(path, headers=issuer.headers("operator")).status_code == 404, "kept long enough"
 
 
 def test_bad_forms_name_the_field_and_record_nothing(register, send, gate, issuer, sql):
@@ -192,5 +195,7 @@ def test_registrations_are_told_again_to_whoever_lost_them(register, send, worke
     body = form(register("road"))
     assert send(body).status_code == 200
     with worker.database.transaction() as tx:
-        assert tell_arrivals_again(tx, tell) == 1
+        assert tell_arrivals_again(tx, tell, utc_now()) == 1
     assert [each.registration_id for each in arrivals(sql)] == [body["registration_id"]] * 2
+    with worker.database.transaction() as tx:
+        assert tell_arrivals_again(tx, tell, utc_now() + timedelta(days=9)) == 0, "the log would tell it for too long"

@@ -22,15 +22,18 @@ from chassis.database import Database
 from chassis.forgetting import forget_expired
 from chassis.ids import uuid7
 from services.checkpoints import messages
-from services.checkpoints.domain.facts import TraceOrder
+from services.checkpoints.domain.events import ContactsTraced, DomainEvent, FeverFlagged, PersonStopped, ScanCompleted
+from services.checkpoints.domain.facts import ScanFact, TraceOrder
 from services.checkpoints.domain.keeping import Keeping
-from services.checkpoints.domain.tracing import read_tracing_rule
+from services.checkpoints.domain.tracing import Grade, read_tracing_rule
 from services.checkpoints.main import tell
 from services.checkpoints.partitions import partition_name, partition_statements
 from services.checkpoints.retention import Retention
+from services.checkpoints.second_looks import of_the_last_days
 from services.checkpoints.settings import HERE
 from services.checkpoints.store import traces
 from services.checkpoints.trace import Tracing
+from services.checkpoints.use_cases.findings import Findings
 from services.console.retention import forget_days
 from tests.integration.checkpoints.test_worker import read_events
 from tests.integration.checkpoints.town import ago, envelope, turning, wait_for
@@ -58,12 +61,16 @@ def retention(database: Database) -> Retention:
 
 @pytest.fixture
 def place(sql: Callable[..., Any]) -> UUID:
+    return place_of(sql, "mall")
+
+
+def place_of(sql: Callable[..., Any], kind: str) -> UUID:
     checkpoint_id = uuid4()
     sql(
         "INSERT INTO checkpoint (checkpoint_id, kind, name, venue, area, venue_code, registered_by) "
-        "VALUES (%s, 'mall', 'A mall', 'A mall', '440103001', 'V', 'test')",
-        checkpoint_id,
-    )
+        "VALUES (%s, %s, 'A place', 'A place', '440103001', %s, 'test')",
+        checkpoint_id, kind, str(checkpoint_id)[:8],
+    )  # fmt: skip
     return checkpoint_id
 
 
@@ -71,7 +78,7 @@ def place(sql: Callable[..., Any]) -> UUID:
 def record(sql: Callable[..., Any], place: UUID) -> Callable[..., UUID]:
     """A scan as the statement would have written it then, on a day that is made when it is not there."""
 
-    def recorded(at: datetime, person_ref: UUID) -> UUID:
+    def recorded(at: datetime, person_ref: UUID, where: UUID = place) -> UUID:
         if sql("SELECT to_regclass(%s)", partition_name(at.date())) == [(None,)]:
             for statement in partition_statements(at.date()):
                 sql(statement)
@@ -80,7 +87,7 @@ def record(sql: Callable[..., Any], place: UUID) -> Callable[..., UUID]:
             "INSERT INTO scan (scan_id, checkpoint_id, scanned_at, recorded_at, person_ref, decision, colour, "
             "policy_version, board_revision, is_self_reported, digest) "
             "VALUES (%s, %s, %s, %s, %s, 'pass', 'green', 'p@1', 1, false, '')",
-            scan_id, place, at, at, person_ref,
+            scan_id, where, at, at, person_ref,
         )  # fmt: skip
         return scan_id
 
@@ -153,7 +160,7 @@ def stores_that_hold(url: str, *needles: UUID) -> set[str]:
 def test_nothing_that_is_older_can_be_read_back_from_any_store(
     settings, database, retention, event_log, sql, record, place
 ):
-    """The log keeps shorter what it was told, and so do dead letters: a scan may be uploaded a week late."""
+    """The log keeps shorter what it was told, for a scan may be uploaded a week late."""
     old, young, recent, late = uuid4(), uuid4(), uuid4(), uuid4()
     old_scan = leave_a_trail(sql, record, event_log, place, OLD, old)
     leave_a_trail(sql, record, event_log, place, YOUNG, young)
@@ -176,7 +183,7 @@ def test_nothing_that_is_older_can_be_read_back_from_any_store(
         assert stores_that_hold(settings.database_url, *needles) == set()
         assert stores_that_hold(event_log._dsn, *needles) == set()
     assert [key for _, key, *_ in read_events(event_log, messages.SCANS_TOPIC)] == [str(recent)]
-    assert stores_that_hold(settings.database_url, young) == kept - {"dead_letter"}
+    assert stores_that_hold(settings.database_url, young) == kept
     assert "log_record" in stores_that_hold(event_log._dsn, recent)
 
 
@@ -199,7 +206,7 @@ def test_a_trace_names_no_meeting_in_the_log_that_would_lie_there_for_too_long(
     told = wire.ContactsTraced.FromString(payload)
     assert [contact.person_ref for contact in told.contacts] == [str(younger)]
     assert told.contacts_older == 1
-    expires_at = told.contacts[0].met_at.ToDatetime(UTC) + HISTORY
+    expires_at = told.contacts[0].met_at.ToDatetime(UTC) - timedelta(minutes=1) + HISTORY  # with the case's scan
     assert datetime.fromisoformat(headers["ce_expirytime"]) == expires_at
     read = client.get(f"/v1/traces/{trace_id}/contacts", headers=issuer.headers("authority")).json()["contacts"]
     assert {each["person_ref"] for each in read} == {str(older), str(younger)}
@@ -207,6 +214,61 @@ def test_a_trace_names_no_meeting_in_the_log_that_would_lie_there_for_too_long(
     with turning(worker, "topics", "relay"):
         [event] = wait_for(lambda: read_events(event_log, messages.TRACES_TOPIC))
     assert event[2]["ce_expirytime"] == headers["ce_expirytime"]
+
+
+def test_a_trace_held_for_weeks_is_told_by_the_meetings_that_may_still_be_told(settings, record, sql):
+    """Of whom the case met twice, the closer meeting has grown too old meanwhile; the other is told."""
+    case, met = uuid4(), uuid4()
+    mall, metro = place_of(sql, "mall"), place_of(sql, "metro")
+    for where, at in ((mall, ago(days=20)), (metro, ago(days=2))):
+        record(at, case, where)
+        record(at + timedelta(seconds=5), met, where)
+    database, events = Database(settings.database_url), []
+    asked = TraceOrder(uuid7(), "entry", case, ago(days=25), ago(days=1))
+    rule = read_tracing_rule(RULE | {"contacts_max": 0})
+
+    def tracing(now: datetime) -> Tracing:
+        return Tracing(rule, lambda _tx, told: events.extend(told), keeping=KEEPING, clock=lambda: now)
+
+    with database.transaction() as tx:
+        assert tracing(utc_now()).request_trace(tx, asked).status == "held"
+        assert tracing(utc_now()).tell_again(tx, asked.trace_id) == 0
+    assert sql("SELECT grade, part FROM trace_contact") == [(Grade.CLOSE, None)]
+    later = utc_now() + timedelta(days=3)
+    with database.transaction() as tx:
+        assert tracing(later).approve_trace(tx, asked.trace_id, "li").status == "answered"
+        assert tracing(later).tell_again(tx, asked.trace_id) == 1
+    first, again = [event for event in events if isinstance(event, ContactsTraced)]
+    for told, part in ((first, 1), (again, 2)):
+        assert [(each.person_ref, each.grade) for each in told.contacts] == [(met, Grade.GENERAL)]
+        assert (told.part, told.trace.parts, told.contacts_older) == (part, part, 0)
+    database.close()
+
+
+def test_nothing_is_told_of_a_scan_that_the_worker_takes_too_late(worker, sql, record, place):
+    """It was away for days, or a dead letter is replayed: the log would keep what is told for too long."""
+    young, old = ago(days=7, hours=23), ago(days=8, minutes=1)
+    stopped = [
+        ScanFact(
+            scan_id=record(at, person := uuid4()), checkpoint_id=place, kind="mall", area="440103001", scanned_at=at,
+            recorded_at=at, decision="stop", colour="red", refusal="", policy_version="p@1", board_revision=1,
+            direction="", temperature_c=38.5, list=None, idx=None, person_ref=person, vehicle_ref=None,
+            offline_decision="", is_self_reported=False, revision=1,
+        )
+        for at in (young, old)
+    ]  # fmt: skip
+    told: list[DomainEvent] = []
+    findings = Findings(
+        Tracing(read_tracing_rule(RULE), tell, keeping=KEEPING), ZoneInfo("Asia/Shanghai"),
+        lambda _tx, events: told.extend(events), utc_now,
+    )  # fmt: skip
+    with worker.database.transaction() as tx:
+        findings.take_scans(tx, stopped)
+        of_the_last_days(lambda _tx, scans: told.extend(map(ScanCompleted, scans)), utc_now)(tx, stopped)
+    assert [(type(each), each.scan) for each in told] == [
+        (kind, stopped[0]) for kind in (PersonStopped, FeverFlagged, ScanCompleted)
+    ]
+    assert sql("SELECT sum(scans) FROM scan_tally") == [(2,)], "counted they are"
 
 
 def test_what_is_told_of_a_scan_waits_for_the_log_no_longer_than_the_scan_is_kept(retention, sql):
@@ -220,9 +282,9 @@ def test_what_is_told_of_a_scan_waits_for_the_log_no_longer_than_the_scan_is_kep
     ):
         texts = {key: at.isoformat() for key, at in headers.items()}
         sql(
-            "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers) "
-            "VALUES (%s, 'trace', %s, 't', '', %s::jsonb)",
-            uuid7(ago()), name, json.dumps(texts),
+            "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers, created_at) "
+            "VALUES (%s, 'trace', %s, 't', '', %s::jsonb, %s)",
+            uuid7(ago(days=2)), name, json.dumps(texts), ago(days=2),
         )  # fmt: skip
     retention.run_once()
     assert sql("SELECT aggregateid FROM outbox WHERE type = 't' ORDER BY seq") == [("kept",), ("plain",)]
@@ -248,8 +310,8 @@ def test_republishing_tells_the_ledgers_contacts_again_and_nobody_elses(settings
     sql("DELETE FROM outbox")
 
     with database.transaction() as tx:
-        assert traces.answered_to_ledger(tx, ago(days=3)) == [orders[0].trace_id]
-        assert traces.answered_to_ledger(tx, ago(days=1)) == []
+        assert traces.told_to_ledger(tx, ago(days=3)) == [orders[0].trace_id]
+        assert traces.told_to_ledger(tx, ago(days=1)) == []
     database.close()
     given = {name.upper(): str(value) for name, value in settings.model_dump().items() if value is not None}
     command = [sys.executable, "-m", "services.checkpoints.main", "republish"]
@@ -331,9 +393,15 @@ def test_what_lies_on_a_day_that_is_not_over_yet_is_not_read_either(client, issu
     met = record(EDGE + timedelta(minutes=1), uuid4())
     near = record(YOUNG + timedelta(minutes=1), uuid4())
     body = {"person_ref": str(person_ref), "from": ago(days=50).isoformat(), "to": ago(days=1).isoformat()}
-    assert client.post("/v1/traces", json=body, headers=issuer.headers("authority")).status_code == 202
+    answer = client.post("/v1/traces", json=body, headers=issuer.headers("authority"))
+    assert answer.status_code == 202
     assert sql("SELECT contact_scan_id FROM trace_contact") == [(near,)]
     assert met != near
+
+    contacts = f"/v1/traces/{answer.json()['trace_id']}/contacts"
+    assert len(client.get(contacts, headers=issuer.headers("authority")).json()["contacts"]) == 1
+    sql("UPDATE trace_contact SET met_at = %s", ago(days=28) + timedelta(seconds=30))
+    assert client.get(contacts, headers=issuer.headers("authority")).json()["contacts"] == [], "by the case's scan"
 
 
 def test_a_detached_day_that_was_not_dropped_is_finished_by_the_next_run(retention, sql, record):

@@ -108,7 +108,7 @@ def test_a_person_who_arrives_later_is_filled_in_and_told_again(
 
 
 def test_a_scan_of_long_ago_is_not_told_again_for_its_person(worker, sql, register):
-    """The log keeps what it is told for twenty days: so long after its eighth day a scan would still lie there."""
+    """The log keeps what it is told for nineteen days: so long after its eighth day a scan would still lie there."""
     place, person_ref = register(), uuid4()
     for statement in partition_statements(ago(days=9).date()):
         sql(statement)

@@ -76,19 +76,18 @@ def until(condition: Callable[[], Any], *, within_s: float = 30) -> Any:
     return found
 
 
-def publish(log: LocalEventLog, payload: Any, *, subject: str, key: str, identifier: UUID) -> None:
+def publish(log: LocalEventLog, topic: str, payload: Any, *, subject: str, revision: int, identifier: UUID) -> None:
     headers = {
         "ce_id": str(identifier),
         "ce_source": "/checkpoints",
         "ce_type": payload.DESCRIPTOR.full_name,
         "ce_subject": subject,
-        "ce_revision": "1",
+        "ce_revision": str(revision),
         "ce_time": datetime.now(UTC).isoformat(),
     }
-    topic = "checkpoints.traces.v1" if isinstance(payload, checkpoints.ContactsTraced) else "checkpoints.events.v1"
     record = Record(
         topic,
-        key,
+        subject.partition("/")[2],
         payload.SerializeToString(),
         tuple((name, value.encode()) for name, value in headers.items()),
     )
@@ -102,28 +101,28 @@ def test_the_worker_waits_for_the_others_topics_and_closes_the_loop(
 ) -> None:
     ledger.open("confirmed", person, confirmed_at=datetime.now(UTC).isoformat())
     environ = environment(ledger, fresh_database)
-    met = uuid4()
+    met, also_met = uuid4(), uuid4()
     with worker(environ):
         [(record, trace)] = until(lambda: told(event_log, "TraceRequested"))
         assert record.key == trace.trace_id
         assert record.header("ce_source") == b"/ledger"
         event_log.declare(OTHERS)
-        contact = checkpoints.Contact(
-            person_ref=str(met), grade=checkpoints.GRADE_CLOSE, area="440103001", case_scan_id="a", contact_scan_id="b"
-        )
-        contact.met_at.GetCurrentTime()
-        answer = checkpoints.ContactsTraced(
-            trace_id=trace.trace_id,
-            entry_id=trace.entry_id,
-            person_ref=str(person),
-            contacts=[contact],
-            part=1,
-            parts=1,
-        )
-        identifier = uuid7()
-        for _ in range(2):
-            publish(event_log, answer, subject=f"trace/{trace.trace_id}", key=trace.trace_id, identifier=identifier)
-        until(lambda: [each for _, each in told(event_log, "EvidenceFound") if each.person_ref == str(met)])
+        for part, contact, topic, repeats in (
+            (1, met, "checkpoints.events.v1", 2),  # where traces were told before they had a topic of their own
+            (2, also_met, "checkpoints.traces.v1", 1),
+        ):
+            answer = checkpoints.ContactsTraced(
+                trace_id=trace.trace_id, entry_id=trace.entry_id, person_ref=str(person), part=part, parts=part,
+                contacts=[checkpoints.Contact(
+                    person_ref=str(contact), grade=checkpoints.GRADE_CLOSE, area="440103001", case_scan_id="a",
+                    contact_scan_id=str(part),
+                )],
+            )  # fmt: skip
+            answer.contacts[0].met_at.GetCurrentTime()
+            subject, identifier = f"trace/{trace.trace_id}", uuid7()
+            for _ in range(repeats):
+                publish(event_log, topic, answer, subject=subject, revision=part, identifier=identifier)
+            until(lambda who=str(contact): who in {each.person_ref for _, each in told(event_log, "EvidenceFound")})
         ledger.change("UPDATE entry SET next_deadline = now() WHERE person_ref = %s", met)
         [(_, alarm)] = until(lambda: told(event_log, "AlarmRaised"))
         assert alarm.kind == "deadline_passed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -62,17 +63,29 @@ def test_a_compound_makes_none():
 
 def test_of_each_person_the_strongest_grade_then_the_nearest_meeting():
     far, near, general = meeting(Grade.CLOSE, 900), meeting(Grade.CLOSE, 30), meeting(Grade.GENERAL, 1)
-    assert strongest([general, far, near]) == [near]
+    assert strongest([general, far, near], AT) == [near]
     other = meeting(Grade.GENERAL, 5, UUID(int=8))
-    assert strongest([other, near]) == [near, other]
+    assert strongest([other, near], AT) == [near, other]
+
+
+def test_a_meeting_that_may_be_told_stands_before_a_closer_one_of_long_ago():
+    """Else somebody who was met yesterday would be left out for having been met more closely last month."""
+    yesterday = meeting(Grade.GENERAL, 90)
+    last_month = replace(meeting(Grade.CLOSE, 5), met_at=AT - timedelta(microseconds=1))
+    for order in ([yesterday, last_month], [last_month, yesterday]):
+        assert strongest(order, AT) == [yesterday]
+    assert strongest([last_month], AT) == [last_month]
+    assert new_or_upgraded([yesterday], {PERSON: (False, Grade.CLOSE)}, AT) == [yesterday]
+    assert new_or_upgraded([last_month], {PERSON: (True, Grade.GENERAL)}, AT) == []
+    assert new_or_upgraded([last_month], {}, AT) == [last_month]
 
 
 def test_only_new_and_upgraded_contacts_are_told_again():
     close = meeting(Grade.CLOSE, 30)
-    assert new_or_upgraded([close], {}) == [close]
-    assert new_or_upgraded([close], {PERSON: Grade.GENERAL}) == [close]
-    assert new_or_upgraded([close], {PERSON: Grade.CLOSE}) == []
-    assert new_or_upgraded([meeting(Grade.GENERAL, 1)], {PERSON: Grade.CLOSE}) == []
+    assert new_or_upgraded([close], {}, AT) == [close]
+    assert new_or_upgraded([close], {PERSON: (True, Grade.GENERAL)}, AT) == [close]
+    assert new_or_upgraded([close], {PERSON: (True, Grade.CLOSE)}, AT) == []
+    assert new_or_upgraded([meeting(Grade.GENERAL, 1)], {PERSON: (True, Grade.CLOSE)}, AT) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
