@@ -336,10 +336,9 @@ def republish() -> int:
         registered = lives.all_holding_at(tx, utc_now())
         tell(tx, [CheckpointRegistered(checkpoint) for checkpoint in registered])
         told = len(registered) + tell_arrivals_again(tx, tell, utc_now())
-    keeping = _keeping(settings)
-    tracing = Tracing(setting_files.tracing_rule(settings), tell, keeping=keeping)
+    tracing = Tracing(setting_files.tracing_rule(settings), tell, keeping=_keeping(settings))
     with database.transaction() as tx:
-        answered = traces.told_to_ledger(tx, keeping.meetings_told_since(utc_now()))
+        answered = traces.told_to_ledger(tx)
     for trace_id in answered:
         with database.transaction() as tx:
             told += tracing.tell_again(tx, trace_id)

@@ -100,8 +100,13 @@ class Tracing:
             self._answer(tx, trace, is_first=False)
 
     def _keep_new(self, tx: Connection, trace: TraceFact, meetings: Sequence[Meeting]) -> bool:
-        """Keep of the meetings what was not known; whether there was any."""
-        told_since = self._keeping.meetings_told_since(self._clock())
+        """Keep of the meetings what was not known; whether there was any.
+
+        The ledger is told by the log; an official reads all that is kept, so there the closest meeting counts.
+        """
+        now = self._clock()
+        is_for_ledger = trace.entry_id != ""
+        told_since = self._keeping.meetings_told_since(now) if is_for_ledger else self._keeping.scans_since(now)
         known = traces.known_ranks(tx, trace.trace_id, told_since)
         new = new_or_upgraded(strongest(meetings, told_since), known, told_since)
         traces.put_contacts(tx, trace.trace_id, new)
@@ -120,21 +125,32 @@ class Tracing:
             raise SecondPersonNeeded()
         if trace.status != "held":
             raise TraceNotHeld()
-        watches = since(self._keeping.scans_since(self._clock()), traces.watches_of_trace(tx, trace_id))
-        self._keep_new(tx, trace, traces.find_meetings(tx, trace.person_ref, watches))
+        self._look_again(tx, trace)
         return self._answer(tx, replace(trace, approved_by=approver), is_first=False)
+
+    def _look_again(self, tx: Connection, trace: TraceFact) -> None:
+        watches = since(self._keeping.scans_since(self._clock()), traces.watches_of_trace(tx, trace.trace_id))
+        self._keep_new(tx, trace, traces.find_meetings(tx, trace.person_ref, watches))
 
     def tell_again(self, tx: Connection, trace_id: UUID) -> int:
         """Tell once more, for whoever lost a part of the log, whom a trace has told of; in how many parts.
 
-        Whom the ledger knows stays what they are there: a meeting is taken once. What is held stays held.
+        Whom the ledger knows stays what they are there: a meeting is taken once. What is held stays held. Of meetings
+        that have grown too old for the log since, only the number is told.
         """
         traces.lock(tx)
         trace = traces.find(tx, trace_id)
         if trace is None:
             return 0
-        told = traces.contacts_told_since(tx, trace_id, self._keeping.meetings_told_since(self._clock()))
-        return self._tell_parts(tx, trace, _parts_of(told)).parts - trace.parts
+        told_since = self._keeping.meetings_told_since(self._clock())
+        traces.mark_older(tx, trace_id, told_since, even_told=True)
+        again = traces.contacts_in_log(tx, trace_id)
+        if trace.status == "answered":
+            self._look_again(tx, trace)
+            traces.mark_older(tx, trace_id, told_since)
+            again += traces.untold_contacts(tx, trace_id)
+        parts = _parts_of(again) or ([[]] if traces.count_older(tx, trace_id) else [])
+        return self._tell_parts(tx, trace, parts).parts - trace.parts
 
     def _answer(self, tx: Connection, trace: TraceFact, *, is_first: bool) -> TraceFact:
         """Tell what has not been told, or hold it; of meetings too old for the log only their number."""

@@ -13,7 +13,8 @@ TOLD_LATE = timedelta(days=8)
 """A gate without a network may bring a scan seven days late; with its person, who became known, it is told a day on."""
 SEGMENT = timedelta(days=1)
 """An event log that destroys whole segments closes one at the latest after so long."""
-_QUARANTINE = timedelta(days=21)
+_MEETINGS_TOLD = timedelta(days=21)
+"""The two weeks that the ledger looks back, and one that a gate may be late."""
 _TRACES_IN_LOG_MIN, _TRACES_IN_LOG_MAX = timedelta(days=1), timedelta(days=6)
 
 
@@ -30,8 +31,8 @@ class Keeping:
 
     @property
     def traces_in_log(self) -> timedelta:
-        """Of a trace's answer, short enough that it may tell of meetings as old as a contact's time in quarantine."""
-        room = self.history - _QUARANTINE - SEGMENT
+        """Of a trace's answer, short enough that it may tell of meetings of three weeks ago."""
+        room = self.history - _MEETINGS_TOLD - SEGMENT
         return min(_TRACES_IN_LOG_MAX, max(_TRACES_IN_LOG_MIN, room))
 
     def scans_since(self, now: datetime) -> datetime:

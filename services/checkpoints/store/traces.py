@@ -211,7 +211,7 @@ def known_ranks(tx: Connection, trace_id: UUID, told_since: datetime) -> dict[UU
     """Who was told in the log stays so, however long ago they were met."""
     rows = tx.execute(
         sa.text(
-            "SELECT person_ref, part > 0 OR part IS NULL AND met_at >= :told_since AS is_told, grade "
+            "SELECT person_ref, part > 0 OR met_at >= :told_since AS is_told, grade "
             "FROM trace_contact WHERE trace_id = :id"
         ),
         {"id": trace_id, "told_since": told_since},
@@ -266,23 +266,26 @@ def mark_told(tx: Connection, trace_id: UUID, person_refs: Sequence[UUID], part:
     )
 
 
-def mark_older(tx: Connection, trace_id: UUID, before: datetime) -> bool:
-    """Mark the meetings before a moment as never to be told in the log (part 0); whether there were new ones."""
+def mark_older(tx: Connection, trace_id: UUID, before: datetime, *, even_told: bool = False) -> bool:
+    """Mark the meetings before a moment as never to be told in the log (part 0); whether there were any.
+
+    With `even_told` those that have been told too, so that they are not told again.
+    """
     marked = tx.execute(
-        sa.text("UPDATE trace_contact SET part = 0 WHERE trace_id = :id AND part IS NULL AND met_at < :before"),
-        {"id": trace_id, "before": before},
+        sa.text(
+            "UPDATE trace_contact SET part = 0 WHERE trace_id = :id AND met_at < :before "
+            "AND CASE WHEN :even_told THEN part > 0 ELSE part IS NULL END"
+        ),
+        {"id": trace_id, "before": before, "even_told": even_told},
     )
     return marked.rowcount > 0
 
 
-def contacts_told_since(tx: Connection, trace_id: UUID, since: datetime) -> list[Meeting]:
-    """Whom the log was told of, met since a moment."""
+def contacts_in_log(tx: Connection, trace_id: UUID) -> list[Meeting]:
+    """Whom the log was told of."""
     rows = tx.execute(
-        sa.text(
-            f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part > 0 AND met_at >= :since "  # noqa: S608
-            "ORDER BY person_ref"
-        ),
-        {"id": trace_id, "since": since},
+        sa.text(f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part > 0 ORDER BY person_ref"),  # noqa: S608
+        {"id": trace_id},
     )
     return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 
@@ -295,15 +298,13 @@ def count_older(tx: Connection, trace_id: UUID) -> int:
     return int(counted.scalar_one())
 
 
-def told_to_ledger(tx: Connection, since: datetime) -> Sequence[UUID]:
-    """The traces that the ledger asked for and that have told it of somebody whom the case met since a moment."""
+def told_to_ledger(tx: Connection) -> Sequence[UUID]:
+    """The traces that the ledger asked for and that have told it of somebody."""
     rows = tx.execute(
         sa.text(
             "SELECT trace_id FROM trace AS t WHERE entry_id <> '' AND EXISTS "
-            "(SELECT FROM trace_contact WHERE trace_id = t.trace_id AND met_at >= :since AND part > 0) "
-            "ORDER BY trace_id"
-        ),
-        {"since": since},
+            "(SELECT FROM trace_contact WHERE trace_id = t.trace_id AND part IS NOT NULL) ORDER BY trace_id"
+        )
     )
     return rows.scalars().all()
 

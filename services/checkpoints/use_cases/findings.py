@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy import Connection
 
 from chassis.clock import Clock
@@ -15,6 +16,8 @@ from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.keeping import told_still
 from services.checkpoints.store import history
 from services.checkpoints.trace import Tell, Tracing
+
+log = structlog.get_logger("findings")
 
 
 class Findings:
@@ -26,6 +29,8 @@ class Findings:
     def take_scans(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
         self._count(tx, [scan for scan in scans if scan.revision == 1])
         young = told_still(scans, self._clock())
+        if len(young) < len(scans):
+            log.warning("nothing is told any more of scans of more than a week ago", scans=len(scans) - len(young))
         events: list[DomainEvent] = [PersonStopped(scan) for scan in young if scan.is_stop_of_someone()]
         events += [FeverFlagged(scan) for scan in young if scan.is_fever()]
         self._tell(tx, events)

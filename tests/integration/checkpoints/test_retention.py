@@ -245,6 +245,42 @@ def test_a_trace_held_for_weeks_is_told_by_the_meetings_that_may_still_be_told(s
     database.close()
 
 
+def test_who_has_been_told_of_grows_too_old_to_be_told_again_and_is_counted(settings, record, sql):
+    """By republish, days later; who was met again more lately is told by that meeting."""
+    case, once, twice = uuid4(), uuid4(), uuid4()
+    mall, metro = place_of(sql, "mall"), place_of(sql, "metro")
+    for where, at, people in ((mall, ago(days=20), (once, twice)), (metro, ago(days=2), (twice,))):
+        record(at, case, where)
+        for person_ref in people:
+            record(at + timedelta(seconds=5), person_ref, where)
+    database, events = Database(settings.database_url), []
+    asked = TraceOrder(uuid7(), "entry", case, ago(days=25), ago(days=1))
+
+    def tracing(now: datetime) -> Tracing:
+        rule = read_tracing_rule(RULE)
+        return Tracing(rule, lambda _tx, told: events.extend(told), keeping=KEEPING, clock=lambda: now)
+
+    with database.transaction() as tx:
+        tracing(utc_now()).request_trace(tx, asked)
+        assert tracing(utc_now()).tell_again(tx, asked.trace_id) == 1
+        assert tracing(utc_now() + timedelta(days=3)).tell_again(tx, asked.trace_id) == 1
+    database.close()
+    told = [({each.person_ref: each.grade for each in event.contacts}, event.contacts_older) for event in events]
+    both = {once: Grade.CLOSE, twice: Grade.CLOSE}
+    assert told == [(both, 0), (both, 0), ({twice: Grade.GENERAL}, 1)]
+
+
+def test_an_official_is_answered_by_the_closest_meeting_that_is_kept(client, issuer, record, sql):
+    case, met = uuid4(), uuid4()
+    for where, at in ((place_of(sql, "mall"), ago(days=24)), (place_of(sql, "metro"), ago(days=2))):
+        record(at, case, where)
+        record(at + timedelta(seconds=5), met, where)
+    body = {"person_ref": str(case), "from": ago(days=27).isoformat(), "to": ago(days=1).isoformat()}
+    trace_id = client.post("/v1/traces", json=body, headers=issuer.headers("authority")).json()["trace_id"]
+    [contact] = client.get(f"/v1/traces/{trace_id}/contacts", headers=issuer.headers("authority")).json()["contacts"]
+    assert (contact["person_ref"], contact["grade"]) == (str(met), "close")
+
+
 def test_nothing_is_told_of_a_scan_that_the_worker_takes_too_late(worker, sql, record, place):
     """It was away for days, or a dead letter is replayed: the log would keep what is told for too long."""
     young, old = ago(days=7, hours=23), ago(days=8, minutes=1)
@@ -310,8 +346,7 @@ def test_republishing_tells_the_ledgers_contacts_again_and_nobody_elses(settings
     sql("DELETE FROM outbox")
 
     with database.transaction() as tx:
-        assert traces.told_to_ledger(tx, ago(days=3)) == [orders[0].trace_id]
-        assert traces.told_to_ledger(tx, ago(days=1)) == []
+        assert traces.told_to_ledger(tx) == [orders[0].trace_id]
     database.close()
     given = {name.upper(): str(value) for name, value in settings.model_dump().items() if value is not None}
     command = [sys.executable, "-m", "services.checkpoints.main", "republish"]
