@@ -82,11 +82,12 @@ class _WatchedReader:
     def poll(self, *, wait_s: float, records_max: int) -> list[Received]:
         if self._in_hand is not None:
             self._freshness.know(self._in_hand)
-        records = self._reader.poll(wait_s=wait_s, records_max=records_max)
+        # The moment before: what is written while the log answers may not be among the records.
         self._in_hand = self._freshness.clock()
+        records = self._reader.poll(wait_s=wait_s, records_max=records_max)
         if len(records) >= records_max:
             oldest_ms = min(record.appended_at_ms for record in records)
-            self._in_hand = datetime.fromtimestamp(oldest_ms / 1000, UTC)
+            self._in_hand = min(self._in_hand, datetime.fromtimestamp(oldest_ms / 1000, UTC))
         if not records:
             self._freshness.know(self._in_hand)
         return records

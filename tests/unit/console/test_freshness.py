@@ -73,3 +73,22 @@ def test_behind_a_full_read_more_waits_and_its_oldest_record_tells_how_far_one_i
 def test_the_known_moment_never_goes_back() -> None:
     old = received(START - timedelta(minutes=5))
     assert known_after([], [old, old], [old]) == START + timedelta(seconds=1)
+
+
+def test_what_is_written_while_the_log_answers_is_not_known() -> None:
+    """A read finds nothing, a record is written, and only then the reader's thread goes on."""
+    freshness = Freshness(Ticking())
+    log = LogOf([], [])
+    answer = log.poll
+
+    def answered_late(*, wait_s: float, records_max: int) -> list[Received]:
+        found = answer(wait_s=wait_s, records_max=records_max)
+        written.append(freshness.clock())
+        return found
+
+    written: list[datetime] = []
+    log.poll = answered_late  # type: ignore[method-assign]
+    reader = WatchedLog(log, freshness).reader("console")  # type: ignore[arg-type]
+    reader.poll(wait_s=0, records_max=2)
+    assert freshness.known_until is not None
+    assert freshness.known_until < written[0]
