@@ -36,6 +36,17 @@ def test_repeats_and_dead_letters_are_destroyed_when_their_time_is_over(mechanic
         assert tx.execute(sa.text("SELECT count(*) FROM processed_event")).scalar_one() == 1
 
 
+def put_aside(tx: sa.Connection, offset: int, headers: dict[str, str]) -> None:
+    kept = [[name, base64.b64encode(text.encode()).decode()] for name, text in headers.items()]
+    tx.execute(
+        sa.text(
+            "INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, attempts, "
+            "put_aside_at) VALUES ('t', 0, :record_offset, 'k', '', CAST(:headers AS jsonb), 'e', 3, :at)"
+        ),
+        {"record_offset": offset, "headers": json.dumps(kept), "at": NOW},
+    )
+
+
 def test_a_dead_letter_is_not_kept_longer_than_the_event_in_it(mechanics_database: Database) -> None:
     """Whatever its headers hold: messages without sense are put aside too."""
     times = [
@@ -47,14 +58,7 @@ def test_a_dead_letter_is_not_kept_longer_than_the_event_in_it(mechanics_databas
     ]
     with mechanics_database.transaction() as tx:
         for offset, time in enumerate(times):
-            headers = [["ce_time", base64.b64encode(time.encode()).decode()]] if time else []
-            tx.execute(
-                sa.text(
-                    "INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, attempts, "
-                    "put_aside_at) VALUES ('t', 0, :record_offset, 'k', '', CAST(:headers AS jsonb), 'e', 3, :at)"
-                ),
-                {"record_offset": offset, "headers": json.dumps(headers), "at": NOW},
-            )
+            put_aside(tx, offset, {"ce_time": time} if time else {})
         assert forget_expired(tx, NOW, history=HISTORY) == 1
         left = tx.execute(sa.text("SELECT record_offset FROM dead_letter ORDER BY 1")).scalars().all()
     assert left == [1, 2, 3, 4]
@@ -65,13 +69,6 @@ def test_a_dead_letter_is_not_kept_longer_than_its_event_allows(mechanics_databa
     with mechanics_database.transaction() as tx:
         for offset, expires_at in enumerate((NOW - HOUR, NOW + HOUR)):
             told = {"ce_time": NOW - HOUR, "ce_expirytime": expires_at}
-            headers = [[name, base64.b64encode(at.isoformat().encode()).decode()] for name, at in told.items()]
-            tx.execute(
-                sa.text(
-                    "INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, attempts, "
-                    "put_aside_at) VALUES ('t', 0, :record_offset, 'k', '', CAST(:headers AS jsonb), 'e', 3, :at)"
-                ),
-                {"record_offset": offset, "headers": json.dumps(headers), "at": NOW},
-            )
+            put_aside(tx, offset, {name: at.isoformat() for name, at in told.items()})
         assert forget_expired(tx, NOW, history=HISTORY) == 1
         assert tx.execute(sa.text("SELECT record_offset FROM dead_letter")).scalars().all() == [1]
