@@ -15,12 +15,14 @@ from services.ledger.domain.areas import Level
 from services.ledger.domain.definition import (
     Definition,
     Ledgers,
+    Measure,
     Move,
     Occurrence,
     Opening,
     Stage,
     TraceRule,
     Words,
+    amendment_problems,
     problems_of,
 )
 from services.ledger.domain.facts import FactRule, FactType
@@ -58,14 +60,16 @@ class _Move(_Form):
     roles: tuple[Role, ...] = ()
     upon: tuple[Occurrence, ...] = ()
     facts: dict[Name, _Fact] = Field(default_factory=dict)
+    restarts: bool = False
 
     def move(self) -> Move:
-        return Move(self.to, frozenset(self.roles), _rules(self.facts), frozenset(self.upon))
+        return Move(self.to, frozenset(self.roles), _rules(self.facts), frozenset(self.upon), self.restarts)
 
 
 class _Stage(_Form):
     title: _Words
     deadline_hours: float | None = Field(default=None, gt=0)
+    deadline_from: tuple[Name, ...] = ()
     evidence: Annotated[str, Field(pattern="^(case|close_contact|general_contact|isolation)$")] | None = None
     outcome: Name | None = None
     is_void: bool = False
@@ -79,6 +83,7 @@ class _Stage(_Form):
             outcome=self.outcome,
             is_void=self.is_void,
             moves={name: move.move() for name, move in self.moves.items()},
+            deadline_from=self.deadline_from,
         )
 
 
@@ -93,9 +98,18 @@ class _Trace(_Form):
     look_back_days: int = Field(ge=1, le=60)
 
 
+class _Measure(_Form):
+    since: Name
+    days: int = Field(ge=1, le=366)
+
+    def measure(self) -> Measure:
+        return Measure(self.since, timedelta(days=self.days))
+
+
 class _Definition(_Form):
     ledger: Name
     version: int = Field(ge=1)
+    amends: int | None = Field(default=None, ge=1)
     valid_from: AwareDatetime
     title: _Words
     legal_basis: _Words
@@ -105,6 +119,7 @@ class _Definition(_Form):
     opens_on: dict[Occurrence, Name] = Field(default_factory=dict)
     observed_at: Name | None = None
     trace: _Trace | None = None
+    measure: _Measure | None = None
     stages: dict[Name, _Stage]
 
     def definition(self) -> Definition:
@@ -122,6 +137,8 @@ class _Definition(_Form):
             stages={name: stage.stage() for name, stage in self.stages.items()},
             observed_at=self.observed_at,
             trace=trace,
+            measure=self.measure.measure() if self.measure else None,
+            amends=self.amends,
         )
 
 
@@ -171,6 +188,7 @@ def _problems_together(folder: Path, definitions: list[Definition]) -> list[str]
     }
     if unknown:
         problems.append(f"roles that do not exist: {', '.join(sorted(unknown))}")
+    problems += amendment_problems(definitions)
     for occurrence in Occurrence:
         ledgers = {each.ledger for each in definitions if occurrence in each.opens_on}
         if len(ledgers) > 1:

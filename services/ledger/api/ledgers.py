@@ -40,6 +40,8 @@ def _definition(of: Definition) -> Shown:
         "opening": {"stage": of.opening.stage, "roles": sorted(of.opening.roles), "facts": _facts(of.opening.facts)},
         "opens_on": of.opens_on,
         "trace_look_back_days": of.trace.look_back.days if of.trace else None,
+        "measure": {"since": of.measure.since, "days": of.measure.lasts.days} if of.measure else None,
+        "amends": of.amends,
         "stages": {name: _stage(stage) for name, stage in of.stages.items()},
     }
 
@@ -49,6 +51,7 @@ def _stage(of: Stage) -> Shown:
         "title": {"zh": of.title.zh, "en": of.title.en},
         "final": of.is_final,
         "deadline_hours": of.deadline.total_seconds() / 3600 if of.deadline else None,
+        "deadline_from": list(of.deadline_from),
         "evidence": of.evidence,
         "outcome": of.outcome,
         "moves": {name: _move(move) for name, move in of.moves.items()},
@@ -56,7 +59,13 @@ def _stage(of: Stage) -> Shown:
 
 
 def _move(of: Move) -> Shown:
-    return {"to": of.to, "roles": sorted(of.roles), "upon": sorted(of.upon), "facts": _facts(of.facts)}
+    return {
+        "to": of.to,
+        "roles": sorted(of.roles),
+        "upon": sorted(of.upon),
+        "facts": _facts(of.facts),
+        "restarts": of.restarts,
+    }
 
 
 def _facts(rules: Mapping[str, FactRule]) -> Shown:

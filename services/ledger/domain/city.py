@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.ledger.domain.areas import AreaTree, Level
 from services.ledger.domain.definition import Definition, Ledgers
@@ -14,8 +15,9 @@ class City:
     ledgers: Ledgers
     areas: AreaTree
 
-    def definition_of(self, entry: Entry) -> Definition:
-        return self.ledgers.version(entry.ledger, entry.definition_version)
+    def definition_of(self, entry: Entry, now: datetime) -> Definition:
+        """What the entry is kept by: the version that it was opened under, or the one that amends it by now."""
+        return self.ledgers.rules_for(entry.ledger, entry.definition_version, now)
 
     def owner(self, definition: Definition, area: str) -> str:
         """Who owns an entry there, by the definition's level; of an area above that level, the area itself."""
@@ -29,4 +31,5 @@ class City:
         return self.areas.parent(owner) or owner
 
     def strength(self, entry: Entry) -> int:
-        return self.definition_of(entry).strength
+        """As the entry was opened: an amendment does not change how strong a ledger is."""
+        return self.ledgers.version(entry.ledger, entry.definition_version).strength

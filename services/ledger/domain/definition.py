@@ -30,20 +30,25 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """`roles` may order it; `upon` an occurrence it is made by itself. A move needs at least one of the two."""
+    """`roles` may order it; `upon` an occurrence it is made by itself. A move needs at least one of the two.
+
+    A move that keeps the stage (`transfer`, `review`) starts its deadline anew only where `restarts` says so.
+    """
 
     to: str
     roles: frozenset[str]
     facts: Mapping[str, FactRule]
     upon: frozenset[Occurrence]
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """An open stage has a deadline; a final one has an outcome and an empty row of moves.
 
-    `evidence` is what codes is told while an entry stands here. `is_void`: the entry should never have been opened, so
-    nothing more may follow from it.
+    `deadline` counts from the earliest of the facts in `deadline_from` that are known, else from the move that led
+    here. `evidence` is what codes is told while an entry stands here. `is_void`: the entry should never have been
+    opened, so nothing more may follow from it.
     """
 
     title: Words
@@ -52,6 +57,7 @@ class Stage:
     outcome: str | None
     is_void: bool
     moves: Mapping[str, Move]
+    deadline_from: tuple[str, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -77,10 +83,24 @@ class TraceRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """How long the ledger holds a person: `lasts` from the fact `since`, or from the opening where it is not known."""
+
+    since: str
+    lasts: timedelta
+
+
+OPENED_AT = "opened_at"
+"""Named like a fact where a definition dates something by the opening of the entry."""
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """One version of a ledger. `strength` orders ledgers: a person in a stronger one is not opened in a weaker one.
 
-    `observed_at` names the fact that dates the evidence; without it, it is dated by the opening.
+    `observed_at` names the fact that dates the evidence; without it, it is dated by the opening. With a `measure` no
+    deadline lies beyond its end. A version that `amends` an earlier one mends a mistake of it: entries that were opened
+    under the earlier one are kept by the rules of this one, once it is valid (ADR D20).
     """
 
     ledger: str
@@ -95,6 +115,8 @@ class Definition:
     stages: Mapping[str, Stage]
     observed_at: str | None
     trace: TraceRule | None
+    measure: Measure | None = None
+    amends: int | None = None
 
     @property
     def name(self) -> str:
@@ -103,7 +125,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """Every version of every ledger; an entry keeps the version that it was opened under."""
+    """Every version of every ledger; an entry keeps the version that it was opened under, unless one amends it."""
 
     definitions: Sequence[Definition]
 
@@ -124,6 +146,17 @@ class Ledgers:
             if (definition.ledger, definition.version) == (ledger, version):
                 return definition
         raise LedgerNotFound(f"The definition {ledger}@{version} is not among the definitions here.")
+
+    def rules_for(self, ledger: str, version: int, now: datetime) -> Definition:
+        """What an entry that was opened under the version is kept by. Raises `LedgerNotFound`."""
+        definition = self.version(ledger, version)
+        while (amendment := self._amendment(definition, now)) is not None:
+            definition = amendment
+        return definition
+
+    def _amendment(self, of: Definition, now: datetime) -> Definition | None:
+        valid = (each for each in self.definitions if each.ledger == of.ledger and each.valid_from <= now)
+        return max((each for each in valid if each.amends == of.version), key=lambda each: each.version, default=None)
 
     def opened_by(self, occurrence: Occurrence, now: datetime) -> Definition | None:
         return next((each for each in self.current(now) if occurrence in each.opens_on), None)
@@ -146,13 +179,16 @@ def _problems(definition: Definition) -> Iterator[str]:
         if not any(definition.stages[each].is_final for each in _reached(definition, {name})):
             yield f"from the stage {name} the end cannot be reached"
     yield from _fact_problems(definition)
+    yield from _date_problems(definition)
+    if definition.amends is not None and definition.amends >= definition.version:
+        yield f"amends version {definition.amends}, which is not an earlier one"
 
 
 def _stage_problems(definition: Definition) -> Iterator[str]:
     for name, stage in definition.stages.items():
-        if stage.is_final and (stage.moves or stage.deadline or stage.evidence):
+        if stage.is_final and (stage.moves or stage.deadline or stage.deadline_from or stage.evidence):
             yield f"the final stage {name} has moves, a deadline or evidence"
-        if not stage.is_final and not stage.deadline:
+        if not stage.is_final and not stage.deadline and not definition.measure:
             yield f"the open stage {name} has no deadline"
         for move_name, move in stage.moves.items():
             if move.to not in definition.stages:
@@ -165,13 +201,49 @@ def _stage_problems(definition: Definition) -> Iterator[str]:
 
 
 def _fact_problems(definition: Definition) -> Iterator[str]:
-    dates = [definition.observed_at, definition.trace.fact if definition.trace else None]
+    dates = [
+        definition.observed_at,
+        definition.trace.fact if definition.trace else None,
+        definition.measure.since if definition.measure else None,
+    ]
     for fact in filter(None, dates):
         rule = definition.opening.facts.get(fact)
         if rule is None or rule.type != FactType.DATE_TIME:
             yield f"the opening has no date-time fact {fact}"
     if definition.trace and not getattr(definition.opening.facts.get(definition.trace.fact), "is_required", False):
         yield f"the trace needs the fact {definition.trace.fact}, which is not required"
+
+
+def _date_problems(definition: Definition) -> Iterator[str]:
+    known = {OPENED_AT, *(name for name, rule in facts_of(definition).items() if rule.type == FactType.DATE_TIME)}
+    for name, stage in definition.stages.items():
+        for fact in stage.deadline_from:
+            if fact not in known:
+                yield f"the deadline of the stage {name} counts from {fact}, which is no date-time fact"
+        if definition.measure and stage.deadline and not stage.deadline_from:
+            yield f"the deadline of the stage {name} names no fact that it counts from, as a measure asks for"
+
+
+def facts_of(definition: Definition) -> dict[str, FactRule]:
+    """Every fact that the opening or a move may tell."""
+    facts = dict(definition.opening.facts)
+    for stage in definition.stages.values():
+        for move in stage.moves.values():
+            facts |= move.facts
+    return facts
+
+
+def amendment_problems(definitions: Sequence[Definition]) -> Iterator[str]:
+    """An amendment keeps every stage of the version that it amends, so that an entry that stands there has a row."""
+    by_name = {(each.ledger, each.version): each for each in definitions}
+    for each in definitions:
+        amended = by_name.get((each.ledger, each.amends or 0))
+        if each.amends is not None and amended is None:
+            yield f"{each.name}: amends version {each.amends}, which is not there"
+        for name, stage in amended.stages.items() if amended else ():
+            kept = each.stages.get(name)
+            if kept is None or (kept.outcome, kept.evidence) != (stage.outcome, stage.evidence):
+                yield f"{each.name}: amends {amended.name if amended else ''} without keeping its stage {name}"
 
 
 def _reached(definition: Definition, starts: set[str]) -> set[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from services.ledger.domain.definition import Definition, Stage
+from services.ledger.domain.definition import OPENED_AT, Definition, Move
 from services.ledger.domain.errors import MoveRefused
-from services.ledger.domain.facts import Fact
+from services.ledger.domain.facts import Fact, date_time_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,45 @@ class Entry:
         return f"{self.ledger}@{self.definition_version}"
 
 
-def deadline_of(stage: Stage, began_at: datetime, now: datetime) -> datetime:
-    """When the stage must be over. Nobody is given a deadline that has passed: then it counts from now."""
-    limit = stage.deadline or timedelta()
-    deadline = began_at + limit
-    return deadline if deadline > now else now + limit
+def deadline_of(
+    definition: Definition, stage: str, facts: Mapping[str, Fact], opened_at: datetime, began_at: datetime
+) -> datetime:
+    """When the stage must be over, which may have passed: a clock that ran before the ledger heard of it has run.
+
+    `began_at` dates a stage whose definition names no fact that is known.
+    """
+    due = []
+    if (limit := definition.stages[stage].deadline) is not None:
+        due.append(min(_named_dates(definition, stage, facts, opened_at), default=began_at) + limit)
+    if (end := measure_end(definition, facts, opened_at)) is not None:
+        due.append(end)
+    return min(due)
+
+
+def measure_end(definition: Definition, facts: Mapping[str, Fact], opened_at: datetime) -> datetime | None:
+    """When the ledger lets a person go at the latest; None for a ledger whose measure has no set length."""
+    if definition.measure is None:
+        return None
+    return (date_time_of(facts, definition.measure.since) or opened_at) + definition.measure.lasts
+
+
+def _named_dates(definition: Definition, stage: str, facts: Mapping[str, Fact], opened_at: datetime) -> list[datetime]:
+    named = definition.stages[stage].deadline_from
+    dates = [opened_at if name == OPENED_AT else date_time_of(facts, name) for name in named]
+    return [date for date in dates if date is not None]
+
+
+def _next_deadline(
+    definition: Definition, entry: Entry, move: Move, facts: Mapping[str, Fact], at: datetime
+) -> datetime:
+    """A move that keeps the stage leaves a deadline that counts from a move as it was."""
+    if move.to == entry.stage and not move.restarts and entry.next_deadline is not None:
+        counts_from_a_move = definition.stages[entry.stage].deadline is not None and not _named_dates(
+            definition, entry.stage, facts, entry.opened_at
+        )
+        if counts_from_a_move:
+            return entry.next_deadline
+    return deadline_of(definition, move.to, facts, entry.opened_at, at)
 
 
 def open_entry(
@@ -62,7 +96,6 @@ def open_entry(
     owner: str,
     facts: Mapping[str, Fact],
     opened_at: datetime,
-    now: datetime,
     stage: str | None = None,
     cause: Cause | None = None,
 ) -> Entry:
@@ -77,7 +110,7 @@ def open_entry(
         version=1,
         stage=at,
         owner=owner,
-        next_deadline=deadline_of(definition.stages[at], opened_at, now),
+        next_deadline=deadline_of(definition, at, facts, opened_at, opened_at),
         opened_at=opened_at,
         closed_at=None,
         outcome=None,
@@ -89,17 +122,29 @@ def open_entry(
 def move_entry(
     entry: Entry, definition: Definition, move: str, facts: Mapping[str, Fact], began_at: datetime, now: datetime
 ) -> Entry:
-    """The entry after the move, one version on. Raises `MoveRefused`, which names the moves allowed."""
+    """The entry after the move, one version on. Raises `MoveRefused`, which names the moves allowed.
+
+    `began_at` is when what moved it happened, `now` when the ledger knows.
+    """
     moves = definition.stages[entry.stage].moves
     if move not in moves:
         raise MoveRefused(move, entry.stage, [name for name, each in moves.items() if each.roles])
     stage = definition.stages[moves[move].to]
+    known = {**entry.facts, **facts}
     return replace(
         entry,
         version=entry.version + 1,
         stage=moves[move].to,
-        next_deadline=None if stage.is_final else deadline_of(stage, began_at, now),
+        next_deadline=None if stage.is_final else _next_deadline(definition, entry, moves[move], known, began_at),
         closed_at=now if stage.is_final else None,
         outcome=stage.outcome,
-        facts={**entry.facts, **facts},
+        facts=known,
     )
+
+
+def renew_entry(entry: Entry, definition: Definition, facts: Mapping[str, Fact]) -> Entry:
+    """The entry with facts that are known better now, one version on; its stage stays, its deadline follows them."""
+    known = {**entry.facts, **facts}
+    keeping = Move(entry.stage, frozenset(), {}, frozenset())
+    deadline = _next_deadline(definition, entry, keeping, known, entry.opened_at)
+    return replace(entry, version=entry.version + 1, next_deadline=deadline, facts=known)

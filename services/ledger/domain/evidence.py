@@ -14,7 +14,7 @@ from services.ledger.domain.facts import date_time_of
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`revision` is 1 when found, 2 when it ended."""
+    """`revision` is 1 when found, one higher each time it is dated anew, and when it ends."""
 
     evidence_id: UUID
     entry_id: UUID
@@ -32,8 +32,17 @@ def evidence_of(entry: Entry, definition: Definition, now: datetime) -> Evidence
     kind = definition.stages[entry.stage].evidence
     if kind is None:
         return None
+    observed_at = observed_at_of(entry, definition)
+    return Evidence(uuid7(now), entry.entry_id, entry.person_ref, kind, entry.area, observed_at)
+
+
+def observed_at_of(entry: Entry, definition: Definition) -> datetime:
     dated = date_time_of(entry.facts, definition.observed_at) if definition.observed_at else None
-    return Evidence(uuid7(now), entry.entry_id, entry.person_ref, kind, entry.area, dated or entry.opened_at)
+    return dated or entry.opened_at
+
+
+def dated_anew(evidence: Evidence, observed_at: datetime) -> Evidence:
+    return replace(evidence, revision=evidence.revision + 1, observed_at=observed_at)
 
 
 def ended(evidence: Evidence, outcome: str, at: datetime) -> Evidence:

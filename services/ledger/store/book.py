@@ -18,7 +18,7 @@ from services.ledger.domain.evidence import Evidence
 from services.ledger.domain.happenings import Happening
 from services.ledger.domain.records import Record
 from services.ledger.domain.tasks import Task
-from services.ledger.store.bulk import insert_rows
+from services.ledger.store.bulk import insert_rows, update_rows
 from services.ledger.store.tables import (
     columns,
     entry,
@@ -87,8 +87,9 @@ class PostgresBook:
         rows.sort(key=lambda row: (row["person_ref"], row["ledger"]))
         return set(insert_rows(self._tx, "entry", rows, unless_there=True, returning="entry_id"))
 
-    def update_entry(self, changed: Entry) -> None:
-        self._tx.execute(sa.update(entry).where(entry.c.entry_id == changed.entry_id).values(**entry_row(changed)))
+    def update_entries(self, changed: Sequence[Entry]) -> None:
+        columns = ("version", "stage", "owner", "next_deadline", "closed_at", "outcome", "facts")
+        update_rows(self._tx, "entry", "entry_id", columns, [entry_row(each) for each in changed])
 
     def mark_escalated(self, entries: Sequence[Entry]) -> None:
         self._tx.execute(
@@ -149,17 +150,17 @@ class PostgresBook:
             ],
         )
 
-    def lasting_evidence(self, entry_id: UUID) -> Evidence | None:
-        lasting = sa.select(evidence).where(evidence.c.entry_id == entry_id, evidence.c.ended_at.is_(None))
-        row = self._tx.execute(lasting.with_for_update()).one_or_none()
-        return evidence_of_row(row) if row else None
+    def lasting_evidence_of(self, entries: Collection[UUID]) -> dict[UUID, Evidence]:
+        if not entries:
+            return {}
+        lasting = sa.select(evidence).where(evidence.c.entry_id == _any(entries), evidence.c.ended_at.is_(None))
+        rows = self._tx.execute(lasting.order_by(evidence.c.evidence_id).with_for_update())
+        return {row.entry_id: evidence_of_row(row) for row in rows}
 
-    def end_evidence(self, ended: Evidence) -> None:
-        self._tx.execute(
-            sa.update(evidence)
-            .where(evidence.c.evidence_id == ended.evidence_id)
-            .values(revision=ended.revision, ended_at=ended.ended_at, outcome=ended.outcome)
-        )
+    def change_evidence(self, changed: Sequence[Evidence]) -> None:
+        columns = ("observed_at", "revision", "ended_at", "outcome")
+        rows = [{"evidence_id": each.evidence_id} | {name: getattr(each, name) for name in columns} for each in changed]
+        update_rows(self._tx, "evidence", "evidence_id", columns, rows)
 
     # -- traces and meetings -----------------------------------------------------------------------------------------
 

@@ -31,5 +31,23 @@ def insert_rows(
     return list(answer.scalars()) if returning else []
 
 
+def update_rows(
+    tx: Connection, table: str, key: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Set the columns of rows by their key, a uuid; the caller has locked them. They travel as `insert_rows` says."""
+    if not rows:
+        return
+    changes = ", ".join(f"{column} = new.{column}" for column in columns)
+    statement = (
+        f"UPDATE {table} SET {changes} "  # noqa: S608 (names come from the store, never from a caller)
+        f"FROM json_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS json)) AS new "
+        f"WHERE {table}.{key} = new.{key} AND {table}.{key} = ANY(CAST(:keys AS uuid[]))"
+    )
+    sent = [{name: row[name] for name in (key, *columns)} for row in rows]
+    tx.execute(
+        sa.text(statement), {"rows": orjson.dumps(sent, default=_plain).decode(), "keys": [row[key] for row in rows]}
+    )
+
+
 def _plain(value: object) -> str:
     return "\\x" + value.hex() if isinstance(value, bytes) else str(value)

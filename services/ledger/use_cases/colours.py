@@ -40,7 +40,6 @@ def _opening(city: City, change: ColourChange, now: datetime) -> Entry | None:
         owner=city.owner(definition, area),
         facts={"colour": change.colour},
         opened_at=min(change.since, now),
-        now=now,
         stage=definition.opens_on[occurrence],
         cause=Cause(event_id=change.event_id),
     )

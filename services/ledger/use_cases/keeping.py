@@ -11,7 +11,7 @@ from chassis.ids import uuid7
 from services.ledger.domain.city import City
 from services.ledger.domain.contacts import Trace
 from services.ledger.domain.entries import Entry
-from services.ledger.domain.evidence import Evidence, ended, evidence_of
+from services.ledger.domain.evidence import Evidence, dated_anew, ended, evidence_of, observed_at_of
 from services.ledger.domain.facts import Fact, date_time_of
 from services.ledger.domain.happenings import (
     EntryClosed,
@@ -26,6 +26,8 @@ from services.ledger.use_cases.book import Book, Step
 
 OPEN = "open"
 """The move of an entry's first step."""
+RENEW = "renew"
+"""The move of a step that only tells facts better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,16 @@ class Actor:
 
     name: str
     roles: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An entry before and after one move, with the facts that the move told."""
+
+    before: Entry
+    after: Entry
+    move: str
+    facts: Mapping[str, Fact]
 
 
 def keep_openings(
@@ -50,7 +62,7 @@ def keep_openings(
     inserted = book.insert_entries(entries, digests or {})
     opened = [entry for entry in entries if entry.entry_id in inserted]
     book.add_steps([Step(entry, OPEN, None, entry.facts, by.name, now) for entry in opened])
-    evidence = [found for entry in opened if (found := evidence_of(entry, city.definition_of(entry), now))]
+    evidence = [found for entry in opened if (found := evidence_of(entry, city.definition_of(entry, now), now))]
     book.add_evidence(evidence, now)
     traces = [trace for entry in opened if (trace := _trace_of(entry, city, now))]
     for trace in traces:
@@ -73,38 +85,64 @@ def keep_openings(
     return opened
 
 
-def keep_move(
-    book: Book, city: City, before: Entry, after: Entry, move: str, facts: Mapping[str, Fact], by: Actor, now: datetime
-) -> None:
-    book.update_entry(after)
-    book.add_steps([Step(after, move, before.stage, facts, by.name, now)])
-    told: list[Happening] = [EntryMoved(after, move, before.stage, now) if after.is_open else EntryClosed(after)]
-    told += [EvidenceFound(each, now) for each in _keep_evidence(book, city, before, after, by, now)]
-    book.tell(told)
-    book.write_down([_move_record(before, after, move, facts, by, now)])
+def keep_moves(book: Book, city: City, moves: Sequence[Moved], by: Actor, now: datetime) -> None:
+    """Keep moves of locked entries, each of another; any number of them costs the same few statements."""
+    if not moves:
+        return
+    book.update_entries([move.after for move in moves])
+    book.add_steps([Step(move.after, move.move, move.before.stage, move.facts, by.name, now) for move in moves])
+    evidence = _evidence_changes(book, city, moves, now)
+    book.add_evidence(evidence.found, now)
+    book.change_evidence([*evidence.dated, *evidence.ended])
+    book.tell([*(_told_of(move, now) for move in moves), *(EvidenceFound(each, now) for each in evidence.in_order)])
+    book.write_down(
+        [
+            *(_move_record(move, by, now) for move in moves),
+            *(_evidence_record("evidence_found", each, by, now) for each in evidence.found),
+            *(_evidence_record("evidence_dated", each, by, now) for each in evidence.dated),
+            *(_evidence_record("evidence_ended", each, by, now) for each in evidence.ended),
+        ]
+    )
 
 
-def _keep_evidence(book: Book, city: City, before: Entry, after: Entry, by: Actor, now: datetime) -> list[Evidence]:
-    """End the evidence that the new stage does not give, and find the one it gives instead."""
-    stages = city.definition_of(after).stages
-    if stages[before.stage].evidence == stages[after.stage].evidence:
-        return []
-    changed = []
-    lasting = book.lasting_evidence(after.entry_id)
-    if lasting is not None:
-        changed.append(ended(lasting, after.outcome or after.stage, now))
-        book.end_evidence(changed[0])
-        book.write_down([_evidence_record("evidence_ended", changed[0], by, now)])
-    found = evidence_of(after, city.definition_of(after), now)
-    if found is not None:
-        changed.append(found)
-        book.add_evidence([found], now)
-        book.write_down([_evidence_record("evidence_found", found, by, now)])
-    return changed
+@dataclass(frozen=True, slots=True)
+class _EvidenceChanges:
+    found: list[Evidence]
+    dated: list[Evidence]
+    ended: list[Evidence]
+
+    @property
+    def in_order(self) -> list[Evidence]:
+        """As it is told: what is new before what is over."""
+        return [*self.found, *self.dated, *self.ended]
+
+
+def _evidence_changes(book: Book, city: City, moves: Sequence[Moved], now: datetime) -> _EvidenceChanges:
+    """End the evidence that the new stage does not give, find the one it gives instead, date the rest by the facts."""
+    changes = _EvidenceChanges([], [], [])
+    lasting = book.lasting_evidence_of([move.after.entry_id for move in moves])
+    for move in moves:
+        definition, last = city.definition_of(move.after, now), lasting.get(move.after.entry_id)
+        kind = definition.stages[move.after.stage].evidence
+        if last is not None and last.kind == kind:
+            if (observed_at := observed_at_of(move.after, definition)) != last.observed_at:
+                changes.dated.append(dated_anew(last, observed_at))
+            continue
+        if last is not None:
+            changes.ended.append(ended(last, move.after.outcome or move.after.stage, now))
+        if (found := evidence_of(move.after, definition, now)) is not None:
+            changes.found.append(found)
+    return changes
+
+
+def _told_of(move: Moved, now: datetime) -> Happening:
+    if move.after.is_open:
+        return EntryMoved(move.after, move.move, move.before.stage, now)
+    return EntryClosed(move.after)
 
 
 def _trace_of(entry: Entry, city: City, now: datetime) -> Trace | None:
-    rule = city.definition_of(entry).trace
+    rule = city.definition_of(entry, now).trace
     since = date_time_of(entry.facts, rule.fact) if rule else None
     if rule is None or since is None:
         return None
@@ -127,17 +165,18 @@ def _opening_record(entry: Entry, by: Actor, now: datetime) -> Record:
     return Record("entry_opened", now, by.name, told, entry.entry_id, entry.person_ref)
 
 
-def _move_record(before: Entry, after: Entry, move: str, facts: Mapping[str, Fact], by: Actor, now: datetime) -> Record:
+def _move_record(move: Moved, by: Actor, now: datetime) -> Record:
+    after = move.after
     told = {
         "definition": after.definition,
         "version": after.version,
-        "move": move,
-        "previous_stage": before.stage,
+        "move": move.move,
+        "previous_stage": move.before.stage,
         "stage": after.stage,
         "owner": after.owner,
         "next_deadline": after.next_deadline,
         "outcome": after.outcome,
-        "facts": dict(facts),
+        "facts": dict(move.facts),
     }
     kind = "entry_moved" if after.is_open else "entry_closed"
     return Record(kind, now, by.name, told, after.entry_id, after.person_ref)

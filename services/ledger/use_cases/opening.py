@@ -57,7 +57,6 @@ def open_by_order(book: Book, city: City, order: OpeningOrder, by: Actor, now: d
         owner=city.owner(definition, order.area),
         facts=check_facts(definition.opening.facts, order.facts, now),
         opened_at=order.opened_at or now,
-        now=now,
     )
     for _ in range(_ATTEMPTS_MAX):
         if keep_openings(book, city, [entry], by, now, {entry.entry_id: order.digest()}):

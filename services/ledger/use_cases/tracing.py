@@ -31,7 +31,7 @@ def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datet
     met = _unknown_meetings(book, case, part)
     held = book.open_entries_of(met.keys())
     opened: list[Entry] = []
-    if not city.definition_of(case).stages[case.stage].is_void:
+    if not city.definition_of(case, now).stages[case.stage].is_void:
         areas = book.areas_of(met.keys())
         proposed = [
             entry
@@ -81,7 +81,6 @@ def _opening(
         owner=city.owner(definition, area),
         facts={"met_at": meeting.met_at.isoformat()},
         opened_at=now,
-        now=now,
         stage=definition.opens_on[occurrence],
         cause=Cause(case.entry_id, part.event_id),
     )

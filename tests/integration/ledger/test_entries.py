@@ -7,7 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from chassis.ids import uuid7
+from services.ledger.deadlines import deadline_check
+from services.ledger.use_cases.keeping import Actor
+from services.ledger.use_cases.moving import renew
 from tests.integration.ledger.conftest import COMMUNITY, DISTRICT, OTHER_DISTRICT, STREET, Ledger
 
 
@@ -32,7 +37,7 @@ def test_a_confirmed_case_gets_an_owner_a_deadline_evidence_and_a_trace(ledger: 
     [(headers, told)] = ledger.told("EntryOpened")
     assert headers["ce_subject"] == f"entry/{opened['entry_id']}"
     assert (headers["ce_revision"], headers["ce_district"]) == ("1", DISTRICT)
-    assert (told.definition, told.person_ref) == ("confirmed@1", str(person))
+    assert (told.definition, told.person_ref) == ("confirmed@2", str(person))
     [(_, evidence)] = ledger.told("EvidenceFound")
     assert (evidence.kind, evidence.entry_id) == ("case", opened["entry_id"])
     assert not evidence.HasField("ended_at")
@@ -240,7 +245,57 @@ def test_the_definitions_are_read_as_data(ledger: Ledger) -> None:
     assert confirmed["stages"]["recovered"]["moves"] == {}
 
 
-def test_a_late_paper_record_gets_no_deadline_that_has_passed(ledger: Ledger, person: UUID) -> None:
-    long_ago = (datetime.now(UTC) - timedelta(days=20)).isoformat()
-    opened = ledger.post("/v1/entries", case(person, opened_at=long_ago)).json()
-    assert datetime.fromisoformat(opened["next_deadline"]) > datetime.now(UTC)
+def ago(**time: float) -> str:
+    return (datetime.now(UTC) - timedelta(**time)).isoformat()
+
+
+@pytest.mark.parametrize("dated", [{"facts": {"confirmed_at": ago(hours=3)}}, {"opened_at": ago(hours=3)}])
+def test_a_case_of_three_hours_ago_is_an_hour_over_and_alarms(ledger: Ledger, person: UUID, dated: Any) -> None:
+    opened = ledger.post("/v1/entries", case(person, **dated)).json()
+    over = datetime.now(UTC) - datetime.fromisoformat(opened["next_deadline"])
+    assert timedelta(hours=1) <= over < timedelta(hours=1, minutes=2)
+    check = deadline_check(ledger.parts.database, ledger.parts.city, ledger.parts.open_book, ledger.parts.clock)
+    assert (check(), check()) == (1, 0)
+    assert [alarm.kind for _, alarm in ledger.told("AlarmRaised")] == ["deadline_passed"]
+
+
+def test_a_transfer_does_not_prolong_a_quarantine(ledger: Ledger, person: UUID) -> None:
+    met_at = datetime.now(UTC) - timedelta(days=10)
+    opened = ledger.open("close_contact", person, met_at=met_at.isoformat())
+    path = f"/v1/entries/{opened['entry_id']}/moves"
+    placed = ledger.post(path, {"move": "place", "facts": {"site": "A"}, "expected_version": 1}).json()
+    moved = ledger.post(path, {"move": "transfer", "facts": {"site": "B"}, "expected_version": 2}).json()
+    assert datetime.fromisoformat(placed["next_deadline"]) == met_at + timedelta(days=14)
+    assert moved["next_deadline"] == placed["next_deadline"]
+
+
+def test_an_entry_that_was_opened_under_an_amended_version_follows_the_amendment(ledger: Ledger, person: UUID) -> None:
+    met_at = datetime.now(UTC) - timedelta(days=10)
+    opened = ledger.open("close_contact", person, met_at=met_at.isoformat())
+    ledger.change("UPDATE entry SET definition_version = 1")
+    path = f"/v1/entries/{opened['entry_id']}/moves"
+    placed = ledger.post(path, {"move": "place", "expected_version": 1}).json()
+    assert datetime.fromisoformat(placed["next_deadline"]) == met_at + timedelta(days=14)
+    assert ledger.get(f"/v1/entries/{opened['entry_id']}").json()["definition"] == "close_contact@1"
+
+
+def test_facts_that_are_known_better_move_the_deadline_and_date_the_evidence_anew(ledger: Ledger) -> None:
+    now, people = datetime.now(UTC), [uuid4() for _ in range(50)]
+    for person in people:
+        opened = ledger.open("close_contact", person, met_at=ago(days=10))
+        ledger.post(f"/v1/entries/{opened['entry_id']}/moves", {"move": "place", "expected_version": 1})
+    with ledger.parts.database.transaction() as tx:
+        book = ledger.parts.open_book(tx)
+        held = book.lock_open_entries_of(people)
+        told = [(held[person][0], {"met_at": (now - timedelta(days=1)).isoformat()}) for person in people]
+        renewed = renew(book, ledger.parts.city, told, Actor("test"), now)
+    assert {entry.next_deadline for entry in renewed} == {now + timedelta(days=13)}
+    assert ledger.rows("SELECT DISTINCT next_deadline, version FROM entry") == [(now + timedelta(days=13), 3)]
+    assert ledger.rows("SELECT DISTINCT observed_at, revision FROM evidence") == [(now - timedelta(days=1), 2)]
+    assert ledger.rows("SELECT count(*) FROM step WHERE move = 'renew' AND version = 3") == [(50,)]
+    found = ledger.told("EvidenceFound")[-50:]
+    assert {(headers["ce_revision"], told.HasField("ended_at")) for headers, told in found} == {("2", False)}
+    assert {told.observed_at.ToDatetime(tzinfo=UTC) for _, told in found} == {now - timedelta(days=1)}
+    assert {told.move for _, told in ledger.told("EntryMoved")[-50:]} == {"renew"}
+    dated = "SELECT count(*) FROM journal_content WHERE content LIKE %s"
+    assert ledger.rows(dated, "%evidence_dated%") == [(50,)]

@@ -14,8 +14,8 @@ from chassis.settings import SettingsError
 from services.ledger.areas import read_areas
 from services.ledger.definition_files import PACKAGED, read_definitions
 from services.ledger.domain.city import City
-from services.ledger.domain.definition import Definition, Occurrence, Stage
-from services.ledger.domain.entries import Entry, deadline_of, move_entry, open_entry
+from services.ledger.domain.definition import Definition, Ledgers, Occurrence
+from services.ledger.domain.entries import Entry, deadline_of, move_entry, open_entry, renew_entry
 from services.ledger.domain.errors import LedgerNotFound, MoveRefused
 
 NOW = datetime(2020, 2, 11, 8, tzinfo=UTC)
@@ -34,7 +34,6 @@ def entry_at(definition: Definition, stage: str) -> Entry:
         owner="440106",
         facts={},
         opened_at=NOW,
-        now=NOW,
         stage=next(name for name, each in definition.stages.items() if not each.is_final),
     )
     final = definition.stages[stage].is_final
@@ -124,10 +123,97 @@ def test_the_contacts_ledgers_and_isolation_last_as_long_as_they_say() -> None:
     assert trace.look_back == timedelta(days=14)
 
 
-def test_a_deadline_never_lies_in_the_past() -> None:
-    stage: Stage = next(each for each in DEFINITIONS if each.ledger == "confirmed").stages["reported"]
-    assert deadline_of(stage, NOW - timedelta(hours=1), NOW) == NOW + timedelta(hours=1)
-    assert deadline_of(stage, NOW - timedelta(days=9), NOW) == NOW + timedelta(hours=2)
+def named(name: str) -> Definition:
+    return next(each for each in DEFINITIONS if each.name == name)
+
+
+def ago(**time: float) -> datetime:
+    return NOW - timedelta(**time)
+
+
+@pytest.mark.parametrize(
+    ("facts", "opened_at", "due_at"),
+    [
+        ({"confirmed_at": ago(hours=3)}, NOW, ago(hours=1)),
+        ({"confirmed_at": NOW}, ago(hours=3), ago(hours=1)),
+        ({"confirmed_at": ago(hours=3)}, ago(hours=1), ago(hours=1)),
+        ({"confirmed_at": NOW}, NOW, NOW + timedelta(hours=2)),
+    ],
+)
+def test_the_two_hours_of_a_case_run_from_the_earliest_of_confirmation_and_paper(
+    facts: dict[str, datetime], opened_at: datetime, due_at: datetime
+) -> None:
+    """Case 19 of the field: a clock that ran before the ledger heard of it has run, and may be over."""
+    told = {name: at.isoformat() for name, at in facts.items()}
+    assert deadline_of(named("confirmed@2"), "reported", told, opened_at, opened_at) == due_at
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "days"), [("close_contact@2", "in_quarantine", 14), ("general_contact@2", "under_observation", 7)]
+)
+def test_a_measure_ends_a_set_time_after_the_last_contact_whatever_is_moved(name: str, stage: str, days: int) -> None:
+    """Case 7 of the field: ten days are over, so four are left of fourteen, however often somebody is moved."""
+    rules, met_at = named(name), ago(days=5)
+    entry = replace(entry_at(rules, "found"), facts={"met_at": met_at.isoformat()})
+    move = next(move for move, each in rules.stages["found"].moves.items() if each.to == stage)
+    placed = move_entry(entry, rules, move, {}, NOW, NOW)
+    assert placed.next_deadline == met_at + timedelta(days=days)
+    again = [move for move, each in rules.stages[stage].moves.items() if each.to == stage]
+    for move in again:
+        assert move_entry(placed, rules, move, {}, NOW + timedelta(days=1), NOW).next_deadline == placed.next_deadline
+    renewed = renew_entry(placed, rules, {"met_at": NOW.isoformat()})
+    assert (renewed.next_deadline, renewed.version) == (NOW + timedelta(days=days), placed.version + 1)
+    late = replace(entry, facts={"met_at": ago(days=days - 0.5).isoformat()}, opened_at=NOW)
+    assert deadline_of(rules, "found", late.facts, NOW, NOW) == NOW + timedelta(hours=12)
+    assert renew_entry(late, rules, {"met_at": NOW.isoformat()}).next_deadline == NOW + timedelta(hours=24)
+
+
+def test_a_move_that_keeps_the_stage_starts_its_clock_anew_only_where_the_definition_says_so() -> None:
+    rules, later = named("confirmed@2"), NOW + timedelta(days=3)
+    entry = move_entry(entry_at(rules, "reported"), rules, "admit", {"hospital": "A"}, NOW, NOW)
+    assert entry.next_deadline == NOW + timedelta(days=14)
+    assert move_entry(entry, rules, "review", {"severity": "mild"}, later, later).next_deadline == entry.next_deadline
+    assert move_entry(entry, rules, "prolong", {"reason": "x"}, later, later).next_deadline == later + timedelta(
+        days=14
+    )
+    discharged = move_entry(entry, rules, "discharge", {"discharged_at": NOW.isoformat()}, later, later)
+    assert discharged.next_deadline == NOW + timedelta(days=14)
+    assert move_entry(entry, rules, "discharge", {}, later, later).next_deadline == later + timedelta(days=14)
+
+
+def test_an_amendment_keeps_entries_that_were_opened_under_the_version_it_mends() -> None:
+    ledgers = Ledgers(DEFINITIONS)
+    before, after = named("close_contact@2").valid_from - timedelta(seconds=1), named("close_contact@2").valid_from
+    assert ledgers.rules_for("close_contact", 1, before).name == "close_contact@1"
+    assert ledgers.rules_for("close_contact", 1, after).name == "close_contact@2"
+    assert ledgers.rules_for("close_contact", 2, after).name == "close_contact@2"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("amends: 1", "amends: 2", "close_contact@2: amends version 2, which is not an earlier one"),
+        ("amends: 1", "amends: 3", "close_contact@2: amends version 3, which is not there"),
+        ("  released:", "  set_free:", "close_contact@2: amends close_contact@1 without keeping its stage released"),
+        (
+            "deadline_from: [met_at]",
+            "deadline_from: [site]",
+            "the stage in_quarantine counts from site, which is no date",
+        ),
+        ("    deadline_from: [met_at]\n", "", "the stage in_quarantine names no fact that it counts from"),
+        ("since: met_at", "since: circumstances", "the opening has no date-time fact circumstances"),
+    ],
+)
+def test_an_amendment_or_a_clock_that_cannot_be_kept_is_refused_at_start(
+    tmp_path: Path, before: str, after: str, problem: str
+) -> None:
+    (tmp_path / "close_contact@1.yaml").write_text((PACKAGED / "close_contact@1.yaml").read_text())
+    text = (PACKAGED / "close_contact@2.yaml").read_text()
+    assert before in text
+    (tmp_path / "close_contact@2.yaml").write_text(text.replace(before, after))
+    with pytest.raises(SettingsError) as refused:
+        read_definitions(tmp_path)
+    assert problem in str(refused.value)
 
 
 def test_an_entry_keeps_the_version_it_was_opened_under(tmp_path: Path) -> None:
