@@ -24,7 +24,7 @@ $(BIN)/.ready: requirements/dev.txt pyproject.toml
 	@echo "installing Python packages from requirements/dev.txt"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q chassis services wire guanka
+	@$(BIN)/python -m compileall -q chassis city services wire guanka
 	@touch $@
 
 services/console/static/vendor/.ready: package-lock.json | $(BIN)/.ready
@@ -60,7 +60,7 @@ test: setup setup-kafka setup-browser setup-faults setup-kubectl lint ## everyth
 lint: setup ## ruff, mypy --strict on the domains, import-linter, buf
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
-	@$(BIN)/mypy --strict chassis guanka $$(find services -name domain -type d) services/codes/certlogic
+	@$(BIN)/mypy --strict chassis city guanka $$(find services -name domain -type d) services/codes/certlogic
 	@mkdir -p build
 	@$(BIN)/lint-imports --no-logo >build/lint-imports.txt 2>&1 || { cat build/lint-imports.txt; exit 1; }
 	@$(BIN)/buf lint

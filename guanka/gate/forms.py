@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from chassis.ids import uuid7
 from chassis.problems import field_errors
+from city.documents import check_character, read_document
 from guanka.gate.deciding import NO_POLICY, UNSETTLED
 from guanka.gate.knowledge import Knowledge
 from guanka.gate.reading import READER, LineRefused, moment_of
@@ -32,6 +33,7 @@ _GIVEN = frozenset(
     ["document", "name", "phone", "from_area", "to_area", "temperature_c", "plate", "registered_at"],
 )
 _OUTCOME_UNKNOWN = "unknown"
+_OLD_NUMBER_DIGITS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ def _document(text: str) -> dict[str, str]:
         if not _is_identity_number(kind):
             raise LineRefused(
                 "register.document: this is no number of an identity card (18 characters, the last of which checks the "
-                "others); of another document give TYPE COUNTRY NUMBER, such as passport FR 12AB34567"
+                "others, or the 15 digits of an old one); of another document give TYPE COUNTRY NUMBER, such as "
+                "passport FR 12AB34567"
             )
         return {"type": "resident_id", "number": kind}
     if len(rest) == 1:
@@ -124,12 +127,14 @@ def _document(text: str) -> dict[str, str]:
 
 
 def _is_identity_number(text: str) -> bool:
-    """GB 11643-1999: 17 digits and a check character, by ISO 7064 MOD 11-2."""
-    number = text.upper()
-    if len(number) != 18 or not (number.isascii() and number[:17].isdigit()):
+    """GB 11643: 17 digits and a check character, or the 15 digits from before 1999 with a date of birth in them."""
+    try:
+        number = read_document("resident_id", "CN", text).number
+        if len(text) == _OLD_NUMBER_DIGITS:
+            date.fromisoformat(f"{number[6:10]}-{number[10:12]}-{number[12:14]}")
+    except ValueError:
         return False
-    rest = sum(int(digit) * pow(2, 17 - place, 11) for place, digit in enumerate(number[:17])) % 11
-    return number[17] == "10X98765432"[rest]
+    return len(number) == 18 and number[:17].isdigit() and number[17] == check_character(number[:17])
 
 
 def _celsius(text: str) -> float:

@@ -18,8 +18,8 @@ from uuid import UUID
 import orjson
 
 from chassis.pseudonym import keyed_uuid
-from services.checkpoints.domain.documents import Document, normalised
-from services.checkpoints.domain.errors import DocumentMalformed
+from city import documents
+from city.documents import Document, DocumentMalformed, person_ref_of
 from services.checkpoints.domain.scans import Attempt, Decision, OfflineDecision, Refusal
 
 AGE_MAX, AHEAD_MAX = timedelta(days=7), timedelta(minutes=5)
@@ -177,7 +177,7 @@ class AttemptReader:
         return self.person_ref(read_document(body, at))
 
     def person_ref(self, document: Document) -> UUID:
-        return keyed_uuid(self._city_key, *document.parts())
+        return person_ref_of(self._city_key, document)
 
     def digest(self, content: tuple[object, ...]) -> bytes:
         """As of a scan, but under the city's key, for content that somebody could guess."""
@@ -186,16 +186,17 @@ class AttemptReader:
     def vehicle_ref(self, plate: object, at: str) -> UUID:
         if not isinstance(plate, str) or len(plate) > 32:
             raise FieldError(at, "must be a number plate of at most 32 characters")
-        plain = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", plate).upper()))
-        if not 4 <= len(plain) <= 12:
-            raise FieldError(at, "must have 4 to 12 letters and digits")
+        written = unicodedata.normalize("NFKC", plate)
+        plain = "".join(each for each in written.upper() if not documents.is_separator(each))
+        if not plain.isalnum() or len(written.upper()) != len(written) or not 4 <= len(plain) <= 12:
+            raise FieldError(at, "must have 4 to 12 letters and digits; spaces, hyphens and dots may stand between")
         return keyed_uuid(self._city_key, "plate", plain)
 
 
 def read_document(body: object, at: str) -> Document:
     given = _members(body, _DOCUMENT, at + ".")
     try:
-        return normalised(given.get("type"), given.get("country"), given.get("number"))
+        return documents.read_document(given.get("type"), given.get("country"), given.get("number"))
     except DocumentMalformed as error:
         raise FieldError(f"{at}.{error.field}", str(error)) from None
 

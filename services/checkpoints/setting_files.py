@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from chassis.database import Database
 from chassis.problems import first_line
 from chassis.settings import SettingsError
-from services.checkpoints.areas import Areas, read_areas
+from city.areas import AreaFileMalformed, AreaTree, read_areas
 from services.checkpoints.clinics import read_clinics
 from services.checkpoints.domain.clinics import FeverClinics
 from services.checkpoints.domain.errors import (
@@ -71,14 +70,11 @@ def positions(settings: CheckpointsSettings) -> Positions:
         raise SettingsError(f"POSITIONS_FILE: {type(error).__name__}: {error}") from None
 
 
-def areas(settings: CheckpointsSettings) -> Areas:
+def areas(settings: CheckpointsSettings) -> AreaTree:
     try:
-        found = read_areas(settings.area_file)
-    except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise SettingsError(f"AREA_FILE: is not a table of areas ({type(error).__name__})") from None
-    if not found.root:
-        raise SettingsError("AREA_FILE: holds no city: one area without a parent is needed")
-    return found
+        return read_areas(settings.area_file)
+    except AreaFileMalformed as error:
+        raise SettingsError(f"AREA_FILE: {error}") from None
 
 
 def sealer(settings: CheckpointsSettings) -> Sealer:

@@ -26,11 +26,10 @@ from chassis.worker import Loop, consumer_check, declaring, every, relay_check, 
 from services.codes import messages
 from services.codes.api import build
 from services.codes.api.desk import Desk
-from services.codes.areas import read_areas
 from services.codes.entry_reader import EntryReader
 from services.codes.published_lists import PublishedLists
 from services.codes.sealing import read_data_keys
-from services.codes.settings import CodesSettings, read_rule_set_file
+from services.codes.settings import CodesSettings, read_area_file, read_rule_set_file
 from services.codes.showing import Showings
 from services.codes.signing import PassPress, read_signing_keys
 from services.codes.store.access_log import AccessLogTable
@@ -73,7 +72,7 @@ def desk_of(settings: CodesSettings, database: Database) -> Desk:
         published=PublishedLists(database, ListsTable(), keys, settings.status_list_uri),
         press=press,
         keys=keys,
-        areas=read_areas(settings.area_file),
+        areas=read_area_file(settings.area_file),
         clock=utc_now,
         appeal_url=settings.appeal_url,
     )

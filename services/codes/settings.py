@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from chassis.settings import ServiceSettings, SettingsError
+from city.areas import AreaFileMalformed, AreaTree, read_areas
 from services.codes.domain.errors import InvalidRuleSet
 from services.codes.domain.rules import RuleSet, read_rule_set
 
@@ -40,3 +41,11 @@ def read_rule_set_file(path: Path) -> RuleSet:
         raise SettingsError(f"RULE_SET_FILE: cannot be read ({type(error).__name__})") from None
     except InvalidRuleSet as error:
         raise SettingsError(f"RULE_SET_FILE: {error}") from None
+
+
+def read_area_file(path: Path) -> AreaTree:
+    """Raises `SettingsError`."""
+    try:
+        return read_areas(path)
+    except AreaFileMalformed as error:
+        raise SettingsError(f"AREA_FILE: {error}") from None

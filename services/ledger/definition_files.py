@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from chassis.auth import ROLES
 from chassis.settings import SettingsError
-from services.ledger.domain.areas import Level
+from city.areas import Level
 from services.ledger.domain.definition import (
     Definition,
     Ledgers,

@@ -27,12 +27,11 @@ from chassis.worker import Loop, consumer_check, declaring, every, relay_check, 
 from services.ledger import journal, messages
 from services.ledger.api import ledger_app
 from services.ledger.api.parts import Parts
-from services.ledger.areas import read_areas
 from services.ledger.deadlines import deadline_check
 from services.ledger.definition_files import read_definitions
 from services.ledger.domain.city import City
 from services.ledger.sealing import read_sealer
-from services.ledger.settings import LedgerSettings
+from services.ledger.settings import LedgerSettings, read_area_file
 from services.ledger.store.book import PostgresBook
 from services.ledger.store.pages import pages_to_tell
 from services.ledger.use_cases.telling_again import state_of
@@ -110,7 +109,7 @@ def compose(settings: LedgerSettings) -> Parts:
     """Everything that the processes share. Raises `SettingsError`."""
     return Parts(
         database=Database(settings.database_url, connections_max=settings.database_connections_max),
-        city=City(read_definitions(settings.definitions_dir), read_areas(settings.area_file)),
+        city=City(read_definitions(settings.definitions_dir), read_area_file(settings.area_file)),
         open_book=open_book,
         city_key=read_hex_key(settings.city_key_file, "CITY_KEY_FILE"),
         sealer=read_sealer(settings.data_keys_file),

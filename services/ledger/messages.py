@@ -15,8 +15,8 @@ from chassis.event_log import Topic
 from chassis.forgetting import LOG_SHORTER
 from chassis.message import Handler, Message, Subscription, each
 from chassis.timestamps import moment_of, stamp_of
+from city.areas import district_of
 from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
-from services.ledger.domain.areas import district_of
 from services.ledger.domain.city import City
 from services.ledger.domain.colours import ColourChange
 from services.ledger.domain.contacts import Grade, Meeting, TracePart

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("chassis", "services", "guanka", "loadtests")
+PACKAGES = ("chassis", "city", "services", "guanka", "loadtests")
 VAGUE = {"utils", "util", "helpers", "helper", "common", "base", "core", "manager", "processor", "misc"}
 CLOCKS = {
     ("datetime", "now"),

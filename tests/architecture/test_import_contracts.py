@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("chassis", "services", "wire", "guanka")
+PACKAGES = ("chassis", "city", "services", "wire", "guanka")
 _LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 OFFENCES = (
     ("strangers", "services/console/offence.py", "import services.ledger"),
     ("chassis-knows-no-service", "chassis/offence.py", "import wire.codes.v1.events_pb2"),
+    ("city-is-a-leaf", "city/offence.py", "import chassis.clock"),
     ("words-only-in-messages", "services/console/offence.py", "import wire.codes.v1.events_pb2"),
     ("words-only-in-messages", "services/checkpoints/api/messages.py", "import wire.checkpoints.v1.events_pb2"),
     ("words-only-in-messages", "services/checkpoints/messages_offence.py", "import wire.checkpoints.v1.events_pb2"),

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from chassis.clock import Clock
 from chassis.database import Database
-from services.checkpoints.areas import Areas
+from city.areas import AreaTree
 from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.board import Board
 from services.checkpoints.bundles import SignedLists
@@ -50,7 +50,7 @@ class Desk:
     zone: ZoneInfo
     keeping: Keeping
     clock: Clock
-    areas: Areas
+    areas: AreaTree
     sealer: Sealer
     clinics: FeverClinics
     registering: Registering

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from city.documents import Document
 from services.checkpoints.api.models import DocumentIn, In, Text
 from services.checkpoints.attempts import (
     TEMPERATURE_C_MAX,
@@ -18,7 +19,6 @@ from services.checkpoints.attempts import (
     read_scan_id,
     read_time,
 )
-from services.checkpoints.domain.documents import Document
 from services.checkpoints.domain.registrations import Registration
 
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 \-]{3,20}$")]

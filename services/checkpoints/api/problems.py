@@ -18,7 +18,6 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.StoreUnavailable: 503,
     errors.Overloaded: 503,
     errors.AreaUnknown: 422,
-    errors.DocumentMalformed: 422,
     errors.PolicyIncomplete: 422,
     errors.PolicyNotSigned: 422,
     errors.PolicyMisdated: 422,

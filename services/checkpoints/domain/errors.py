@@ -46,14 +46,6 @@ class AreaUnknown(Exception):
     """The area tree has no such node."""
 
 
-class DocumentMalformed(Exception):
-    """The document's type, country or number is not well formed."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-
-
 class PolicyIncomplete(Exception):
     """The policy leaves an outcome without a decision or without words."""
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from services.checkpoints.areas import Areas
+from city.areas import AreaTree
 from services.checkpoints.domain.errors import (
     AreaUnknown,
     ChangeRefused,
@@ -66,7 +66,7 @@ class Registration:
 
 
 class Places:
-    def __init__(self, areas: Areas, city_key: bytes, tell: Tell) -> None:
+    def __init__(self, areas: AreaTree, city_key: bytes, tell: Tell) -> None:
         self._areas, self._city_key, self._tell = areas, city_key, tell
 
     # -- registering -------------------------------------------------------------------------------------------------

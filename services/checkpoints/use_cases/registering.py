@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from services.checkpoints.domain.documents import Document
+from city.documents import Document
 from services.checkpoints.domain.errors import RegistrationIdReused
 from services.checkpoints.domain.events import ArrivalRegistered
 from services.checkpoints.domain.keeping import TOLD_LATE

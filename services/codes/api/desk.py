@@ -13,7 +13,7 @@ from chassis.auth import Bearer, area_refused
 from chassis.clock import Clock
 from chassis.database import Database
 from chassis.problems import Problem
-from services.codes.areas import AreaTree
+from city.areas import AreaTree
 from services.codes.domain.people import Person
 from services.codes.use_cases.ports import AccessLog, Identities, Office, Press, PublicKeys, Published, Seal
 

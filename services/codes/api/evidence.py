@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from chassis.auth import Bearer, area_refused, needs
 from chassis.collisions import DoneAgain
+from city.documents import person_ref_of
 from services.codes.api import models
 from services.codes.api.desk import AtDesk, Desk
 from services.codes.api.problems import refuse_fields
 from services.codes.domain.bounds import misplaced_in_evidence
-from services.codes.domain.documents import Document, person_ref_of
 from services.codes.domain.dossier import Evidence
 from services.codes.use_cases.evidence import take_evidence
 
@@ -53,8 +53,7 @@ def give_evidence(body: OneOrMore, desk: AtDesk, bearer: Reporter) -> dict[str, 
 def _evidence(desk: Desk, body: models.EvidenceBody) -> Evidence:
     person_ref = body.person_ref
     if body.document is not None:
-        document = Document(body.document.type, body.document.country, body.document.number)
-        person_ref = person_ref_of(desk.office.city_key, document)
+        person_ref = person_ref_of(desk.office.city_key, body.document.document())
     return Evidence(body.evidence_id, body.kind, person_ref, body.area, body.facts, body.observed_at, body.source)
 
 

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.codes.domain.documents import normalised_country, normalised_number
+from city.documents import WRITTEN_CHARACTERS_MAX, Document, read_country, read_document, read_number
 from services.codes.domain.dossier import Stay
 from services.codes.domain.passes import PassKind
 from services.codes.domain.people import Code, Entry
@@ -62,8 +62,11 @@ class Body(BaseModel):
 
 class DocumentBody(Body):
     type: Literal["resident_id", "passport", "travel_permit", "residence_permit"]
-    country: Annotated[str, Field(max_length=8), AfterValidator(normalised_country)] = "CN"
-    number: Annotated[str, Field(max_length=64), AfterValidator(normalised_number)]
+    country: Annotated[str, Field(max_length=WRITTEN_CHARACTERS_MAX), AfterValidator(read_country)] | None = None
+    number: Annotated[str, Field(max_length=WRITTEN_CHARACTERS_MAX), AfterValidator(read_number)]
+
+    def document(self) -> Document:
+        return read_document(self.type, self.country, self.number)
 
 
 class ResidenceBody(Body):

@@ -15,7 +15,6 @@ from services.codes.api import models
 from services.codes.api.desk import AtDesk, log_look, require_own, require_reach
 from services.codes.api.problems import refuse_fields
 from services.codes.domain.bounds import misplaced_in_declaration
-from services.codes.domain.documents import Document
 from services.codes.domain.dossier import Declaration
 from services.codes.domain.people import Identity
 from services.codes.use_cases.declarations import declare
@@ -39,10 +38,9 @@ def enrol(body: models.PersonBody, desk: AtDesk, bearer: Enroller, response: Res
         require_area(bearer, area or desk.office.city_root)
     elif bearer.person_ref is not None:
         raise Problem(403, "person_refused", "You are enrolled already.")
-    document = Document(body.document.type, body.document.country, body.document.number)
     identity = Identity(body.name, body.phone, body.birth_date, body.residence.address if body.residence else None)
     with desk.database.transaction() as tx:
-        person_ref, is_new = enrol_person(tx, desk.office, document, identity, area, desk.clock())
+        person_ref, is_new = enrol_person(tx, desk.office, body.document.document(), identity, area, desk.clock())
     response.status_code = 201 if is_new else 200
     return {"person_ref": person_ref}
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from services.codes.domain.documents import Document, person_ref_of
+from city.documents import Document, person_ref_of
 from services.codes.domain.people import Identity
 from services.codes.use_cases.changes import settle
 from services.codes.use_cases.ports import Office

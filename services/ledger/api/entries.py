@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from chassis.auth import Bearer, area_refused, needs, require_area
 from chassis.collisions import DoneAgain
+from city.documents import DocumentMalformed, person_ref_of, read_document
 from services.ledger.api.forms import EntriesQuery, MoveForm, OpeningForm, PersonForm, Shown
 from services.ledger.api.parts import OFFICIALS, Parts, actor, answer_shown, entry_shown
-from services.ledger.domain.documents import normal_document, person_ref_of
 from services.ledger.domain.errors import EntryNotFound, InvalidRequest
 from services.ledger.store import views
 from services.ledger.use_cases.moving import MoveOrder, move_by_order
@@ -107,7 +107,10 @@ def _person_ref(parts: Parts, person: PersonForm) -> UUID:
     if person.document is None:
         assert person.person_ref is not None
         return person.person_ref
-    document = normal_document(person.document.type, person.document.country, person.document.number)
+    try:
+        document = read_document(person.document.type, person.document.country, person.document.number)
+    except DocumentMalformed as error:
+        raise InvalidRequest((f"person.document.{error.field}", str(error))) from None
     return person_ref_of(parts.city_key, document)
 
 

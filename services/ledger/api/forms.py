@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.ledger.domain.documents import TYPES
+from city.documents import DOCUMENT_TYPES, WRITTEN_CHARACTERS_MAX
 
 FACTS_MAX = 20
 
@@ -47,7 +47,9 @@ AreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,60}$")]
 Facts = Annotated[dict[Name, JsonValue], Field(max_length=FACTS_MAX)]
 PersonName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_readable)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_readable),
 ]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 \-]{3,20}$")]
 
@@ -57,9 +59,9 @@ class _Form(BaseModel):
 
 
 class DocumentForm(_Form):
-    type: str = Field(json_schema_extra={"enum": list(TYPES)}, max_length=40)
-    country: str | None = Field(default=None, max_length=10)
-    number: str = Field(max_length=64)
+    type: str = Field(json_schema_extra={"enum": list(DOCUMENT_TYPES)}, max_length=40)
+    country: str | None = Field(default=None, max_length=WRITTEN_CHARACTERS_MAX)
+    number: str = Field(max_length=WRITTEN_CHARACTERS_MAX)
 
 
 class PersonForm(_Form):

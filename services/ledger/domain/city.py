@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.ledger.domain.areas import AreaTree, Level
+from city.areas import AreaTree, Level
 from services.ledger.domain.definition import Definition, Ledgers
 from services.ledger.domain.entries import Entry
 

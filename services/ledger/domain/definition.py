@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from services.ledger.domain.areas import Level
+from city.areas import Level
 from services.ledger.domain.errors import LedgerNotFound
 from services.ledger.domain.facts import FactRule, FactType
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.ids import uuid7
+from city.areas import Level
 from services.ledger.domain.alarms import Alarm, AlarmKind, Stop
-from services.ledger.domain.areas import Level
 from services.ledger.domain.city import City
 from services.ledger.domain.errors import TaskNotFound, VersionStale
 from services.ledger.domain.happenings import TaskCompleted, TaskOpened

@@ -303,6 +303,13 @@ def test_the_numbers_that_the_standard_itself_gives_are_taken(post: Post, number
     assert [body["document"]["number"] for _, body in post.server.sent] == [number]
 
 
+def test_the_number_of_an_old_identity_card_is_taken(post: Post) -> None:
+    """It has no check character; a date of birth that there is no day for tells a slip of the finger."""
+    post.gate.take_lines(["register", "110105491331002", "110105491231002", *ANSWERS[1:]])
+    assert [each.split(": ")[1] for each in post.show.refused] == ["register.document"]
+    assert [body["document"]["number"] for _, body in post.server.sent] == ["110105491231002"]
+
+
 def test_a_community_that_the_server_does_not_know_is_asked_for_again_alone(post: Post) -> None:
     post.server.status, post.server.problem = 422, "area_unknown"
     post.gate.take_lines(["register", *ANSWERS])

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from chassis.settings import SettingsError
-from services.ledger.areas import read_areas
+from city.areas import read_areas
 from services.ledger.definition_files import PACKAGED, read_definitions
 from services.ledger.domain.city import City
 from services.ledger.domain.definition import Definition, Ledgers, Occurrence

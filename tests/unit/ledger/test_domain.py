@@ -16,11 +16,9 @@ from chassis.problems import first_line
 from chassis.settings import SettingsError
 from services.ledger import journal
 from services.ledger.api import PROBLEMS
-from services.ledger.areas import read_areas
 from services.ledger.domain import errors
 from services.ledger.domain.colours import ColourChange, waves
 from services.ledger.domain.contacts import Grade, Meeting, by_contact, deciding
-from services.ledger.domain.documents import normal_document, person_ref_of
 from services.ledger.domain.errors import InvalidRequest
 from services.ledger.domain.facts import FactRule, FactType, check_facts
 from services.ledger.domain.records import Record
@@ -34,44 +32,6 @@ def test_every_domain_error_has_a_status_and_a_sentence() -> None:
     kinds = [each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == errors.__name__]
     assert set(kinds) == set(PROBLEMS)
     assert all(first_line(kind).endswith(".") for kind in kinds)
-
-
-@pytest.mark.parametrize(
-    ("country", "number"),
-    [("cn", "e 1234 5678"), (None, "Ｅ１２３４５６７８"), (" CHN ", "E-1234.5678"), ("CN", "E12345678")],
-)
-def test_a_document_has_one_normal_form(country: str | None, number: str) -> None:
-    document = normal_document("passport", country, number)
-    assert (document.country, document.number) == ("CN", "E12345678")
-
-
-def test_a_person_ref_depends_on_the_key_and_every_part() -> None:
-    document = normal_document("passport", "CN", "E12345678")
-    refs = {
-        person_ref_of(b"k" * 32, document),
-        person_ref_of(b"K" * 32, document),
-        person_ref_of(b"k" * 32, normal_document("resident_id", "CN", "E12345678")),
-        person_ref_of(b"k" * 32, normal_document("passport", "HKG", "E12345678")),
-        person_ref_of(b"k" * 32, normal_document("passport", "CN", "E12345679")),
-    }
-    assert len(refs) == 5
-    assert {ref.version for ref in refs} == {8}
-
-
-@pytest.mark.parametrize(
-    ("type_", "country", "number", "field"),
-    [
-        ("card", "CN", "E12345678", "person.document.type"),
-        ("passport", "CHINA", "E12345678", "person.document.country"),
-        ("passport", "", "E1", "person.document.number"),
-        ("passport", "CN", "1" * 33, "person.document.number"),
-        ("passport", "CN", "一二三四", "person.document.number"),
-    ],
-)
-def test_a_wrong_document_names_the_field(type_: str, country: str, number: str, field: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        normal_document(type_, country, number)
-    assert [name for name, _ in refused.value.errors] == [field]
 
 
 def test_facts_are_checked_all_at_once_and_put_into_normal_form() -> None:
@@ -107,24 +67,6 @@ def test_a_date_time_fact_has_bounds(ago: int, is_taken: bool) -> None:
     else:
         with pytest.raises(InvalidRequest):
             check_facts(rules, given, NOW)
-
-
-def test_the_area_tree_knows_grids_owners_and_parents() -> None:
-    tree = read_areas(AREAS)
-    community = next(code for code in tree.nodes if len(code) == 12)
-    grid = community + "001"
-    assert tree.root == "4401"
-    assert tree.has(grid)
-    assert not tree.has(community + "0001")
-    assert not tree.has(community + "x")
-    assert not tree.has("440199")
-    assert tree.parent(grid) == community
-    assert tree.parent("4401") == ""
-    assert tree.at_level(grid, tree.nodes[community[:6]].level) == community[:6]
-    assert tree.at_level("4401", tree.nodes[community].level) == "4401"
-    assert tree.nearest("440199001") == "4401"
-    assert tree.nearest(community[:9] + "999") == community[:9]
-    assert tree.nearest("") == "4401"
 
 
 def meeting(person: UUID, grade: Grade, minutes: int = 0) -> Meeting:
