@@ -18,10 +18,10 @@ from starlette.types import ASGIApp
 
 from chassis.auth import TokenReader
 from chassis.body_limit import BodyLimit
-from chassis.closing import ClosingServer
+from chassis.closing import ClosingConnection, ClosingServer
+from chassis.doors import DEFAULT_LIMITS, Limits
 from chassis.problems import install_problems
 from chassis.settings import ServiceSettings
-from chassis.upgrades import StayingConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +87,37 @@ def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
         return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
 
 
-def server(app: ASGIApp, *, host: str, port: int) -> uvicorn.Server:
+class _Config(uvicorn.Config):
+    """With what each connection obeys (chassis/direct.py)."""
+
+    limits: Limits
+
+
+def server(app: ASGIApp, *, host: str, port: int, limits: Limits = DEFAULT_LIMITS) -> uvicorn.Server:
     """The server for an application; at SIGTERM requests are answered, or their connections cleanly closed."""
-    return ClosingServer(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            loop="uvloop",
-            http=StayingConnection,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=65,
-            timeout_graceful_shutdown=10,
-            backlog=4096,
-        )
+    config = _Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=ClosingConnection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=10,
+        backlog=4096,
+    )
+    config.limits = limits
+    return ClosingServer(config)
+
+
+def limits_of(settings: ServiceSettings) -> Limits:
+    return Limits(
+        connections_per_address_max=settings.connections_per_address_max, trusted_proxies=settings.trusted_proxies
     )
 
 
@@ -119,7 +131,7 @@ def rest_garbage_collector() -> None:
 def serve(app: ASGIApp, settings: ServiceSettings) -> int:
     """Serve until SIGTERM or SIGINT; the exit status of the process."""
     rest_garbage_collector()
-    running = server(app, host=settings.http_host, port=settings.http_port)
+    running = server(app, host=settings.http_host, port=settings.http_port, limits=limits_of(settings))
     run_until_signalled(running)
     return 0 if running.started else 1
 

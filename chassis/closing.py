@@ -28,8 +28,6 @@ _DOOR_S = 0.1
 """How long a handshake that has begun may take to end."""
 _GRACE_S = 0.4
 """How long a connection without a request may still bring one."""
-_LINGER_S = 2.0
-"""How long the caller has to close its side."""
 _SO_ATTACH_FILTER = 26
 _NO_SYN = b"".join(
     struct.pack("=HBBI", *instruction)
@@ -55,7 +53,6 @@ class ClosingConnection(DirectConnection):
     """One connection; `shutdown` is called when the process is to end."""
 
     _is_ending = False
-    _is_half_closed = False
 
     def shutdown(self) -> None:
         self._is_ending, self.remembers_heads = True, False
@@ -77,16 +74,9 @@ class ClosingConnection(DirectConnection):
         if self._is_ending and not self.transport.is_closing():
             self.loop.call_later(_GRACE_S, self._close_our_side)
 
-    def data_received(self, data: bytes) -> None:
-        if not self._is_half_closed:
-            super().data_received(data)
-
     def _close_our_side(self) -> None:
-        if self.transport.is_closing() or self._is_half_closed or not self.is_idle():
-            return
-        self._is_half_closed = True
-        self.transport.write_eof()
-        self.loop.call_later(_LINGER_S, self.transport.close)
+        if self.is_idle():
+            self.leave()
 
 
 def _let_nobody_new_in(listener: int) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from chassis.doors import Network, networks
 
 
 class SettingsError(Exception):
@@ -18,6 +20,15 @@ def _known_event_log(url: str) -> str:
     if not url.startswith(("local:postgresql://", "kafka:")):
         raise ValueError("write local:postgresql://… or kafka:HOST:PORT[,HOST:PORT…]")
     return url
+
+
+def _networks(listed: object) -> object:
+    if not isinstance(listed, str):
+        return listed
+    try:
+        return networks(listed)
+    except ValueError:
+        raise ValueError("write addresses or networks, with commas between them, such as 10.0.0.0/8") from None
 
 
 def _known_zone(name: str) -> str:
@@ -55,6 +66,12 @@ class ServiceSettings(DatabaseSettings):
     area_file: Path = Field(description="the area tree: CSV with code, name, level, parent")
     history_days: int = Field(
         default=28, ge=10, le=366, description="days that a scan is kept at the most: table, log and dead letters"
+    )
+    connections_per_address_max: int = Field(
+        default=2_000, ge=1, le=1_000_000, description="connections that one address may have open to a process"
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        default=(), description="networks whose connections are not counted, with commas: `10.0.0.0/8`"
     )
     body_bytes_max: int = Field(default=1_048_576, ge=1024, description="the largest request body")
     database_connections_max: int = Field(default=10, ge=2, le=200, description="connections per process")

@@ -19,6 +19,7 @@ from chassis.app import (
     Readiness,
     ReadinessCheck,
     create_app,
+    limits_of,
     rest_garbage_collector,
     run_until_signalled,
     server,
@@ -130,7 +131,7 @@ def run_worker(
 ) -> int:
     """Run the loops until SIGTERM or SIGINT, or until one of them fails; the exit status of the process."""
     app = create_app(title, settings, checks=checks, problems={})
-    probes = server(app, host=settings.http_host, port=settings.http_port)
+    probes = server(app, host=settings.http_host, port=settings.http_port, limits=limits_of(settings))
     rest_garbage_collector()
     stop, failed = threading.Event(), threading.Event()
 

@@ -33,14 +33,21 @@ class Entry:
 
 CHASSIS = [
     *(Entry(status, code, detail) for status, (code, detail) in HTTP_ERRORS.items()),
+    Entry(400, "header_repeated", "A header that may stand in a request once stands there twice; the detail names it."),
+    Entry(400, "request_malformed", "This is no request of HTTP/1.1; the detail says why. The connection is closed."),
     Entry(401, "token_expired", "The token has expired; ask its issuer for a new one."),
     Entry(401, "unauthenticated", "There is no bearer token, or it is not one that this service trusts."),
     Entry(403, "area_refused", "Your token does not reach the area."),
     Entry(403, "role_missing", "Your token carries none of the roles that this needs; the detail names them."),
+    Entry(408, "request_timeout", "The head or the body came too slowly. Send it again, in one go."),
     Entry(422, "invalid_request", "Fields are not valid; `errors` names each with what is allowed."),
+    Entry(429, "too_many_connections", "There are too many connections from this address. Keep one open and use it."),
+    Entry(431, "head_too_large", "A head has at most 32,768 bytes and 100 headers. Send a smaller one."),
     Entry(500, "unexpected_error", "Something went wrong here; nothing was recorded. Try again."),
+    Entry(501, "transfer_coding_unknown", "The one transfer coding that this server knows is chunked."),
     Entry(503, "issuer_unavailable", "The issuer's keys could not be read yet; nobody is known here. Try again."),
     Entry(503, "store_unavailable", "The store cannot be reached now; nothing was recorded. Try again."),
+    Entry(505, "http_version_unknown", "This server speaks HTTP/1.1 and HTTP/1.0."),
 ]
 """What every service can answer; a test finds every code that the chassis names."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from chassis.app import Readiness, create_app, rest_garbage_collector, run_until_signalled, server
+from chassis.app import Readiness, create_app, limits_of, rest_garbage_collector, run_until_signalled, server
 from chassis.clock import utc_now
 from chassis.commands import Commands
 from chassis.consumer import Consumer
@@ -81,7 +81,7 @@ def api() -> int:
     settings = _start("console-api")
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
     app = build_api(settings, database, read_areas(settings.area_file), is_ending=lambda: running.should_exit)
-    running = server(app, host=settings.http_host, port=settings.http_port)
+    running = server(app, host=settings.http_host, port=settings.http_port, limits=limits_of(settings))
     rest_garbage_collector()
     run_until_signalled(running)
     database.close()

@@ -28,7 +28,7 @@ async def hello(_request: Request) -> PlainTextResponse:
 def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
     """Patient with a slow machine."""
     monkeypatch.setattr("chassis.closing._GRACE_S", 6.0)
-    monkeypatch.setattr("chassis.closing._LINGER_S", 5.0)
+    monkeypatch.setattr("chassis.direct.LINGER_S", 5.0)
     started = server(Starlette(routes=[Route("/", hello)]), host="127.0.0.1", port=0)
     with serving(started):
         yield started

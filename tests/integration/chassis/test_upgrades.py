@@ -55,14 +55,12 @@ def test_a_request_without_a_body(caller: Caller) -> None:
     assert caller.answer()[0::2] == (200, b"usual:/page:")
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        pytest.param(b"CONNECT test:80 HTTP/1.1\r\nHost: test\r\n\r\n", id="a tunnel"),
-        pytest.param(post("/usual", b"one", *H2C) * 3, id="question upon question"),
-    ],
-)
-def test_what_nobody_may_ask_is_refused_and_the_connection_closed(caller: Caller, raw: bytes) -> None:
-    caller.send(raw)
+def test_question_upon_question_is_answered_each_time(caller: Caller) -> None:
+    caller.send(post("/usual", b"one", *H2C) * 3)
+    assert [caller.answer()[0::2] for _ in range(3)] == [(200, b"usual:/usual:one")] * 3
+
+
+def test_a_tunnel_is_refused_and_the_connection_closed(caller: Caller) -> None:
+    caller.send(b"CONNECT test:80 HTTP/1.1\r\nHost: test\r\n\r\n")
     assert caller.answer()[0] == http.client.BAD_REQUEST
     assert caller.has_ended()
