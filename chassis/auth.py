@@ -33,6 +33,8 @@ ROLES = frozenset(
         "service",
     ]
 )
+SERVICE = "service"
+_SUBJECT_CHARACTERS_MAX = 200
 _CACHE_S = 60.0
 _CACHED_MAX = 20_000
 _TOKEN_CHARACTERS_MAX = 4096
@@ -42,7 +44,10 @@ _UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowEr
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """The holder of a verified token. `area` is a node of the tree, empty for a citizen; `expires_at` Unix seconds."""
+    """The holder of a verified token. `area` is a node of the tree, empty for a citizen; `expires_at` Unix seconds.
+
+    `scopes` name what a service may do (claim `scope`, RFC 9068: words with spaces between).
+    """
 
     subject: str
     roles: frozenset[str]
@@ -50,6 +55,7 @@ class Bearer:
     person_ref: UUID | None
     checkpoints: frozenset[str]
     expires_at: float
+    scopes: frozenset[str] = frozenset()
 
     def has_role(self, *roles: str) -> bool:
         return not self.roles.isdisjoint(roles)
@@ -128,13 +134,22 @@ def bearer_of(claims: Mapping[str, Any]) -> Bearer:
     """The claims as a `Bearer`. Raises ValueError on a claim of the wrong type."""
     person = _text(claims, "person_ref")
     return Bearer(
-        subject=_text(claims, "sub", characters_min=1),
+        subject=_subject(claims),
         roles=frozenset(_texts(claims, "roles")) & ROLES,
         area=_text(claims, "area"),
         person_ref=UUID(person) if person else None,
         checkpoints=frozenset(_texts(claims, "checkpoints")),
         expires_at=float(claims["exp"]),
+        scopes=frozenset(_text(claims, "scope").split()),
     )
+
+
+def _subject(claims: Mapping[str, Any]) -> str:
+    """Printable and no longer than a line, for it stands in logs: two that look the same are the same."""
+    subject = _text(claims, "sub", characters_min=1)
+    if len(subject) > _SUBJECT_CHARACTERS_MAX or not subject.isprintable() or subject != subject.strip():
+        raise ValueError("sub is not printable, or too long")
+    return subject
 
 
 def _text(claims: Mapping[str, Any], name: str, *, characters_min: int = 0) -> str:
@@ -155,13 +170,20 @@ def _texts(claims: Mapping[str, Any], name: str) -> list[str]:
     return values
 
 
-def needs(*roles: str) -> Callable[[Request], Awaitable[Bearer]]:
-    """A FastAPI dependency: the bearer, who must have one of the roles (403 otherwise)."""
+def needs(*roles: str, scope: str | None = None) -> Callable[[Request], Awaitable[Bearer]]:
+    """A FastAPI dependency: the bearer, who must have one of the roles (403 otherwise).
+
+    A bearer who comes as `service` alone must have a token that names the scope too.
+    """
+    officials = [role for role in roles if role != SERVICE]
+    assert scope is not None or SERVICE not in roles, "what a service may do here has a name"
 
     async def bearer_with_role(request: Request) -> Bearer:
         bearer: Bearer = request.app.state.token_reader.read(request.headers.get("authorization"))
         if not bearer.has_role(*roles):
             raise Problem(403, "role_missing", f"This needs one of the roles {', '.join(sorted(roles))}.")
+        if not bearer.has_role(*officials) and scope not in bearer.scopes:
+            raise Problem(403, "scope_missing", f"A service needs a token whose claim `scope` names `{scope}`.")
         return bearer
 
     return bearer_with_role
@@ -169,6 +191,11 @@ def needs(*roles: str) -> Callable[[Request], Awaitable[Bearer]]:
 
 def area_refused(area: str) -> Problem:
     return Problem(403, "area_refused", f"Your token does not reach the area {area or '(none)'}.")
+
+
+def outside(bearer: Bearer) -> Problem:
+    """A refusal that names no area but the bearer's own."""
+    return Problem(403, "area_refused", f"Your token reaches {bearer.area or 'no area'} only; this lies elsewhere.")
 
 
 def require_area(bearer: Bearer, area: str) -> None:

@@ -39,6 +39,9 @@ CHASSIS = [
     Entry(401, "unauthenticated", "There is no bearer token, or it is not one that this service trusts."),
     Entry(403, "area_refused", "Your token does not reach the area."),
     Entry(403, "role_missing", "Your token carries none of the roles that this needs; the detail names them."),
+    Entry(
+        403, "scope_missing", "The token of a service does not name in `scope` what this needs; the detail names it."
+    ),
     Entry(408, "request_timeout", "The head or the body came too slowly. Send it again, in one go."),
     Entry(422, "invalid_request", "Fields are not valid; `errors` names each with what is allowed."),
     Entry(429, "too_many_connections", "There are too many connections from this address. Keep one open and use it."),

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from guanka.home import ROOT, Home, write_whole
-from guanka.keys import TokenIssuer, make_keys
+from guanka.keys import OWN_SCOPES, TokenIssuer, make_keys
 from guanka.stack import SERVICES
 
 FOLDER = ROOT / "deploy" / "k8s" / "overlays" / "local" / "keys"
@@ -35,6 +35,8 @@ def write_deployment_keys(home: Home, folder: Path) -> list[Path]:
         for service in SERVICES:
             url = f"postgresql://guanka:{password}@postgres:5432/{service}"
             write_whole(folder / f"{service}.env", f"DATABASE_URL={url}\n", mode=_OWNER_ONLY)
-    token = TokenIssuer(home).token("service", subject="checkpoints", life=_TOKEN_LIFE)
+    token = TokenIssuer(home).token(
+        "service", subject="checkpoints", scopes=OWN_SCOPES["checkpoints"], life=_TOKEN_LIFE
+    )
     write_whole(folder / "checkpoints.token", token, mode=_OWNER_ONLY)
     return sorted(folder.iterdir())

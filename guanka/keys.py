@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ SHIPPED_POLICY = ROOT / "services" / "checkpoints" / "policies" / "default.json"
 ISSUER = "guanka-development"
 AUDIENCE = "guanka"
 CITY = "4401"
+SERVICE_SCOPES = ("board", "devices", "evidence", "figures", "masks", "places", "policies", "standings", "traces")
+"""All that a service may do, as the claim `scope` names it (docs/operations.md)."""
+OWN_SCOPES = {"checkpoints": ("masks", "standings")}
+"""What each of the product's own services asks of another."""
 _ISSUER_KID = "development"
 _OWNER_ONLY = 0o600
 
@@ -129,9 +133,10 @@ class TokenIssuer:
         subject: str | None = None,
         checkpoints: list[str] | None = None,
         person: str | None = None,
+        scopes: Collection[str] = SERVICE_SCOPES,
         life: timedelta = timedelta(hours=12),
     ) -> str:
-        """A bearer token as the HTTP contract describes it."""
+        """A bearer token as the HTTP contract describes it; `scopes` are for a service alone."""
         now = datetime.now(UTC)
         claims: dict[str, object] = {
             "iss": ISSUER,
@@ -142,6 +147,8 @@ class TokenIssuer:
             "roles": [role],
             "area": area,
         }
+        if role == "service":
+            claims["scope"] = " ".join(scopes)
         if checkpoints:
             claims["checkpoints"] = checkpoints
         if person:

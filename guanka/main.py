@@ -98,11 +98,17 @@ def token(
     area: Annotated[str | None, typer.Option(help="a node of the area tree; the whole city without it")] = None,
     checkpoint: Annotated[list[str] | None, typer.Option(help="checkpoints the holder is bound to: ID…")] = None,
     person: Annotated[str | None, typer.Option(help="the holder's person_ref")] = None,
-    subject: Annotated[str | None, typer.Option(help="who the holder is (`sub`)")] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(help="who the holder is (`sub`); development-ROLE without it"),
+    ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="what a service may do, such as evidence; all without it")
+    ] = None,
 ) -> None:
     """Print a development token, and nothing else."""
     from chassis.auth import ROLES
-    from guanka.keys import CITY, TokenIssuer
+    from guanka.keys import CITY, SERVICE_SCOPES, TokenIssuer
 
     if role not in ROLES:
         raise _refuse(ValueError(f"there is no role {role!r}; the roles are {', '.join(sorted(ROLES))}"))
@@ -112,8 +118,19 @@ def token(
         issuer = TokenIssuer(_home())
     except NotRunning as error:
         raise _refuse(error) from error
+    if scope and (role != "service" or not set(scope) <= set(SERVICE_SCOPES)):
+        raise _refuse(ValueError(f"--scope is for the role service: {', '.join(SERVICE_SCOPES)}"))
     checkpoints = [*(checkpoint or []), *(more or [])]
-    typer.echo(issuer.token(role, area=area or CITY, subject=subject, checkpoints=checkpoints, person=person))
+    typer.echo(
+        issuer.token(
+            role,
+            area=area or CITY,
+            subject=subject,
+            checkpoints=checkpoints,
+            person=person,
+            scopes=scope or SERVICE_SCOPES,
+        )
+    )
 
 
 @app.command()

@@ -18,7 +18,7 @@ import psutil
 
 from chassis.migrations import migrate
 from guanka.home import REFERENCE, ROOT, Home, write_whole
-from guanka.keys import AUDIENCE, ISSUER, TokenIssuer, make_keys
+from guanka.keys import AUDIENCE, ISSUER, OWN_SCOPES, TokenIssuer, make_keys
 from guanka.ports import free_ports
 from guanka.postgres import EmbeddedPostgres
 from guanka.processes import Watch, Watched
@@ -204,7 +204,9 @@ class Stack:
     def _write_service_tokens(self) -> None:
         issuer = TokenIssuer(self.home)
         for service in SERVICES:
-            token = issuer.token("service", subject=service, life=timedelta(days=365))
+            token = issuer.token(
+                "service", subject=service, scopes=OWN_SCOPES.get(service, ()), life=timedelta(days=365)
+            )
             write_whole(self.home.keys / f"{service}.token", token, mode=0o600)
 
     # -- while it runs -----------------------------------------------------------------------------------------------

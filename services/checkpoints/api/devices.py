@@ -23,6 +23,7 @@ from services.checkpoints.use_cases.places import find_way
 
 router = APIRouter(route_class=DoneAgain, tags=["devices"])
 AtDevice = Annotated[Bearer, Depends(needs("device"))]
+Reader = Annotated[Bearer, Depends(needs("operator", "gate", "service", scope="devices"))]
 
 READINGS_MAX = 500
 AGE_MAX, AHEAD_MAX = timedelta(days=1), timedelta(minutes=5)
@@ -162,7 +163,9 @@ def place(device_id: DeviceId, body: DeviceMoveIn, bearer: Operator, desk: AtDes
 
 @router.get("/v1/devices/{device_id}", response_model=DeviceOut)
 def read(
-    device_id: DeviceId, bearer: Annotated[Bearer, Depends(needs("operator", "gate", "service"))], desk: AtDesk
+    device_id: DeviceId,
+    bearer: Reader,
+    desk: AtDesk,
 ) -> DeviceOut:
     """A device, and what was wrong with it of late."""
     with desk.database.transaction() as tx:

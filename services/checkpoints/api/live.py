@@ -28,7 +28,7 @@ _MINUTE, _RATE_S = timedelta(seconds=60), 10
 
 
 @router.get("/v1/board", response_model=BoardOut)
-def board(_bearer: Annotated[Bearer, Depends(needs("operator", "service"))], desk: AtDesk) -> BoardOut:
+def board(_bearer: Annotated[Bearer, Depends(needs("operator", "service", scope="board"))], desk: AtDesk) -> BoardOut:
     """This process's replica of the status lists: every process with the same revisions has the same hash."""
     now_s = desk.clock().timestamp()
     fingerprint = desk.board.fingerprint()
@@ -42,7 +42,7 @@ def board(_bearer: Annotated[Bearer, Depends(needs("operator", "service"))], des
 
 
 @router.get("/v1/stats/live", response_model=LiveOut)
-def live(bearer: Annotated[Bearer, Depends(needs("operator", "service"))], desk: AtDesk) -> LiveOut:
+def live(bearer: Annotated[Bearer, Depends(needs("operator", "service", scope="figures"))], desk: AtDesk) -> LiveOut:
     """Scans a second, and decisions by colour, area and checkpoint: the last minute, and the city's day so far."""
     require_area(bearer, bearer.area)
     now = desk.clock()

@@ -16,7 +16,9 @@ from services.checkpoints.store.policies import Published
 
 router = APIRouter(route_class=DoneAgain, tags=["policies"])
 Operator = Annotated[Bearer, Depends(needs("operator"))]
-Reader = Annotated[Bearer, Depends(needs("operator", "gate", "approver", "authority", "auditor", "service"))]
+Reader = Annotated[
+    Bearer, Depends(needs("operator", "gate", "approver", "authority", "auditor", "service", scope="policies"))
+]
 Version = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,40}@[0-9]{1,9}$")]
 
 

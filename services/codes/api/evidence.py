@@ -20,7 +20,7 @@ from services.codes.use_cases.evidence import take_evidence
 
 router = APIRouter(route_class=DoneAgain, prefix="/v1/evidence", tags=["evidence"])
 
-Reporter = Annotated[Bearer, Depends(needs("authority", "service"))]
+Reporter = Annotated[Bearer, Depends(needs("authority", "service", scope="evidence"))]
 EVIDENCE_MAX = 1_000
 
 

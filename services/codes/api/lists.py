@@ -13,7 +13,7 @@ from services.codes.api.desk import AtDesk
 
 router = APIRouter(route_class=DoneAgain, tags=["lists"])
 
-FOR_SERVICES = [Depends(needs("service"))]
+FOR_SERVICES = [Depends(needs("service", scope="standings"))]
 STATUS_LIST_TYPE = "application/statuslist+jwt"
 LIST_AGE_S = 60
 

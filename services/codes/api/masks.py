@@ -16,8 +16,11 @@ router = APIRouter(route_class=DoneAgain, tags=["masks"])
 ROUTE = "/v1/masks"
 
 
+Comparer = Annotated[Bearer, Depends(needs("service", scope="masks"))]
+
+
 @router.post(ROUTE, response_model=MasksAnswer)
-def read_masks(body: MasksBody, desk: AtDesk, bearer: Annotated[Bearer, Depends(needs("service"))]) -> dict[str, Any]:
+def read_masks(body: MasksBody, desk: AtDesk, bearer: Comparer) -> dict[str, Any]:
     """The masked name and the end of the document of each person, in the order asked; null for a stranger."""
     with desk.database.transaction() as tx:
         found = masks_of(tx, desk.identities, desk.sealer, [each.wanted() for each in body.people])

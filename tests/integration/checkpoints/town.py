@@ -22,6 +22,7 @@ from jwt.algorithms import ECAlgorithm
 
 from chassis.event_log import EventLog, Record
 from chassis.ids import uuid7
+from guanka.keys import SERVICE_SCOPES
 from services.checkpoints.codes_client import CodesUnavailable, StandingList, StatusList
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.main import Worker
@@ -70,7 +71,8 @@ class Issuer:
     ) -> str:
         now = int(time.time())
         body = {"iss": ISSUER, "aud": "guanka", "sub": sub or f"{role}-1", "iat": now, "exp": now + lives_s}
-        body |= {"roles": [role], "area": area, **claims}
+        scope = {"scope": " ".join(SERVICE_SCOPES)} if role == "service" else {}
+        body |= {"roles": [role], "area": area} | scope | claims
         return jwt.encode(body, self.key.private, algorithm="ES256", headers={"kid": self.key.kid})
 
     def headers(self, role: str, **claims: Any) -> dict[str, str]:

@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 from jwt.algorithms import ECAlgorithm
 
 from chassis.database import Database
+from guanka.keys import SERVICE_SCOPES
 
 ROOT = Path(__file__).resolve().parents[3]
 CITY, DISTRICT, OTHER_DISTRICT = "4401", "440103", "440104"
@@ -45,6 +46,8 @@ class Issuer:
     def headers(self, *roles: str, area: str = CITY, person: UUID | None = None, life_s: int = 600) -> dict[str, str]:
         claims: dict[str, Any] = {"iss": ISSUER, "aud": "guanka", "sub": f"test-{roles[0]}", "roles": list(roles)}
         claims |= {"area": area, "exp": int(time.time()) + life_s}
+        if "service" in roles:
+            claims["scope"] = " ".join(SERVICE_SCOPES)
         if person:
             claims["person_ref"] = str(person)
         return {"Authorization": "Bearer " + jwt.encode(claims, self.key, "ES256", headers={"kid": "test"})}

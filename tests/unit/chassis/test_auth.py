@@ -8,17 +8,19 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
 from jwt.algorithms import ECAlgorithm
 
 from chassis import auth
-from chassis.auth import Bearer, TokenReader, bearer_of, require_area
+from chassis.auth import Bearer, TokenReader, bearer_of, needs, require_area
 from chassis.issuer_keys import verification_keys
-from chassis.problems import Problem
+from chassis.problems import Problem, install_problems
 
 KEY, OTHER_KEY = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
 ISSUER, AUDIENCE = "https://issuer.test", "guanka"
@@ -111,6 +113,12 @@ FOREIGN = {
     "no audience": signed(without="aud"),
     "no subject": signed(without="sub"),
     "an empty subject": signed(sub=""),
+    "a subject with a line break": signed(sub="op-1\nop-2"),
+    "a subject with a direction mark": signed(sub="op-1\u202e"),
+    "a subject that looks like another": signed(sub="op-1\u200b"),
+    "a subject between blanks": signed(sub=" op-1"),
+    "a subject of a page": signed(sub="o" * 201),
+    "scopes as a list": signed(scope=["evidence"]),
     "no expiry": signed(without="exp"),
     "an expiry that is a text": signed(exp="tomorrow"),
     "an expiry that is null": signed(exp=None),
@@ -140,6 +148,39 @@ def test_a_token_that_is_not_the_issuers_or_not_as_agreed_lets_nobody_in(
     reader: TokenReader, authorization: str
 ) -> None:
     assert refusal(reader, authorization) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("subject", ["zhang", "张三@cdc.gz", "o" * 200, "device:7/A", "Anna Maria"])
+def test_a_printable_subject_is_taken_as_it_is(reader: TokenReader, subject: str) -> None:
+    assert reader.read(signed(sub=subject)).subject == subject
+
+
+def test_a_service_may_do_what_its_token_names_and_nothing_else(jwks: Path) -> None:
+    app = FastAPI()
+    app.state.token_reader = TokenReader(str(jwks), issuer=ISSUER, audience=AUDIENCE)
+    install_problems(app, {})
+
+    @app.get("/evidence")
+    def evidence(_bearer: Annotated[Bearer, Depends(needs("authority", "service", scope="evidence"))]) -> None: ...
+
+    client = TestClient(app)
+
+    def answer(**claims: Any) -> tuple[int, str]:
+        answered = client.get("/evidence", headers={"Authorization": signed(**claims)})
+        return answered.status_code, (answered.json() or {}).get("code", "")
+
+    assert answer(roles=["service"], scope="masks evidence") == (200, "")
+    for scope in ("", "masks", "evidences", None):
+        assert answer(roles=["service"], scope=scope) == (403, "scope_missing")
+    assert answer(roles=["service"]) == (403, "scope_missing")
+    assert answer(roles=["authority"]) == (200, ""), "an official needs no scope"
+    assert answer(roles=["authority", "service"]) == (200, "")
+    assert answer(roles=["operator"], scope="evidence") == (403, "role_missing")
+
+
+def test_what_a_service_may_do_has_a_name() -> None:
+    with pytest.raises(AssertionError):
+        needs("operator", "service")
 
 
 def test_a_changed_payload_is_noticed(reader: TokenReader) -> None:
