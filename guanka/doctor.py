@@ -100,9 +100,23 @@ def _look_at_databases(console: Console, databases: dict[str, str]) -> list[str]
                     ).fetchone()
                     if waiting and waiting[0]:
                         troubles.append(f"{name} put {waiting[0]} messages aside: `guanka dead-letters list`")
+                if name == "checkpoints":
+                    troubles += _held_traces(connection)
         except psycopg.Error as error:
             troubles.append(f"database {name} does not answer ({type(error).__name__}); see .guanka/logs/postgres.log")
     return troubles
+
+
+def _held_traces(connection: psycopg.Connection) -> list[str]:
+    """Contacts of whom nobody is told until a second person has looked at the trace."""
+    held = connection.execute("SELECT count(*), min(requested_at) FROM trace WHERE status = 'held'").fetchone()
+    if not held or not held[0]:
+        return []
+    traces = "1 trace is" if held[0] == 1 else f"{held[0]} traces are"
+    return [
+        f"{traces} held (since {held[1]:%Y-%m-%d %H:%M %z}) and nobody is told of the contacts: an approver who did "
+        "not ask looks at GET /v1/traces?state=held of checkpoints and posts /v1/traces/{trace_id}/approval"
+    ]
 
 
 def _look_at_board(console: Console, home: Home, processes: dict[str, Any]) -> list[str]:

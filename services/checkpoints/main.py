@@ -109,7 +109,7 @@ def compose_api(
     codes_transport: httpx.AsyncBaseTransport | None = None,
 ) -> Api:
     """Raises `SettingsError` when a file that the settings name cannot be used."""
-    city_key, rule = read_hex_key(settings.city_key_file, "CITY_KEY_FILE"), setting_files.tracing_rule(settings)
+    city_key = read_hex_key(settings.city_key_file, "CITY_KEY_FILE")
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
     codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
     event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
@@ -149,7 +149,7 @@ def compose_api(
     desk = Desk(
         database=database,
         places=Places(areas, city_key, tell),
-        tracing=Tracing(rule, tell, keeping=_keeping(settings)),
+        tracing=_tracing(settings),
         registry=registry,
         board=board,
         attempts=AttemptReader(city_key),
@@ -161,6 +161,7 @@ def compose_api(
         signed_lists=SignedLists(codes, board, utc_now),
         status_list_uri=settings.status_list_uri,
         city=areas.root,
+        city_key=city_key,
         zone=ZoneInfo(settings.city_timezone),
         keeping=_keeping(settings),
         clock=utc_now,
@@ -336,7 +337,7 @@ def republish() -> int:
         registered = lives.all_holding_at(tx, utc_now())
         tell(tx, [CheckpointRegistered(checkpoint) for checkpoint in registered])
         told = len(registered) + tell_arrivals_again(tx, tell, utc_now())
-    tracing = Tracing(setting_files.tracing_rule(settings), tell, keeping=_keeping(settings))
+    tracing = _tracing(settings)
     with database.transaction() as tx:
         answered = traces.told_to_ledger(tx)
     for trace_id in answered:
@@ -357,7 +358,7 @@ def replay_dead_letter(dead_letter_id: int) -> int:
 
 
 def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[Subscription]:
-    tracing = Tracing(setting_files.tracing_rule(settings), tell, keeping=_keeping(settings))
+    tracing = _tracing(settings)
     findings = Findings(tracing, ZoneInfo(settings.city_timezone), tell, utc_now)
     reuses = Reuses(setting_files.reuse_rule(settings), setting_files.positions(settings), tell, started_at=utc_now())
     venues = Venues(tell, ZoneInfo(settings.city_timezone))
@@ -369,6 +370,15 @@ def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[
     )
     return messages.subscriptions(
         on_standings=holders.take_changes, on_scans=take_scans, on_trace=tracing.request_trace
+    )
+
+
+def _tracing(settings: CheckpointsSettings) -> Tracing:
+    return Tracing(
+        setting_files.tracing_rule(settings),
+        tell,
+        keeping=_keeping(settings),
+        contacts_a_day_max=settings.trace_contacts_a_day_max,
     )
 
 

@@ -35,6 +35,12 @@ class CheckpointsSettings(ServiceSettings):
         default=None, description="CSV of station_id, lng, lat: where the venues of metro checkpoints lie"
     )
     tracing_rule_file: Path = Field(default=HERE / "tracing" / "default.json", description="the tracing rule")
+    trace_contacts_a_day_max: int = Field(
+        default=5000,
+        ge=0,
+        le=1_000_000,
+        description="contacts that the traces of one person tell in 24 hours without a second person",
+    )
     scan_group_max: int = Field(default=500, ge=1, le=5000, description="scans in one commit group")
     scan_queue_max: int = Field(default=5000, ge=1000, le=200_000, description="scans that may wait for a commit")
     scan_admission_per_s: float = Field(

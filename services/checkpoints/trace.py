@@ -9,30 +9,38 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from chassis.clock import Clock, utc_now
-from services.checkpoints.domain.errors import SecondPersonNeeded, TraceAskedOtherwise, TraceNotFound, TraceNotHeld
+from services.checkpoints.domain.errors import (
+    RequesterUnknown,
+    SecondPersonNeeded,
+    TraceAskedOtherwise,
+    TraceNotFound,
+    TraceNotHeld,
+)
 from services.checkpoints.domain.events import ContactsTraced, DomainEvent, ScanCompleted, TraceHeld
-from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
+from services.checkpoints.domain.facts import Official, ScanFact, TraceFact, TraceOrder
 from services.checkpoints.domain.keeping import Keeping
 from services.checkpoints.domain.tracing import (
     CaseScan,
     Meeting,
     TracingRule,
     Watch,
+    last_of_each_grade,
     meeting_of,
-    new_or_upgraded,
+    new_or_later,
     since,
-    strongest,
     watches_of,
 )
 from services.checkpoints.store import history, traces
 
 CONTACTS_A_PART = 500
+CONTACTS_A_DAY_MAX = 5000
+_DAY = timedelta(hours=24)
 Tell = Callable[[Connection, Iterable[DomainEvent]], None]
 
 
@@ -42,10 +50,22 @@ def complete_scans(tx: Connection, tell: Tell, now: datetime) -> None:
 
 
 class Tracing:
-    """`keeping` says which scans are looked at, and which meetings are told in the log."""
+    """`keeping` says which scans are looked at, and which meetings are told in the log.
 
-    def __init__(self, rule: TracingRule, tell: Tell, *, keeping: Keeping, clock: Clock = utc_now) -> None:
+    One person is told of `contacts_a_day_max` contacts in 24 hours without a second one, however many traces it takes.
+    """
+
+    def __init__(
+        self,
+        rule: TracingRule,
+        tell: Tell,
+        *,
+        keeping: Keeping,
+        contacts_a_day_max: int = CONTACTS_A_DAY_MAX,
+        clock: Clock = utc_now,
+    ) -> None:
         self._rule, self._tell, self._keeping, self._clock = rule, tell, keeping, clock
+        self._contacts_a_day_max = contacts_a_day_max
 
     def request_trace(self, tx: Connection, order: TraceOrder) -> TraceFact:
         """Answer an order once, however often it comes. Raises `TraceAskedOtherwise`.
@@ -54,10 +74,10 @@ class Tracing:
         completed first, or these contacts would be told a second later than the others.
         """
         traces.lock(tx)
-        trace = traces.add(tx, order, self._rule.version)
+        now = self._clock()
+        trace = traces.add(tx, order, self._rule.version, now)
         if trace is None:
             return _known_trace(tx, order)
-        now = self._clock()
         complete_scans(tx, self._tell, now)
         kept_since = self._keeping.scans_since(now)
         scans = traces.case_scans(tx, order.person_ref, max(order.from_at, kept_since), order.to_at)
@@ -102,18 +122,18 @@ class Tracing:
     def _keep_new(self, tx: Connection, trace: TraceFact, meetings: Sequence[Meeting]) -> bool:
         """Keep of the meetings what was not known; whether there was any.
 
-        The ledger is told by the log; an official reads all that is kept, so there the closest meeting counts.
+        The ledger is told by the log, so a meeting that may be told there counts before one that may not.
         """
         now = self._clock()
         is_for_ledger = trace.entry_id != ""
         told_since = self._keeping.meetings_told_since(now) if is_for_ledger else self._keeping.scans_since(now)
-        known = traces.known_ranks(tx, trace.trace_id, told_since)
-        new = new_or_upgraded(strongest(meetings, told_since), known, told_since)
+        known = traces.known_meetings(tx, trace.trace_id, told_since)
+        new = new_or_later(last_of_each_grade(meetings, told_since), known, told_since)
         traces.put_contacts(tx, trace.trace_id, new)
         return bool(new)
 
-    def approve_trace(self, tx: Connection, trace_id: UUID, approver: str) -> TraceFact:
-        """Let go of what was held. Raises `TraceNotFound`, `TraceNotHeld`, `SecondPersonNeeded`.
+    def approve_trace(self, tx: Connection, trace_id: UUID, approver: Official) -> TraceFact:
+        """Let go of what was held. Raises `TraceNotFound`, `TraceNotHeld`, `SecondPersonNeeded`, `RequesterUnknown`.
 
         Looked for once more: of whom the case met twice, the closer meeting may have grown too old for the log.
         """
@@ -121,12 +141,14 @@ class Tracing:
         trace = traces.find(tx, trace_id)
         if trace is None:
             raise TraceNotFound()
-        if trace.requested_by == approver:
+        if trace.was_asked_by(approver):
             raise SecondPersonNeeded()
         if trace.status != "held":
             raise TraceNotHeld()
+        if not trace.has_requester:
+            raise RequesterUnknown()
         self._look_again(tx, trace)
-        return self._answer(tx, replace(trace, approved_by=approver), is_first=False)
+        return self._answer(tx, replace(trace, approved_by=approver.subject), is_first=False)
 
     def _look_again(self, tx: Connection, trace: TraceFact) -> None:
         watches = since(self._keeping.scans_since(self._clock()), traces.watches_of_trace(tx, trace.trace_id))
@@ -154,9 +176,8 @@ class Tracing:
 
     def _answer(self, tx: Connection, trace: TraceFact, *, is_first: bool) -> TraceFact:
         """Tell what has not been told, or hold it; of meetings too old for the log only their number."""
-        contacts = sum(traces.count_contacts(tx, trace.trace_id).values())
-        if contacts > self._rule.contacts_max and trace.approved_by is None:
-            return self._hold(tx, trace, contacts)
+        if trace.approved_by is None and (held := self._bound_passed(tx, trace)) is not None:
+            return self._hold(tx, trace, held)
         are_older = traces.mark_older(tx, trace.trace_id, self._keeping.meetings_told_since(self._clock()))
         parts = _parts_of(traces.untold_contacts(tx, trace.trace_id))
         if not parts and (is_first or are_older):
@@ -168,19 +189,29 @@ class Tracing:
         older = traces.count_older(tx, trace.trace_id)
         for number, part in enumerate(parts, trace.parts + 1):
             told = replace(told, revision=told.revision + 1)
-            traces.mark_told(tx, trace.trace_id, [meeting.person_ref for meeting in part], number)
+            traces.mark_told(tx, trace.trace_id, part, number)
             self._tell(tx, [ContactsTraced(told, part, number, older, self._keeping.forgotten_at(part))])
         traces.save(tx, told)
         return told
 
-    def _hold(self, tx: Connection, trace: TraceFact, contacts: int) -> TraceFact:
+    def _bound_passed(self, tx: Connection, trace: TraceFact) -> TraceHeld | None:
+        """What would be told, where it is more than one person may learn alone: by this trace, or within a day."""
+        contacts = sum(traces.count_contacts(tx, trace.trace_id).values())
+        if contacts > self._rule.contacts_max:
+            return TraceHeld(trace, contacts, self._rule.contacts_max, "contacts_max")
+        of_day = contacts + traces.contacts_of_requester(tx, trace, self._clock() - _DAY)
+        if contacts and of_day > self._contacts_a_day_max:
+            return TraceHeld(trace, of_day, self._contacts_a_day_max, "contacts_a_day_max")
+        return None
+
+    def _hold(self, tx: Connection, trace: TraceFact, held: TraceHeld) -> TraceFact:
         """Say once that a second person is needed; what comes while it is held is added quietly."""
         if trace.status == "held":
             return trace
-        held = replace(trace, status="held", revision=trace.revision + 1)
-        traces.save(tx, held)
-        self._tell(tx, [TraceHeld(held, contacts, self._rule.contacts_max)])
-        return held
+        now_held = replace(trace, status="held", revision=trace.revision + 1)
+        traces.save(tx, now_held)
+        self._tell(tx, [replace(held, trace=now_held)])
+        return now_held
 
 
 def _parts_of(meetings: Sequence[Meeting]) -> list[Sequence[Meeting]]:
@@ -192,4 +223,5 @@ def _known_trace(tx: Connection, order: TraceOrder) -> TraceFact:
     assert trace is not None
     if (trace.person_ref, trace.from_at, trace.to_at) != (order.person_ref, order.from_at, order.to_at):
         raise TraceAskedOtherwise()
+    traces.name_requester(tx, order)
     return trace

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -30,6 +31,7 @@ from services.ledger.api.parts import Parts
 from services.ledger.deadlines import deadline_check
 from services.ledger.definition_files import read_definitions
 from services.ledger.domain.city import City
+from services.ledger.domain.contacts import pseudonym_of
 from services.ledger.sealing import read_sealer
 from services.ledger.settings import LedgerSettings, read_area_file
 from services.ledger.store.book import PostgresBook
@@ -79,7 +81,7 @@ def republish() -> int:
     settings = read_settings(LedgerSettings, os.environ)
     parts = compose(settings)
     told = 0
-    for page in pages_to_tell(parts.database, parts.clock()):
+    for page in pages_to_tell(parts.database, partial(pseudonym_of, parts.city_key), parts.clock()):
         with parts.database.transaction() as tx:
             happenings = state_of(*page(tx), parts.clock())
             messages.tell(tx, happenings)

@@ -19,7 +19,7 @@ from city.areas import district_of
 from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
 from services.ledger.domain.city import City
 from services.ledger.domain.colours import ColourChange
-from services.ledger.domain.contacts import Grade, Meeting, TracePart
+from services.ledger.domain.contacts import Grade, HeldTrace, Meeting, TracePart
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.happenings import (
     AlarmRaised,
@@ -38,7 +38,7 @@ from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.colours import follow_colours
 from services.ledger.use_cases.keeping import Actor
 from services.ledger.use_cases.tasks import take_arrivals
-from services.ledger.use_cases.tracing import take_contacts
+from services.ledger.use_cases.tracing import take_contacts, take_held
 from wire.checkpoints.v1 import events_pb2 as checkpoints
 from wire.codes.v1 import events_pb2 as codes
 from wire.ledger.v1 import events_pb2 as words
@@ -180,9 +180,13 @@ def _trace_event(happening: TraceRequested) -> outbox.Event:
         entry_id=str(trace.entry_id),
         person_ref=str(trace.person_ref),
         to=stamp_of(trace.to),
+        requested_by=_text(trace.requested_by),
+        area=happening.area,
     )
     getattr(payload, "from").CopyFrom(stamp_of(trace.from_))
-    return _event("TraceRequested", "trace", trace.trace_id, 1, trace.to, payload.SerializeToString(), happening.area)
+    return _event(
+        "TraceRequested", "trace", trace.trace_id, trace.revision, trace.to, payload.SerializeToString(), happening.area
+    )
 
 
 def _alarm_event(happening: AlarmRaised) -> outbox.Event:
@@ -266,6 +270,9 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
         arrivals = [arrival_of(message) for message in messages]
         take_arrivals(open_book(tx), city, arrivals, _actor(messages[0]), clock())
 
+    def trace_held(tx: Connection, message: Message) -> None:
+        take_held(open_book(tx), city, held_trace_of(message), _actor(message), clock())
+
     contacts = {"guanka.checkpoints.v1.ContactsTraced": each(contacts_traced)}
     return [
         Subscription(
@@ -281,7 +288,7 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
                 "guanka.checkpoints.v1.OfflineDecisionDiffered": stops(let_in_of),
             },
         ),
-        Subscription("checkpoints.traces.v1", contacts),
+        Subscription("checkpoints.traces.v1", {**contacts, "guanka.checkpoints.v1.TraceHeld": each(trace_held)}),
         Subscription("codes.events.v1", {"guanka.codes.v1.ColourChanged": colours_changed}),
     ]
 
@@ -297,6 +304,11 @@ def trace_part_of(message: Message) -> TracePart:
         tracing_rule=told.tracing_rule,
         contacts_older=told.contacts_older,
     )
+
+
+def held_trace_of(message: Message) -> HeldTrace:
+    told = checkpoints.TraceHeld.FromString(message.payload)
+    return HeldTrace(UUID(told.trace_id), UUID(told.person_ref), told.contacts, told.area)
 
 
 def _meeting_of(contact: checkpoints.Contact) -> Meeting:

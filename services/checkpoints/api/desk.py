@@ -47,6 +47,7 @@ class Desk:
     signed_lists: SignedLists
     status_list_uri: str
     city: str
+    city_key: bytes
     zone: ZoneInfo
     keeping: Keeping
     clock: Clock

@@ -145,6 +145,11 @@ class CheckpointOut(BaseModel):
     successor_id: UUID | None
 
 
+class CheckpointsOut(BaseModel):
+    checkpoints: list[CheckpointOut]
+    next_cursor: UUID | None
+
+
 class PosterOut(BaseModel):
     venue_code: str
 
@@ -190,18 +195,30 @@ class TraceRequestedOut(BaseModel):
 
 
 class TraceOut(BaseModel):
+    """`entry_id` and `area` are the case's in the ledger; `requested_by` only where an official asked here."""
+
     trace_id: UUID
+    entry_id: str | None
+    person_ref: UUID
+    area: str | None
     status: Literal["answered", "held"]
     contacts: int
     grades: dict[str, int]
     parts: int
     tracing_rule: str
+    requested_at: datetime | None
     requested_by: str | None
+    is_requester_known: bool
     approved_by: str | None
 
 
+class TracesOut(BaseModel):
+    traces: list[TraceOut]
+    next_cursor: UUID | None
+
+
 class ContactOut(BaseModel):
-    """How somebody met the case: by the checkpoint both were at or, where it is set, in the same vehicle."""
+    """How somebody last met the case at the closest grade: by the checkpoint both were at, or in the same vehicle."""
 
     person_ref: UUID
     grade: Literal["close", "general"]

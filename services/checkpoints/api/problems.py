@@ -30,6 +30,7 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.TraceAskedOtherwise: 409,
     errors.TraceNotHeld: 409,
     errors.SecondPersonNeeded: 403,
+    errors.RequesterUnknown: 403,
     errors.CursorMalformed: 422,
     errors.ChangeRefused: 409,
     errors.RegistrationNotDoneHere: 409,

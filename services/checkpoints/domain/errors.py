@@ -91,7 +91,11 @@ class TraceNotHeld(Exception):
 
 
 class SecondPersonNeeded(Exception):
-    """Whoever asked for a trace cannot approve it."""
+    """The person who asked for this trace, or opened its case, cannot approve it; another approver can."""
+
+
+class RequesterUnknown(Exception):
+    """Nobody knows who asked for this trace, so no second person can approve it; `guanka republish ledger` tells it."""
 
 
 class CursorMalformed(Exception):

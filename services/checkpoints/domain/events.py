@@ -87,11 +87,12 @@ class ContactsTraced:
 
 @dataclass(frozen=True, slots=True)
 class TraceHeld:
-    """More contacts than may be told without a second person."""
+    """More contacts than may be told without a second person, of the trace or of its requester's day (`bound`)."""
 
     trace: TraceFact
     contacts: int
     contacts_max: int
+    bound: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from chassis.pseudonym import keyed_uuid
 from services.checkpoints.domain.scans import FEVER_C, STRICTNESS, Decision
+
+REQUESTER = ("requester",)
+"""What stands before a `sub` in its pseudonym; no document and no plate begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,11 @@ class ScanFact:
 
 @dataclass(frozen=True, slots=True)
 class TraceOrder:
-    """Who was near this person between two moments? `requested_by` is set where an official asked, not the ledger."""
+    """Who was near this person between two moments?
+
+    `requester` is the keyed pseudonym of the person who asked or opened the case, None where nobody knows.
+    `requested_by` is that person's `sub`, where an official asked here. `area` is the case's, empty where unknown.
+    """
 
     trace_id: UUID
     entry_id: str
@@ -72,6 +80,8 @@ class TraceOrder:
     from_at: datetime
     to_at: datetime
     requested_by: str | None = None
+    requester: UUID | None = None
+    area: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,29 @@ class TraceFact:
     revision: int
     requested_by: str | None = None
     approved_by: str | None = None
+    requester: UUID | None = None
+    area: str = ""
+    requested_at: datetime | None = None
+
+    @property
+    def has_requester(self) -> bool:
+        return self.requester is not None or self.requested_by is not None
+
+    def was_asked_by(self, official: Official) -> bool:
+        return self.requested_by == official.subject or self.requester == official.pseudonym
+
+
+@dataclass(frozen=True, slots=True)
+class Official:
+    """Who asks for a trace or approves one: the token's `sub`, and its keyed pseudonym (`official_of`)."""
+
+    subject: str
+    pseudonym: UUID
+
+
+def official_of(city_key: bytes, subject: str) -> Official:
+    """The pseudonym is the one that the ledger tells of the person who opened a case."""
+    return Official(subject, keyed_uuid(city_key, *REQUESTER, subject))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""Who was there: the tracing rule, the windows around a case's scans, and the strongest meeting of each contact."""
+"""Who was there: the tracing rule, the windows around a case's scans, and the last meeting of each grade."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,8 @@ from uuid import UUID
 from services.checkpoints.domain.errors import TracingRuleIncomplete
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.scans import KINDS
+
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class Grade(IntEnum):
@@ -116,33 +118,50 @@ def since(moment: datetime, watches: Iterable[Watch]) -> list[Watch]:
     return [replace(watch, from_at=max(watch.from_at, moment)) for watch in watches]
 
 
-Rank = tuple[bool, int]
-"""Whether a meeting may be told in the log, then its grade: of whom the case met often, nobody is left out of the log
-for having been met more closely long ago."""
+Key = tuple[UUID, Grade]
+Known = tuple[bool, datetime]
+"""Whether the last meeting may be told in the log, or has been; then when it was."""
 
 
-def strongest(meetings: Iterable[Meeting], told_since: datetime) -> list[Meeting]:
-    """Of each person the meeting of the highest rank, of those the nearest in time; ordered by person."""
-    best: dict[UUID, Meeting] = {}
+def last_of_each_grade(meetings: Iterable[Meeting], told_since: datetime) -> list[Meeting]:
+    """Of each person the last meeting of each grade; ordered by person, the closest grade last.
+
+    A contact counts from the last meeting: a close contact from the last close one, a general contact from the last of
+    any grade. So a general meeting before a close one says nothing, and one after it says how long the person is a
+    general contact. Of two at one moment the nearer counts.
+    """
+    last: dict[Key, Meeting] = {}
     for meeting in meetings:
-        known = best.get(meeting.person_ref)
-        if known is None or _strength(meeting, told_since) > _strength(known, told_since):
-            best[meeting.person_ref] = meeting
-    return sorted(best.values(), key=lambda meeting: meeting.person_ref)
+        known = last.get((meeting.person_ref, meeting.grade))
+        if known is None or _order(meeting, told_since) > _order(known, told_since):
+            last[meeting.person_ref, meeting.grade] = meeting
+    met_at = {key: meeting.met_at for key, meeting in last.items()}
+    counting = (each for each in last.values() if not _is_covered(each, met_at))
+    return sorted(counting, key=lambda meeting: (meeting.person_ref, meeting.grade))
 
 
-def _strength(meeting: Meeting, told_since: datetime) -> tuple[Rank, float, str]:
-    return _rank(meeting, told_since), -meeting.apart_s, str(meeting.contact_scan_id)
+def _order(meeting: Meeting, told_since: datetime) -> tuple[Known, float, str]:
+    return (meeting.met_at >= told_since, meeting.met_at), -meeting.apart_s, str(meeting.contact_scan_id)
 
 
-def _rank(meeting: Meeting, told_since: datetime) -> Rank:
-    return meeting.met_at >= told_since, meeting.grade
+def _is_covered(meeting: Meeting, met_at: Mapping[Key, datetime]) -> bool:
+    """Whether the person was met as late, or later, by a closer grade."""
+    closer = (met_at.get((meeting.person_ref, grade)) for grade in Grade if grade > meeting.grade)
+    return any(at is not None and at >= meeting.met_at for at in closer)
 
 
-def new_or_upgraded(meetings: Sequence[Meeting], known: Mapping[UUID, Rank], told_since: datetime) -> list[Meeting]:
-    """The meetings that tell something new: a person not met before, or met more closely than was known."""
-    unknown: Rank = (False, 0)
-    return [each for each in meetings if _rank(each, told_since) > known.get(each.person_ref, unknown)]
+def new_or_later(meetings: Sequence[Meeting], known: Mapping[Key, Known], told_since: datetime) -> list[Meeting]:
+    """The meetings that tell something new: a person or a grade not known before, or a later meeting of it.
+
+    A meeting that may not be told any more displaces none that was told: the log would lose the person.
+    """
+    met_at = {key: at for key, (_, at) in known.items()}
+    return [
+        each
+        for each in meetings
+        if not _is_covered(each, met_at)
+        and (each.met_at >= told_since, each.met_at) > known.get((each.person_ref, each.grade), (False, _BEFORE_ALL))
+    ]
 
 
 def meeting_of(watch: Watch, scan: ScanFact) -> Meeting:

@@ -69,8 +69,8 @@ def event_of(event: DomainEvent, now: datetime) -> Event:
             return offline_decision_differed(scan, taken)
         case ContactsTraced():
             return contacts_traced(event, now)
-        case TraceHeld(trace, contacts_count, contacts_max):
-            return trace_held(trace, contacts_count, contacts_max, now)
+        case TraceHeld():
+            return trace_held(event, now)
         case ArrivalRegistered(registration, checkpoint):
             return arrival_registered(registration, checkpoint)
         case MeasurementCaseOpened(measured, checkpoint):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.outbox import Event
 from chassis.timestamps import moment_of, stamp_of
-from services.checkpoints.domain.events import ContactsTraced
+from services.checkpoints.domain.events import ContactsTraced, TraceHeld
 from services.checkpoints.domain.facts import TraceFact, TraceOrder
 from services.checkpoints.domain.tracing import Grade, Meeting
 from services.checkpoints.messages.topics import OURS
@@ -26,6 +26,8 @@ def trace_order(payload: bytes) -> TraceOrder:
         person_ref=UUID(request.person_ref),
         from_at=moment_of(getattr(request, "from")),
         to_at=moment_of(request.to),
+        requester=UUID(request.requested_by) if request.requested_by else None,
+        area=request.area,
     )
 
 
@@ -44,13 +46,16 @@ def contacts_traced(told: ContactsTraced, now: datetime) -> Event:
     return _trace_event("ContactsTraced", trace, message.SerializeToString(), now, told.forgotten_at)
 
 
-def trace_held(trace: TraceFact, contacts: int, contacts_max: int, now: datetime) -> Event:
+def trace_held(told: TraceHeld, now: datetime) -> Event:
+    trace = told.trace
     message = words.TraceHeld(
         trace_id=str(trace.trace_id),
         entry_id=trace.entry_id,
         person_ref=str(trace.person_ref),
-        contacts=contacts,
-        contacts_max=contacts_max,
+        contacts=told.contacts,
+        contacts_max=told.contacts_max,
+        area=trace.area,
+        bound=told.bound,
     )
     return _trace_event("TraceHeld", trace, message.SerializeToString(), now)
 

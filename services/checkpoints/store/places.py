@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from chassis.auth import Bearer
 from services.checkpoints.domain.scans import Checkpoint
 
 # No index is named for the conflict: of two who register the same place at once, one would wait for the other's row by
@@ -58,3 +59,35 @@ def log_access(
         ),
         {"subject": subject, "what": what, "person_ref": person_ref, "checkpoint_id": checkpoint_id, "route": route},
     )
+
+
+_LOG_LOOKS = sa.text("""
+INSERT INTO access_log (subject, roles, area, what, person_ref, route, is_refused)
+SELECT :subject, :roles, :area, :what, person_ref, :route, :is_refused
+FROM unnest(CAST(:persons AS uuid[])) AS shown (person_ref) ORDER BY person_ref
+""")
+
+
+def log_looks(
+    tx: Connection,
+    bearer: Bearer,
+    *,
+    what: str,
+    route: str,
+    persons: Collection[UUID],
+    is_refused: bool = False,
+) -> None:
+    """One row for each person that somebody was shown or, `is_refused`, asked about; one statement for all."""
+    if persons:
+        tx.execute(
+            _LOG_LOOKS,
+            {
+                "subject": bearer.subject,
+                "roles": " ".join(sorted(bearer.roles)),
+                "area": bearer.area,
+                "what": what,
+                "route": route,
+                "persons": sorted(set(persons)),
+                "is_refused": is_refused,
+            },
+        )

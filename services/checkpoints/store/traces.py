@@ -13,17 +13,20 @@ from sqlalchemy import Connection
 
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
-from services.checkpoints.domain.tracing import CaseScan, Grade, Meeting, Rank, Watch
+from services.checkpoints.domain.tracing import CaseScan, Grade, Key, Known, Meeting, Watch
 from services.checkpoints.store.history import ID_APART_MAX
 from services.checkpoints.store.planning import planned_with_values
 
 _TRACE = (
-    "trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, parts, revision, requested_by, approved_by"
+    "trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, parts, revision, requested_by, approved_by, "
+    "requester, area, requested_at"
 )
 _FIND = f"SELECT {_TRACE} FROM trace WHERE trace_id = :id"  # noqa: S608 (our own names)
 _ADD = f"""
-INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, requested_by)
-VALUES (:trace_id, :entry_id, :person_ref, :from_at, :to_at, 'answered', :tracing_rule, :requested_by)
+INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule, requested_by, requester, area,
+                   requested_at)
+VALUES (:trace_id, :entry_id, :person_ref, :from_at, :to_at, 'answered', :tracing_rule, :requested_by, :requester,
+        :area, :requested_at)
 ON CONFLICT DO NOTHING RETURNING {_TRACE}
 """  # noqa: S608 (our own names)
 # `OFFSET 0` keeps the windows first: joined the other way round, all that a checkpoint ever saw would be read. Asked by
@@ -89,8 +92,8 @@ SELECT :trace_id, w.* FROM unnest({_arrays(_WATCH_COLUMNS)}) AS w ON CONFLICT DO
 _PUT_CONTACTS = f"""
 INSERT INTO trace_contact (trace_id, {", ".join(_CONTACT_COLUMNS)})
 SELECT :trace_id, c.* FROM unnest({_arrays(_CONTACT_COLUMNS)}) AS c
-ON CONFLICT (trace_id, person_ref) DO UPDATE SET part = NULL,
-    {", ".join(f"{name} = excluded.{name}" for name in _CONTACT_COLUMNS if name != "person_ref")}
+ON CONFLICT (trace_id, person_ref, grade) DO UPDATE SET part = NULL,
+    {", ".join(f"{name} = excluded.{name}" for name in _CONTACT_COLUMNS if name not in ("person_ref", "grade"))}
 """  # noqa: S608 (our own names)
 
 
@@ -105,7 +108,7 @@ def find(tx: Connection, trace_id: UUID) -> TraceFact | None:
     return None if found is None else TraceFact(**found)
 
 
-def add(tx: Connection, order: TraceOrder, tracing_rule: str) -> TraceFact | None:
+def add(tx: Connection, order: TraceOrder, tracing_rule: str, at: datetime) -> TraceFact | None:
     """The new trace; None when one with this id is there."""
     row = tx.execute(
         sa.text(_ADD),
@@ -117,10 +120,74 @@ def add(tx: Connection, order: TraceOrder, tracing_rule: str) -> TraceFact | Non
             "to_at": order.to_at,
             "tracing_rule": tracing_rule,
             "requested_by": order.requested_by,
+            "requester": order.requester,
+            "area": order.area,
+            "requested_at": at,
         },
     )
     found = row.mappings().one_or_none()
     return None if found is None else TraceFact(**found)
+
+
+def name_requester(tx: Connection, order: TraceOrder) -> None:
+    """Keep who asked, and the case's area, where an order that came before did not say it."""
+    tx.execute(
+        sa.text(
+            "UPDATE trace SET requester = coalesce(requester, :requester), "
+            "area = CASE WHEN area = '' THEN :area ELSE area END WHERE trace_id = :trace_id"
+        ),
+        {"requester": order.requester, "area": order.area, "trace_id": order.trace_id},
+    )
+
+
+def contacts_of_requester(tx: Connection, trace: TraceFact, since: datetime) -> int:
+    """Contacts of the other traces that the same person asked for since then, told without a second person.
+
+    A trace of which nobody knows who asked counts among all such.
+    """
+    counted = tx.execute(
+        sa.text(
+            "SELECT count(*) FROM (SELECT FROM trace AS t JOIN trace_contact AS c USING (trace_id) "
+            "WHERE t.requester IS NOT DISTINCT FROM CAST(:requester AS uuid) AND t.requested_at >= :since "
+            "AND t.status = 'answered' AND t.approved_by IS NULL AND t.trace_id <> :trace_id "
+            "GROUP BY t.trace_id, c.person_ref) AS contact"
+        ),
+        {"requester": trace.requester, "since": since, "trace_id": trace.trace_id},
+    )
+    return int(counted.scalar_one())
+
+
+def held_or_answered(
+    tx: Connection, *, area: str, is_whole_city: bool, status: str | None, before: UUID | None, limit: int
+) -> list[TraceFact]:
+    """Traces of cases within a subtree, the newest identifiers first; those without an area are the whole city's."""
+    rows = tx.execute(
+        sa.text(
+            f"SELECT {_TRACE} FROM trace WHERE (starts_with(area, :area) OR (area = '' AND :is_whole_city)) "  # noqa: S608
+            "AND (CAST(:status AS text) IS NULL OR status = :status) "
+            "AND (CAST(:before AS uuid) IS NULL OR trace_id < :before) ORDER BY trace_id DESC LIMIT :limit"
+        ),
+        {"area": area, "is_whole_city": is_whole_city, "status": status, "before": before, "limit": limit},
+    )
+    return [TraceFact(**row) for row in rows.mappings()]
+
+
+def is_case_in(tx: Connection, person_ref: UUID, area: str) -> bool:
+    """Whether somebody within the subtree asked for a trace of this person before: the ledger does for each case."""
+    return bool(
+        tx.execute(
+            sa.text(
+                "SELECT EXISTS (SELECT FROM trace WHERE person_ref = :person_ref AND entry_id <> '' "
+                "AND starts_with(area, :area))"
+            ),
+            {"person_ref": person_ref, "area": area},
+        ).scalar_one()
+    )
+
+
+def has_contacts_in(tx: Connection, trace_id: UUID, area: str, since: datetime) -> bool:
+    """Whether anybody was told whom the case met within the subtree."""
+    return bool(told_contacts(tx, trace_id, area=area, since=since, after=None, limit=1))
 
 
 def save(tx: Connection, trace: TraceFact) -> None:
@@ -207,20 +274,20 @@ def watches_of_trace(tx: Connection, trace_id: UUID) -> list[Watch]:
     return [Watch(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 
 
-def known_ranks(tx: Connection, trace_id: UUID, told_since: datetime) -> dict[UUID, Rank]:
+def known_meetings(tx: Connection, trace_id: UUID, told_since: datetime) -> dict[Key, Known]:
     """Who was told in the log stays so, however long ago they were met."""
     rows = tx.execute(
         sa.text(
-            "SELECT person_ref, part > 0 OR met_at >= :told_since AS is_told, grade "
+            "SELECT person_ref, grade, coalesce(part > 0, false) OR met_at >= :told_since AS is_told, met_at "
             "FROM trace_contact WHERE trace_id = :id"
         ),
         {"id": trace_id, "told_since": told_since},
     )
-    return {row.person_ref: (bool(row.is_told), row.grade) for row in rows}
+    return {(row.person_ref, Grade(row.grade)): (row.is_told, row.met_at) for row in rows}
 
 
 def put_contacts(tx: Connection, trace_id: UUID, meetings: Sequence[Meeting]) -> None:
-    """Keep new and upgraded contacts, as not told yet."""
+    """Keep new contacts and later meetings of known ones, as not told yet."""
     if meetings:
         _insert_columns(tx, _PUT_CONTACTS, trace_id, meetings, _CONTACT_COLUMNS)
 
@@ -236,7 +303,8 @@ def _insert_columns(
 def untold_contacts(tx: Connection, trace_id: UUID) -> list[Meeting]:
     rows = tx.execute(
         sa.text(
-            f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part IS NULL ORDER BY person_ref"  # noqa: S608
+            f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part IS NULL "  # noqa: S608
+            "ORDER BY person_ref, grade"
         ),
         {"id": trace_id},
     )
@@ -246,23 +314,36 @@ def untold_contacts(tx: Connection, trace_id: UUID) -> list[Meeting]:
 def told_contacts(
     tx: Connection, trace_id: UUID, *, area: str, since: datetime, after: UUID | None, limit: int
 ) -> list[Meeting]:
-    """Contacts that were told and met since a moment within a subtree of the areas, in the order of person_ref."""
+    """Contacts that were told and met since a moment within a subtree of the areas, in the order of person_ref.
+
+    Of each person the last meeting of the closest grade.
+    """
     rows = tx.execute(
         sa.text(
-            f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part IS NOT NULL "  # noqa: S608
+            f"SELECT DISTINCT ON (person_ref) {_MEETING} FROM trace_contact "  # noqa: S608
+            "WHERE trace_id = :id AND part IS NOT NULL "
             "AND starts_with(area, :area) AND met_at - apart_s * interval '1 second' >= :since "
             "AND (CAST(:after AS uuid) IS NULL OR person_ref > :after) "
-            "ORDER BY person_ref LIMIT :limit"
+            "ORDER BY person_ref, grade DESC LIMIT :limit"
         ),
         {"id": trace_id, "area": area, "since": since, "after": after, "limit": limit},
     )
     return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 
 
-def mark_told(tx: Connection, trace_id: UUID, person_refs: Sequence[UUID], part: int) -> None:
+def mark_told(tx: Connection, trace_id: UUID, meetings: Sequence[Meeting], part: int) -> None:
     tx.execute(
-        sa.text("UPDATE trace_contact SET part = :part WHERE trace_id = :id AND person_ref = ANY(:persons)"),
-        {"part": part, "id": trace_id, "persons": list(person_refs)},
+        sa.text(
+            "UPDATE trace_contact AS c SET part = :part FROM "
+            "unnest(CAST(:persons AS uuid[]), CAST(:grades AS smallint[])) AS told (person_ref, grade) "
+            "WHERE c.trace_id = :id AND c.person_ref = told.person_ref AND c.grade = told.grade"
+        ),
+        {
+            "part": part,
+            "id": trace_id,
+            "persons": [meeting.person_ref for meeting in meetings],
+            "grades": [int(meeting.grade) for meeting in meetings],
+        },
     )
 
 
@@ -284,16 +365,23 @@ def mark_older(tx: Connection, trace_id: UUID, before: datetime, *, even_told: b
 def contacts_in_log(tx: Connection, trace_id: UUID) -> list[Meeting]:
     """Whom the log was told of."""
     rows = tx.execute(
-        sa.text(f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part > 0 ORDER BY person_ref"),  # noqa: S608
+        sa.text(
+            f"SELECT {_MEETING} FROM trace_contact WHERE trace_id = :id AND part > 0 "  # noqa: S608
+            "ORDER BY person_ref, grade"
+        ),
         {"id": trace_id},
     )
     return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 
 
 def count_older(tx: Connection, trace_id: UUID) -> int:
-    """Contacts whose meeting was too long ago for the log."""
+    """Contacts whose every meeting was too long ago for the log."""
     counted = tx.execute(
-        sa.text("SELECT count(*) FROM trace_contact WHERE trace_id = :id AND part = 0"), {"id": trace_id}
+        sa.text(
+            "SELECT count(*) FROM (SELECT FROM trace_contact WHERE trace_id = :id "
+            "GROUP BY person_ref HAVING bool_and(coalesce(part, -1) = 0)) AS older"
+        ),
+        {"id": trace_id},
     )
     return int(counted.scalar_one())
 
@@ -310,13 +398,24 @@ def told_to_ledger(tx: Connection) -> Sequence[UUID]:
 
 
 def count_contacts(tx: Connection, trace_id: UUID) -> dict[str, int]:
-    """By grade: `close` and `general`."""
+    """People by their closest grade: `close` and `general`."""
+    return count_contacts_of(tx, [trace_id])[trace_id]
+
+
+def count_contacts_of(tx: Connection, trace_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+    """As `count_contacts`, of many traces in one look."""
     rows = tx.execute(
-        sa.text("SELECT grade, count(*) AS contacts FROM trace_contact WHERE trace_id = :id GROUP BY grade"),
-        {"id": trace_id},
+        sa.text(
+            "SELECT trace_id, grade, count(*) AS contacts FROM "
+            "(SELECT trace_id, max(grade) AS grade FROM trace_contact WHERE trace_id = ANY(:ids) "
+            "GROUP BY trace_id, person_ref) AS contact GROUP BY trace_id, grade"
+        ),
+        {"ids": list(trace_ids)},
     )
-    counts = {grade.name.lower(): 0 for grade in Grade}
-    return counts | {Grade(row.grade).name.lower(): row.contacts for row in rows}
+    counts = {trace_id: {grade.name.lower(): 0 for grade in Grade} for trace_id in trace_ids}
+    for row in rows:
+        counts[row.trace_id][Grade(row.grade).name.lower()] = row.contacts
+    return counts
 
 
 # -- late scans ------------------------------------------------------------------------------------------------------

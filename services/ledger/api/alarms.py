@@ -13,7 +13,7 @@ from services.ledger.api.forms import AlarmsQuery, Shown
 from services.ledger.api.parts import Parts
 from services.ledger.store import views
 
-Reader = Annotated[Bearer, Depends(needs("operator", "community"))]
+Reader = Annotated[Bearer, Depends(needs("operator", "community", "approver"))]
 
 
 def routes(parts: Parts) -> APIRouter:

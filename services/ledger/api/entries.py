@@ -30,7 +30,7 @@ def routes(parts: Parts) -> APIRouter:
         require_listed_area(parts, bearer, form.area)
         order = _order_of(parts, form)
         with parts.database.transaction() as tx:
-            answer, is_new = open_by_order(parts.open_book(tx), parts.city, order, actor(bearer), parts.clock())
+            answer, is_new = open_by_order(parts.open_book(tx), parts.city, order, actor(bearer, parts), parts.clock())
             if is_new:
                 views.keep_name(tx, order.person_ref, _sealed(parts, order.person_ref, form.person))
         response.status_code = 201 if is_new else 200
@@ -46,7 +46,7 @@ def routes(parts: Parts) -> APIRouter:
             if entry is None:
                 raise EntryNotFound
             require_area(bearer, entry.area)
-            return answer_shown(move_by_order(book, parts.city, order, actor(bearer), parts.clock()))
+            return answer_shown(move_by_order(book, parts.city, order, actor(bearer, parts), parts.clock()))
 
     @router.get("/v1/entries/{entry_id}")
     def read_entry(entry_id: UUID, bearer: Reader, request: Request) -> Shown:
@@ -58,7 +58,8 @@ def routes(parts: Parts) -> APIRouter:
             views.log_access(
                 tx, who=bearer.subject, what="entry", persons=[entry.person_ref], route=request.scope["route"].path
             )
-        return entry_shown(entry)
+            traces = views.traces_of(tx, [entry])
+        return entry_shown(entry, traces)
 
     @router.get("/v1/entries")
     def read_entries(query: Annotated[EntriesQuery, Query()], bearer: Reader, request: Request) -> Shown:
@@ -77,8 +78,9 @@ def routes(parts: Parts) -> APIRouter:
             found = views.entries(tx, asked, query.limit)
             persons = [entry.person_ref for entry in found]
             views.log_access(tx, who=bearer.subject, what="entries", persons=persons, route=request.scope["route"].path)
+            traces = views.traces_of(tx, found)
         cursor = found[-1].entry_id if len(found) == query.limit else None
-        return {"entries": [entry_shown(entry) for entry in found], "next_cursor": cursor}
+        return {"entries": [entry_shown(entry, traces) for entry in found], "next_cursor": cursor}
 
     return router
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -12,6 +13,7 @@ from chassis.auth import Bearer
 from chassis.clock import Clock
 from chassis.database import Database
 from services.ledger.domain.city import City
+from services.ledger.domain.contacts import pseudonym_of
 from services.ledger.domain.entries import Entry
 from services.ledger.sealing import Sealer
 from services.ledger.use_cases.book import Answer, Book
@@ -31,8 +33,8 @@ class Parts:
     clock: Clock
 
 
-def actor(bearer: Bearer) -> Actor:
-    return Actor(bearer.subject, bearer.roles)
+def actor(bearer: Bearer, parts: Parts) -> Actor:
+    return Actor(bearer.subject, bearer.roles, pseudonym_of(parts.city_key, bearer.subject))
 
 
 def answer_shown(answer: Answer) -> dict[str, Any]:
@@ -45,7 +47,8 @@ def answer_shown(answer: Answer) -> dict[str, Any]:
     }
 
 
-def entry_shown(entry: Entry) -> dict[str, Any]:
+def entry_shown(entry: Entry, traces: Mapping[UUID, dict[str, Any]]) -> dict[str, Any]:
+    """`trace` where the entry asked who met the person: its id, its state, and how many wait where it is held."""
     return {
         "entry_id": entry.entry_id,
         "ledger": entry.ledger,
@@ -61,4 +64,5 @@ def entry_shown(entry: Entry) -> dict[str, Any]:
         "outcome": entry.outcome,
         "facts": entry.facts,
         "caused_by": {"entry_id": entry.cause.entry_id, "event_id": entry.cause.event_id},
+        "trace": traces.get(entry.entry_id),
     }

@@ -50,6 +50,6 @@ def _shown(parts: Parts, person_ref: UUID, file: views.PersonFile) -> Shown:
         "name": named.get("name"),
         "phone": named.get("phone"),
         "area": file.area,
-        "entries": [entry_shown(entry) for entry in file.entries],
+        "entries": [entry_shown(entry, file.traces) for entry in file.entries],
         "timeline": file.timeline,
     }

@@ -54,7 +54,7 @@ def routes(parts: Parts) -> APIRouter:
             if task is None:
                 raise TaskNotFound
             require_area(bearer, task.area)
-            return task_shown(complete_task(book, parts.city, order, actor(bearer), parts.clock()))
+            return task_shown(complete_task(book, parts.city, order, actor(bearer, parts), parts.clock()))
 
     return router
 

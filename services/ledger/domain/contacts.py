@@ -8,7 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from chassis.pseudonym import keyed_uuid
 from services.ledger.domain.definition import Occurrence
+
+
+def pseudonym_of(city_key: bytes, subject: str) -> UUID:
+    """Who somebody (`sub`) is to the other services of the city, and to nobody else (docs/adr/0017)."""
+    return keyed_uuid(city_key, "requester", subject)
 
 
 class Grade(StrEnum):
@@ -24,13 +30,19 @@ _ORDER = (Grade.CLOSE, Grade.GENERAL, Grade.PROPOSED)
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A question to checkpoints: who met the entry's person between two moments."""
+    """A question to checkpoints: who met the entry's person between two moments.
+
+    `requested_by` is the keyed pseudonym of the person who opened the case; None where no person did. `revision` is 2
+    where that was added later.
+    """
 
     trace_id: UUID
     entry_id: UUID
     person_ref: UUID
     from_: datetime
     to: datetime
+    requested_by: UUID | None = None
+    revision: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,16 @@ class Meeting:
     @property
     def key(self) -> tuple[UUID, str, str]:
         return self.person_ref, self.case_scan_id, self.contact_scan_id
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTrace:
+    """A trace that told nobody: so many contacts need a second person's approval. `area` is empty where unknown."""
+
+    trace_id: UUID
+    person_ref: UUID
+    contacts: int
+    area: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from services.ledger import journal
-from services.ledger.domain.alarms import Alarm
-from services.ledger.domain.contacts import Meeting, Trace, TracePart
+from services.ledger.domain.alarms import Alarm, AlarmKind, AlarmSubject, Repeats
+from services.ledger.domain.contacts import HeldTrace, Meeting, Trace, TracePart
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.evidence import Evidence
 from services.ledger.domain.happenings import Happening
@@ -20,6 +20,7 @@ from services.ledger.domain.records import Record
 from services.ledger.domain.tasks import Task
 from services.ledger.store.bulk import insert_rows, update_rows
 from services.ledger.store.tables import (
+    alarm,
     columns,
     entry,
     entry_of,
@@ -176,6 +177,8 @@ class PostgresBook:
                     "asked_from": asked.from_,
                     "asked_to": asked.to,
                     "requested_at": asked.to,
+                    "requested_by": asked.requested_by,
+                    "revision": asked.revision,
                 }
             ],
         )
@@ -193,6 +196,11 @@ class PostgresBook:
             .returning(trace.c.entry_id)
         )
         return self._tx.execute(taken).scalar_one_or_none()
+
+    def hold_trace(self, held: HeldTrace, now: datetime) -> UUID | None:
+        waiting = sa.update(trace).where(trace.c.trace_id == held.trace_id)
+        noted = waiting.values(held_at=now, held_contacts=held.contacts).returning(trace.c.entry_id)
+        return self._tx.execute(noted).scalar_one_or_none()
 
     def known_meetings(self, case_entry: UUID, persons: Collection[UUID]) -> set[tuple[UUID, str, str]]:
         if not persons:
@@ -239,10 +247,34 @@ class PostgresBook:
                 "scan_id": each.scan_id,
                 "about": each.about,
                 "raised_at": each.raised_at,
+                "count": each.count,
+                "last_at": each.last_at or each.raised_at,
             }
             for each in alarms
         ]
         return set(insert_rows(self._tx, "alarm", rows, unless_there=True, returning="alarm_id"))
+
+    def lock_open_alarms(self, subjects: Collection[AlarmSubject], since: datetime) -> dict[AlarmSubject, UUID]:
+        if not subjects:
+            return {}
+        named = alarm.c["kind", "person_ref", "checkpoint_id", "owner"]
+        of_them = sa.select(alarm.c.alarm_id, *named).where(
+            alarm.c.person_ref == _any({each.person_ref for each in subjects}),
+            alarm.c.checkpoint_id != "",
+            sa.func.greatest(alarm.c.raised_at, alarm.c.last_at) >= since,
+        )
+        rows = self._tx.execute(of_them.order_by(alarm.c.alarm_id).with_for_update())
+        found = {
+            AlarmSubject(AlarmKind(row.kind), row.person_ref, row.checkpoint_id, row.owner): row.alarm_id
+            for row in rows
+        }
+        return {subject: alarm_id for subject, alarm_id in found.items() if subject in subjects}
+
+    def count_repeats(self, repeats: Sequence[Repeats]) -> None:
+        for each in repeats:
+            counted = sa.update(alarm).where(alarm.c.alarm_id == each.alarm_id)
+            last_at = sa.func.greatest(alarm.c.last_at, each.last_at)
+            self._tx.execute(counted.values(count=alarm.c.count + each.count, last_at=last_at))
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 

@@ -81,6 +81,10 @@ trace = _table(
     parts_taken=sa.Integer,
     tracing_rule=sa.Text,
     answered_at=_TIME,
+    requested_by=sa.Uuid,
+    revision=sa.Integer,
+    held_at=_TIME,
+    held_contacts=sa.Integer,
 )
 meeting = _table(
     "meeting",
@@ -110,6 +114,8 @@ alarm = _table(
     scan_id=sa.Text,
     about=sa.Text,
     raised_at=_TIME,
+    count=sa.Integer,
+    last_at=_TIME,
 )
 task = _table(
     "task",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -103,6 +103,7 @@ class PersonFile:
     """Everything about one person; `timeline` in order of time, `sealed` name and phone as stored."""
 
     entries: Sequence[Entry]
+    traces: Mapping[UUID, dict[str, Any]]
     area: str | None
     timeline: Sequence[dict[str, Any]]
     sealed: dict[str, bytes]
@@ -129,8 +130,10 @@ def person_file(tx: Connection, person_ref: UUID) -> PersonFile:
         for each in (dict(row._mapping) for row in tx.execute(query.limit(TIMELINE_MAX)))
     ]
     timeline.sort(key=lambda each: each["at"])
+    entries = [entry_of(row) for row in tx.execute(found)]
     return PersonFile(
-        entries=[entry_of(row) for row in tx.execute(found)],
+        entries=entries,
+        traces=traces_of(tx, entries),
         area=tx.execute(sa.select(person_area.c.area).where(person_area.c.person_ref == person_ref)).scalar(),
         timeline=timeline,
         sealed={name: value for name, value in (named._mapping.items() if named else ()) if value is not None},
@@ -175,11 +178,14 @@ def _timeline_queries(person_ref: UUID) -> list[Select[Any]]:
             trace.c.requested_at.label("at"),
             sa.literal("trace_requested").label("what"),
             *columns(trace, "trace_id", "entry_id", "asked_from", "asked_to", "parts", "parts_taken", "answered_at"),
+            *columns(trace, "held_at", "held_contacts"),
+            trace_state().label("state"),
         ).where(trace.c.person_ref == person_ref),
         sa.select(
             alarm.c.raised_at.label("at"),
             sa.literal("alarm").label("what"),
             *columns(alarm, "alarm_id", "kind", "entry_id", "owner", "area", "checkpoint_id", "scan_id", "about"),
+            *columns(alarm, "count", "last_at"),
         ).where(alarm.c.person_ref == person_ref),
         sa.select(
             task.c.opened_at.label("at"),
@@ -192,6 +198,28 @@ def _timeline_queries(person_ref: UUID) -> list[Select[Any]]:
             *columns(task, "task_id", "kind", "owner", "area", "outcome", "completed_by"),
         ).where(task.c.person_ref == person_ref, task.c.completed_at.is_not(None)),
     ]
+
+
+def trace_state() -> sa.ColumnElement[str]:
+    """`asked`, `held` until a second person approves it, or `answered`."""
+    is_held = sa.and_(
+        trace.c.held_at.is_not(None), sa.or_(trace.c.answered_at.is_(None), trace.c.answered_at < trace.c.held_at)
+    )
+    return sa.case((is_held, "held"), (trace.c.answered_at.is_(None), "asked"), else_="answered")
+
+
+def traces_of(tx: Connection, entries: Sequence[Entry]) -> dict[UUID, dict[str, Any]]:
+    """By entry the last trace that it asked for: its id, its state, and how many contacts wait where it is held."""
+    ids = sa.cast([each.entry_id for each in entries], sa.ARRAY(sa.Uuid))
+    asked = sa.select(trace.c.entry_id, trace.c.trace_id, trace_state().label("state"), trace.c.held_contacts).where(
+        trace.c.entry_id == sa.any_(ids)
+    )
+    rows = tx.execute(asked.order_by(trace.c.requested_at, trace.c.trace_id))
+    return {
+        row.entry_id: {"trace_id": row.trace_id, "state": row.state}
+        | ({"contacts_held": row.held_contacts} if row.state == "held" else {})
+        for row in rows
+    }
 
 
 def keep_name(tx: Connection, person_ref: UUID, sealed: dict[str, bytes]) -> None:

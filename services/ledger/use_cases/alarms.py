@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from chassis.ids import uuid7
-from services.ledger.domain.alarms import TOO_LATE, Alarm, AlarmKind, PostTrouble, Stop
+from services.ledger.domain.alarms import OPEN_FOR, TOO_LATE, Alarm, AlarmKind, PostTrouble, Stop, counted
 from services.ledger.domain.city import City
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.happenings import AlarmRaised
@@ -22,7 +22,9 @@ log = structlog.get_logger("alarms")
 
 
 def alarm_for_stops(book: Book, city: City, stops: Sequence[Stop], by: Actor, now: datetime) -> list[Alarm]:
-    """One alarm a stop: to the owner of the person's strongest entry, else to the gate's district.
+    """Alarm the owner of each person's strongest entry, else the gate's district: once a person, place and kind.
+
+    While an alarm is open, further stops of the same person there are counted on it.
 
     Where the person only becomes known afterwards, an owner is alarmed besides the district; the two may be told in any
     order, so the later one alarms the district too, which has one alarm all the same. What is told days too late alarms
@@ -34,7 +36,11 @@ def alarm_for_stops(book: Book, city: City, stops: Sequence[Stop], by: Actor, no
     held = book.open_entries_of({stop.person_ref for stop in stops if stop.person_ref is not None})
     first = [replace(stop, person_ref=None, is_completion=False) if stop.is_completion else stop for stop in stops]
     owned = [stop for stop in stops if stop.is_completion and stop.person_ref in held]
-    return raise_alarms(book, [_alarm_of(city, stop, held, now) for stop in (*first, *owned)], by)
+    alarms = [_alarm_of(city, stop, held, now) for stop in (*first, *owned)]
+    subjects = {subject for alarm in alarms if (subject := alarm.subject) is not None}
+    new, repeats = counted(alarms, book.lock_open_alarms(subjects, now - OPEN_FOR))
+    book.count_repeats(repeats)
+    return raise_alarms(book, new, by)
 
 
 def alarm_for_troubles(
@@ -95,6 +101,7 @@ def _alarm_of(city: City, stop: Stop, held: Mapping[UUID, Sequence[Entry]], now:
         checkpoint_id=stop.checkpoint_id,
         scan_id="" if stop.is_completion else stop.scan_id,
         about=f"scan/{stop.scan_id}" if stop.is_completion else "",
+        last_at=stop.at,
     )
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.ledger.domain.alarms import Alarm
-from services.ledger.domain.contacts import Meeting, Trace, TracePart
+from services.ledger.domain.alarms import Alarm, AlarmSubject, Repeats
+from services.ledger.domain.contacts import HeldTrace, Meeting, Trace, TracePart
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.evidence import Evidence
 from services.ledger.domain.facts import Fact
@@ -82,6 +82,9 @@ class Book(Protocol):
     def take_part(self, part: TracePart, now: datetime) -> UUID | None:
         """Note that the part arrived; the entry that asked for the trace, None for a trace never asked for here."""
 
+    def hold_trace(self, held: HeldTrace, now: datetime) -> UUID | None:
+        """Note that the trace waits for a second person; the entry that asked, None where it was not asked for here."""
+
     def known_meetings(self, case_entry: UUID, persons: Collection[UUID]) -> set[tuple[UUID, str, str]]:
         """The keys of meetings of the case with these persons that were recorded before."""
 
@@ -92,6 +95,11 @@ class Book(Protocol):
 
     def add_alarms(self, alarms: Sequence[Alarm]) -> set[UUID]:
         """Record alarms, of one stop one of each kind; which were new."""
+
+    def lock_open_alarms(self, subjects: Collection[AlarmSubject], since: datetime) -> dict[AlarmSubject, UUID]:
+        """The alarms of these subjects that were raised or repeated since, the latest of each; kept from changing."""
+
+    def count_repeats(self, repeats: Sequence[Repeats]) -> None: ...
 
     def add_tasks(self, tasks: Sequence[Task]) -> set[UUID]:
         """Record tasks, of one cause one of each kind; which were new."""

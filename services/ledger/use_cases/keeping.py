@@ -32,10 +32,14 @@ RENEW = "renew"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something: the bearer's `sub` and roles, or the event or timer that did it."""
+    """Who does something: the bearer's `sub` and roles, or the event or timer that did it.
+
+    `pseudonym` stands for a person outside the ledger (docs/adr/0017); None for an event or a timer.
+    """
 
     name: str
     roles: frozenset[str] = frozenset()
+    pseudonym: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def keep_openings(
     book.add_steps([Step(entry, OPEN, None, entry.facts, by.name, now) for entry in opened])
     evidence = [found for entry in opened if (found := evidence_of(entry, city.definition_of(entry, now), now))]
     book.add_evidence(evidence, now)
-    traces = [trace for entry in opened if (trace := _trace_of(entry, city, now))]
+    traces = [trace for entry in opened if (trace := _trace_of(entry, city, by, now))]
     for trace in traces:
         book.add_trace(trace)
     by_entry = {entry.entry_id: entry for entry in opened}
@@ -141,12 +145,12 @@ def _told_of(move: Moved, now: datetime) -> Happening:
     return EntryClosed(move.after)
 
 
-def _trace_of(entry: Entry, city: City, now: datetime) -> Trace | None:
+def _trace_of(entry: Entry, city: City, by: Actor, now: datetime) -> Trace | None:
     rule = city.definition_of(entry, now).trace
     since = date_time_of(entry.facts, rule.fact) if rule else None
     if rule is None or since is None:
         return None
-    return Trace(uuid7(now), entry.entry_id, entry.person_ref, since - rule.look_back, now)
+    return Trace(uuid7(now), entry.entry_id, entry.person_ref, since - rule.look_back, now, by.pseudonym)
 
 
 def _opening_record(entry: Entry, by: Actor, now: datetime) -> Record:

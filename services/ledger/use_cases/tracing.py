@@ -9,10 +9,12 @@ from uuid import UUID
 import structlog
 
 from chassis.ids import uuid7
+from services.ledger.domain.alarms import Alarm, AlarmKind
 from services.ledger.domain.city import City
-from services.ledger.domain.contacts import OPENS, Meeting, TracePart, by_contact, deciding
+from services.ledger.domain.contacts import OPENS, HeldTrace, Meeting, TracePart, by_contact, deciding
 from services.ledger.domain.entries import Cause, Entry, open_entry
 from services.ledger.domain.records import Record
+from services.ledger.use_cases.alarms import raise_alarms
 from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.keeping import Actor, keep_openings
 
@@ -46,6 +48,27 @@ def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datet
     book.add_meetings(part, case.entry_id, meetings, entries, now)
     book.write_down([_meeting_record(case, meeting, entries, part, by, now) for meeting in meetings])
     return opened
+
+
+def take_held(book: Book, city: City, held: HeldTrace, by: Actor, now: datetime) -> list[Alarm]:
+    """Alarm the case's district: an approver who reaches it must look at the trace before anybody is told.
+
+    A trace that an official asked for at checkpoints has no entry here, and alarms all the same.
+    """
+    case_id = book.hold_trace(held, now)
+    case = book.entry(case_id) if case_id else None
+    area = city.areas.nearest(held.area or (case.area if case else city.areas.root))
+    alarm = Alarm(
+        alarm_id=uuid7(now),
+        kind=AlarmKind.TRACE_HELD,
+        person_ref=held.person_ref,
+        entry_id=case.entry_id if case else None,
+        owner=city.district(area),
+        area=area,
+        raised_at=now,
+        about=f"trace/{held.trace_id}",
+    )
+    return raise_alarms(book, [alarm], by)
 
 
 def _unknown_meetings(book: Book, case: Entry, part: TracePart) -> dict[UUID, list[Meeting]]:

@@ -12,8 +12,9 @@ import pytest
 
 from chassis.ids import uuid7
 from services.checkpoints import messages
+from services.checkpoints.domain.facts import official_of
 from tests.integration.checkpoints.test_worker import read_events
-from tests.integration.checkpoints.town import GREEN, envelope, scan, turning, wait_for
+from tests.integration.checkpoints.town import CITY_KEY, GREEN, envelope, scan, turning, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 from wire.ledger.v1 import events_pb2 as ledger_wire
 
@@ -43,9 +44,23 @@ def visit(client, gate, codes, person, running, sql) -> Callable[..., UUID]:
 def ask(event_log) -> Callable[..., tuple[UUID, list[wire.ContactsTraced]]]:
     """The ledger asks for a trace of the day."""
 
-    def asked(person_ref: UUID, trace_id: UUID | None = None, *, days: int = 14) -> UUID:
+    def asked(
+        person_ref: UUID,
+        trace_id: UUID | None = None,
+        *,
+        days: int = 14,
+        by: str = "doctor",
+        area: str = "440103001",
+        revision: int = 1,
+    ) -> UUID:
         trace_id = trace_id or uuid7()
-        request = ledger_wire.TraceRequested(trace_id=str(trace_id), entry_id="entry-1", person_ref=str(person_ref))
+        request = ledger_wire.TraceRequested(
+            trace_id=str(trace_id),
+            entry_id="entry-1",
+            person_ref=str(person_ref),
+            requested_by=str(official_of(bytes.fromhex(CITY_KEY), by).pseudonym) if by else "",
+            area=area,
+        )
         getattr(request, "from").FromDatetime(NOON - timedelta(days=days))
         request.to.FromDatetime(NOON + timedelta(days=1))
         publisher = event_log.publisher()
@@ -54,7 +69,7 @@ def ask(event_log) -> Callable[..., tuple[UUID, list[wire.ContactsTraced]]]:
             str(trace_id),
             messages.TRACE_REQUESTED,
             f"trace/{trace_id}",
-            1,
+            revision,
             request.SerializeToString(),
         )
         assert publisher.publish([record]) == [True]
@@ -152,8 +167,13 @@ def test_an_authority_reads_how_each_contact_was_met(register, visit, ask, parts
     second = read(limit=3, cursor=first["next_cursor"])
     assert [each["person_ref"] for each in first["contacts"] + second["contacts"]] == sorted(found)
     assert second["next_cursor"] is None
-    looks = sql("SELECT person_ref FROM access_log WHERE what = 'contacts of a trace'")
-    assert looks == [(case,)] * 4
+    looks = sql(
+        "SELECT person_ref::text, subject, roles, area, is_refused FROM access_log WHERE what LIKE 'contacts%%'"
+    )
+    first_look = [(who, "authority-1", "authority", "4401", False) for who in sorted({str(case), *found})]
+    assert looks[:5] == first_look, "the case and everybody shown, in the same transaction"
+    assert looks[5:7] == [(who, "authority-1", "authority", "440104", False) for who in sorted({str(case), far})]
+    assert len(looks) == 5 + 2 + 4 + 2
     for role in ("operator", "gate", "citizen"):
         assert client.get(f"/v1/traces/{trace_id}/contacts", headers=issuer.headers(role)).status_code == 403
 
@@ -198,7 +218,7 @@ def test_a_late_scan_of_a_contact_adds_a_part_with_only_what_is_new(register, vi
     known = visit("known", mall, 5)
     trace_id = ask(case)
     assert contacts(wait_for(lambda: parts(trace_id))) == {str(known): wire.GRADE_CLOSE}
-    visit("known", mall, 1)
+    visit("known", mall, 4)
     visit("stranger", mall, 40)
     late = visit("late", mall, 10)
     first, second = wait_for(lambda: len(parts(trace_id)) == 2 and parts(trace_id))
@@ -223,10 +243,66 @@ def test_a_late_scan_of_the_case_itself_adds_whom_it_met_and_upgrades(register, 
     assert contacts([third]) == {str(newcomer): wire.GRADE_CLOSE}
 
 
-def crowd(sql_url: str, place: UUID, people: int) -> None:
+def met_at(part: wire.ContactsTraced) -> list[tuple[str, int, datetime]]:
+    return [(each.person_ref, each.grade, each.met_at.ToDatetime(UTC)) for each in part.contacts]
+
+
+def test_a_contact_is_dated_by_the_last_meeting_though_an_earlier_one_was_nearer(register, visit, ask, parts):
+    """Field case 1: days ago one second apart, now twenty seconds apart."""
+    metro, days = register("metro"), 5 * 24 * 60
+    case = visit("case", metro, -days)
+    rider = visit("rider", metro, -days + 1 / 60)
+    visit("case", metro, 0)
+    visit("rider", metro, 20 / 60)
+    trace_id = ask(case)
+    [part] = wait_for(lambda: parts(trace_id))
+    assert met_at(part) == [(str(rider), wire.GRADE_GENERAL, NOON + timedelta(seconds=20))]
+
+
+def test_a_later_meeting_is_told_by_a_further_part_and_an_earlier_one_is_not(register, visit, ask, parts):
+    metro, day = register("metro"), 24 * 60
+    case = visit("case", metro, -2 * day)
+    rider = visit("rider", metro, -2 * day + 1 / 60)
+    trace_id = ask(case)
+    wait_for(lambda: parts(trace_id))
+    visit("case", metro, -3 * day)
+    visit("rider", metro, -3 * day)
+    visit("case", metro, 0)
+    visit("rider", metro, 1)
+    first, second = wait_for(lambda: len(parts(trace_id)) == 2 and parts(trace_id))
+    assert [at for _, _, at in met_at(first)] == [NOON - timedelta(days=2) + timedelta(seconds=1)]
+    assert met_at(second) == [(str(rider), wire.GRADE_GENERAL, NOON + timedelta(minutes=1))]
+
+
+def test_close_a_week_ago_and_general_now_are_told_each_with_its_last_day(register, visit, ask, parts, client, issuer):
+    """The rule for close contacts counts from the close meeting, the one for general contacts from any."""
+    mall, metro, days = register("mall"), register("metro"), 5 * 24 * 60
+    case = visit("case", mall, -days)
+    both, before = visit("both", mall, -days + 5), visit("before", mall, -days + 6)
+    visit("case", metro, -days - 60)
+    visit("before", metro, -days - 60)
+    visit("case", metro, 0)
+    visit("both", metro, 1)
+    trace_id = ask(case)
+    [part] = wait_for(lambda: parts(trace_id))
+    close_at, general_at = NOON - timedelta(days=5) + timedelta(minutes=5), NOON + timedelta(minutes=1)
+    expected = [
+        (str(before), wire.GRADE_CLOSE, close_at + timedelta(minutes=1)),
+        (str(both), wire.GRADE_CLOSE, close_at),
+        (str(both), wire.GRADE_GENERAL, general_at),
+    ]
+    assert sorted(met_at(part)) == sorted(expected)
+    state = client.get(f"/v1/traces/{trace_id}", headers=issuer.headers("authority")).json()
+    assert (state["contacts"], state["grades"]) == (2, {"close": 2, "general": 0}), "people, not meetings"
+    read = client.get(f"/v1/traces/{trace_id}/contacts", headers=issuer.headers("authority")).json()["contacts"]
+    assert {(each["person_ref"], each["grade"]) for each in read} == {(str(both), "close"), (str(before), "close")}
+    assert len(read) == 2
+
+
+def crowd(sql_url: str, place: UUID, people: int, minutes: float = 3) -> None:
     """Many people at one place around noon, written as the scan log writes them."""
     with psycopg.connect(sql_url, autocommit=True) as connection, connection.cursor() as cursor:
-        at = NOON + timedelta(minutes=3)
+        at = NOON + timedelta(minutes=minutes)
         cursor.executemany(
             "INSERT INTO scan (scan_id, checkpoint_id, scanned_at, recorded_at, person_ref, decision, colour, "
             "policy_version, board_revision, is_self_reported, digest) "
@@ -291,6 +367,145 @@ def test_an_official_asks_and_cannot_approve_it_himself(register, visit, setting
     assert (refused.status_code, refused.json()["code"]) == (403, "second_person_needed")
     assert client.post(path, headers=issuer.headers("approver", sub="li")).status_code == 200
     assert len(wait_for(lambda: len(found := parts(UUID(answer.json()["trace_id"]))) == 3 and found)) == 3
+
+
+def held_trace(register, visit, ask, settings, client, issuer, **asked: Any) -> str:
+    mall = register("mall")
+    case = visit("case", mall, 0)
+    crowd(settings.database_url, mall, 1001)
+    path = f"/v1/traces/{ask(case, **asked)}"
+    is_held = lambda: client.get(path, headers=issuer.headers("authority")).json().get("status") == "held"  # noqa: E731
+    wait_for(is_held)
+    return path
+
+
+def approve(client, issuer, path: str, **claims: Any) -> tuple[int, str]:
+    answer = client.post(f"{path}/approval", headers=issuer.headers("approver", **claims))
+    return answer.status_code, answer.json().get("code", answer.json().get("status"))
+
+
+def test_who_opened_the_case_cannot_approve_its_trace_in_any_role(
+    register, visit, ask, settings, client, issuer, parts
+):
+    path = held_trace(register, visit, ask, settings, client, issuer, by="zhang")
+    assert approve(client, issuer, path, sub="zhang") == (403, "second_person_needed")
+    both = {"sub": "zhang", "roles": ["approver", "authority"]}
+    assert approve(client, issuer, path, **both) == (403, "second_person_needed")
+    assert approve(client, issuer, path, sub="li") == (200, "answered")
+    assert len(parts(UUID(path.rpartition("/")[2]))) in (0, 3)
+
+
+def test_the_trace_of_an_unknown_requester_is_approved_by_nobody_until_the_ledger_tells_who_asked(
+    register, visit, ask, settings, client, issuer, sql
+):
+    path = held_trace(register, visit, ask, settings, client, issuer, by="")
+    assert approve(client, issuer, path, sub="li") == (403, "requester_unknown")
+    trace_id = UUID(path.rpartition("/")[2])
+    [(case,)] = sql("SELECT person_ref FROM trace")
+    ask(case, trace_id, by="zhang", revision=2)
+    wait_for(lambda: sql("SELECT 1 FROM trace WHERE requester IS NOT NULL"))
+    assert approve(client, issuer, path, sub="zhang") == (403, "second_person_needed")
+    assert approve(client, issuer, path, sub="li") == (200, "answered")
+
+
+def test_an_approver_and_a_reader_reach_the_area_of_the_case(register, visit, ask, settings, client, issuer, sql):
+    path = held_trace(register, visit, ask, settings, client, issuer, area="440103001")
+    missing = f"/v1/traces/{uuid4()}"
+    for area in ("440104", "440103002", "440103001001"):
+        assert approve(client, issuer, path, area=area) == (403, "area_refused")
+        elsewhere = issuer.headers("authority", area=area)
+        refusals = [client.get(each, headers=elsewhere) for each in (path, missing, f"{missing}/contacts")]
+        assert {(each.status_code, each.text.replace(str(missing), "")) for each in refusals} == {
+            (403, refusals[0].text)
+        }, "what is not there is refused as what lies elsewhere"
+        assert "440103001" not in refusals[0].text.replace(area, "")
+    for area in ("440103001", "440103"):
+        assert client.get(path, headers=issuer.headers("authority", area=area)).status_code == 200
+    [(case,)] = sql("SELECT person_ref FROM trace")
+    refused = sql("SELECT person_ref, area FROM access_log WHERE is_refused AND what = 'approval of a trace'")
+    assert refused == [(case, "440104"), (case, "440103002"), (case, "440103001001")]
+    assert approve(client, issuer, path, area="440103") == (200, "answered")
+
+
+def test_held_traces_are_listed_to_those_who_reach_their_case(register, visit, ask, settings, client, issuer, sql):
+    path = held_trace(register, visit, ask, settings, client, issuer, area="440103001")
+    mall = register("mall")
+    ask(visit("other", mall, 500))
+    wait_for(lambda: sql("SELECT count(*) FROM trace") == [(2,)])
+
+    def listed(area: str = "4401", role: str = "approver", **params: Any) -> list[dict[str, Any]]:
+        answer = client.get("/v1/traces", params=params, headers=issuer.headers(role, area=area))
+        assert answer.status_code == 200
+        return answer.json()["traces"]
+
+    [held] = listed(state="held")
+    assert (f"/v1/traces/{held['trace_id']}", held["contacts"], held["area"]) == (path, 1001, "440103001")
+    assert (held["status"], held["entry_id"], held["is_requester_known"]) == ("held", "entry-1", True)
+    assert listed("440103", state="held") == [held]
+    assert listed("440104", state="held") == []
+    assert len(listed()) == 2
+    [first] = listed(limit=1)
+    [second] = listed(limit=1, cursor=first["trace_id"])
+    assert {first["trace_id"], second["trace_id"]} == {each["trace_id"] for each in listed()}
+    [(case,)] = sql("SELECT person_ref FROM trace WHERE status = 'held'")
+    assert sql("SELECT count(*) FROM access_log WHERE what = 'list of traces' AND person_ref = %s", case) >= [(3,)]
+    assert client.get("/v1/traces", headers=issuer.headers("citizen")).status_code == 403
+    assert client.get("/v1/traces", params={"state": "lost"}, headers=issuer.headers("approver")).status_code == 422
+
+
+def test_splitting_a_question_does_not_evade_the_second_person(register, visit, settings, client, issuer, sql):
+    """Each part has fewer than a thousand contacts; of all that one person asks in a day five thousand are told."""
+    asked = []
+    for hour in range(7):
+        mall = register("mall")
+        case = visit("case", mall, 60 * hour)
+        crowd(settings.database_url, mall, 800, minutes=60 * hour)
+        span = {"from": NOON + timedelta(minutes=60 * hour - 20), "to": NOON + timedelta(minutes=60 * hour + 20)}
+        body = {"person_ref": str(case)} | {name: at.isoformat() for name, at in span.items()}
+        asked.append((body, client.post("/v1/traces", json=body, headers=issuer.headers("authority", sub="zhang"))))
+    assert [answer.json()["status"] for _, answer in asked] == ["answered"] * 6 + ["held"]
+    other = client.post("/v1/traces", json=asked[0][0], headers=issuer.headers("authority", sub="wang"))
+    assert other.json()["status"] == "answered", "another person has a day of their own"
+    path = f"/v1/traces/{asked[-1][1].json()['trace_id']}"
+    assert approve(client, issuer, path, sub="zhang") == (403, "second_person_needed")
+    assert approve(client, issuer, path, sub="li") == (200, "answered")
+    sql("UPDATE trace SET requested_at = requested_at - interval '25 hours'")
+    again = client.post("/v1/traces", json=asked[-1][0], headers=issuer.headers("authority", sub="zhang"))
+    assert again.json()["status"] == "answered", "counted over 24 hours"
+
+
+def test_an_official_asks_only_about_who_was_in_the_own_area(register, visit, client, issuer, sql):
+    here, there = register("mall", area="440103001"), register("mall", area="440104001")
+    person_ref = visit("someone", there, 0)
+    body = {
+        "person_ref": str(person_ref),
+        "from": (NOON - timedelta(days=1)).isoformat(),
+        "to": (NOON + timedelta(days=1)).isoformat(),
+    }
+
+    def ask_for(area: str, **changed: str) -> tuple[int, str]:
+        answer = client.post("/v1/traces", json=body | changed, headers=issuer.headers("authority", area=area))
+        return answer.status_code, answer.text
+
+    refused = ask_for("440103")
+    assert refused[0] == 403
+    assert ask_for("440103", person_ref=str(uuid4())) == refused, "nothing is learnt of where the person was"
+    assert sql("SELECT area FROM access_log WHERE is_refused AND person_ref = %s", person_ref) == [("440103",)]
+    for area in ("440104", "440104001", "4401"):
+        assert ask_for(area)[0] == 202
+    visit("someone", here, 30)
+    assert ask_for("440103")[0] == 202
+
+
+def test_a_service_reads_traces_only_where_its_token_says_so(client, issuer):
+    path = f"/v1/traces/{uuid4()}"
+    named = client.get(path, headers=issuer.headers("service", scope="evidence traces"))
+    assert named.json()["code"] == "trace_not_found"
+    for claims in ({"scope": "evidence"}, {"scope": ""}, {"scope": None}):
+        answer = client.get(path, headers=issuer.headers("service", **claims))
+        assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+    both = issuer.headers("service", roles=["service", "operator"], scope="")
+    assert client.get(path, headers=both).json()["code"] == "trace_not_found"
 
 
 def test_a_trace_that_makes_no_sense_is_refused(client, issuer):

@@ -11,6 +11,7 @@ import pytest
 
 from chassis.ids import uuid7
 from chassis.message import Message
+from chassis.pseudonym import keyed_uuid
 from services.ledger.deadlines import deadline_check
 from tests.integration.ledger.conftest import (
     CITY,
@@ -350,3 +351,78 @@ def test_a_passed_deadline_alarms_the_area_above_once(ledger: Ledger, person: UU
     assert ledger.get(f"/v1/entries/{opened['entry_id']}").json()["owner"] == STREET
     ledger.change("UPDATE entry SET next_deadline = now() - interval '1 minute'")
     assert check() == 1
+
+
+def held(entry: str, trace: str, person: UUID, *, contacts: int = 1200, area: str = COMMUNITY) -> Message:
+    told = checkpoints.TraceHeld(
+        trace_id=trace, entry_id=entry, person_ref=str(person), contacts=contacts, contacts_max=1000, area=area
+    )
+    return message(told, key=trace, subject=f"trace/{trace}", revision=1)
+
+
+def test_the_pseudonym_of_who_opened_a_case_travels_with_its_trace(ledger: Ledger, person: UUID) -> None:
+    confirm(ledger, person)
+    [(headers, asked)] = ledger.told("TraceRequested")
+    assert asked.requested_by == str(keyed_uuid(ledger.parts.city_key, "requester", "operator-1"))
+    assert "operator-1" not in str(asked), "who it is, is told to nobody who has not the city's key"
+    assert (asked.area, headers["ce_revision"]) == (COMMUNITY, "1")
+
+
+def test_a_held_trace_alarms_the_case_s_district_and_stands_in_the_file_until_it_is_answered(
+    ledger: Ledger, person: UUID
+) -> None:
+    entry, trace = confirm(ledger, person)
+    assert ledger.get(f"/v1/entries/{entry}").json()["trace"] == {"trace_id": trace, "state": "asked"}
+    event = held(entry, trace, person)
+    ledger.take(event, event)
+    [(_, alarm)] = ledger.told("AlarmRaised")
+    assert (alarm.kind, alarm.owner, alarm.area, alarm.entry_id) == ("trace_held", DISTRICT, COMMUNITY, entry)
+    assert (alarm.about, alarm.person_ref) == (f"trace/{trace}", str(person))
+    [read] = ledger.get("/v1/alarms", role="approver", bound_to=DISTRICT).json()["alarms"]
+    assert (read["kind"], read["about"]) == ("trace_held", f"trace/{trace}")
+    waiting = {"trace_id": trace, "state": "held", "contacts_held": 1200}
+    file = ledger.get(f"/v1/people/{person}/file").json()
+    assert file["entries"][0]["trace"] == ledger.get("/v1/entries").json()["entries"][0]["trace"] == waiting
+    [asked] = [each for each in file["timeline"] if each["what"] == "trace_requested"]
+    assert (asked["state"], asked["held_contacts"]) == ("held", 1200)
+    assert "alarm" in kinds(file["timeline"])
+
+    ledger.take(traced(entry, trace, person, contact(uuid4()), part=2))
+    assert ledger.get(f"/v1/entries/{entry}").json()["trace"] == {"trace_id": trace, "state": "answered"}
+    assert len(ledger.get("/v1/alarms").json()["alarms"]) == 1
+
+
+def test_a_held_trace_that_an_official_asked_for_alarms_too(ledger: Ledger, person: UUID) -> None:
+    for area, owner in ((GATE, OTHER_DISTRICT), ("", CITY), ("9999", CITY)):
+        ledger.take(held("", str(uuid7()), person, area=area))
+        assert ledger.told("AlarmRaised")[-1][1].owner == owner
+
+
+def test_repeated_stops_of_one_person_at_one_place_are_one_open_alarm_counted(ledger: Ledger, person: UUID) -> None:
+    first = datetime.now(UTC) - timedelta(minutes=10)
+    ledger.take(stopped(person, at=first), stopped(person, at=first + timedelta(minutes=2)))
+    ledger.take(stopped(person, at=first + timedelta(minutes=1)))
+    other = uuid4()
+    ledger.take(stopped(other, at=first), stopped(None, at=first), stopped(None, at=first))
+    assert len(ledger.told("AlarmRaised")) == 4, "of somebody else, and of nobody in particular, there are others"
+    [alarm] = [each for each in ledger.get("/v1/alarms").json()["alarms"] if each["person_ref"] == str(person)]
+    assert (alarm["count"], datetime.fromisoformat(alarm["last_at"])) == (3, first + timedelta(minutes=2))
+    assert ledger.get(f"/v1/people/{person}/file").json()["timeline"][0]["count"] == 3
+
+    ledger.change("UPDATE alarm SET raised_at = raised_at - interval '13 h', last_at = last_at - interval '13 h'")
+    ledger.take(stopped(person))
+    counts = ledger.rows("SELECT count FROM alarm WHERE person_ref = %s ORDER BY alarm_id", person)
+    assert counts == [(3,), (1,)], "who is stopped there again another day has an alarm again"
+
+
+def test_a_repeat_elsewhere_or_under_another_owner_is_another_alarm(ledger: Ledger, person: UUID) -> None:
+    ledger.take(stopped(person))
+    elsewhere = checkpoints.PersonStopped(
+        scan_id=str(uuid7()), person_ref=str(person), checkpoint_id="33333333-3333-4333-8333-333333333333", area=GATE
+    )
+    elsewhere.scanned_at.GetCurrentTime()
+    ledger.take(message(elsewhere, key=str(person), subject=f"stop/{elsewhere.scan_id}"))
+    ledger.open("close_contact", person)
+    ledger.take(stopped(person))
+    owners = ledger.rows("SELECT owner, count FROM alarm ORDER BY alarm_id")
+    assert owners == [(OTHER_DISTRICT, 1), (OTHER_DISTRICT, 1), (STREET, 1)]

@@ -150,7 +150,14 @@ def test_republishing_tells_the_present_state_at_its_revision(
     assert (told_closed.entry_id, headers["ce_revision"]) == (closed["entry_id"], "3")
     revisions = {evidence.kind: headers["ce_revision"] for headers, evidence in ledger.told("EvidenceFound")}
     assert revisions == {"case": "1", "close_contact": "2"}
-    assert len(ledger.told("TraceRequested")) == 1
+    [(headers, asked)] = ledger.told("TraceRequested")
+    assert (asked.requested_by != "", headers["ce_revision"]) == (True, "1")
+    ledger.change("DELETE FROM outbox")
+    ledger.change("UPDATE trace SET requested_by = NULL")  # as it was before the requester travelled
+    for _ in range(2):
+        assert run("republish", environment(ledger, fresh_database)).returncode == 0
+    named = [(again.requested_by, headers["ce_revision"]) for headers, again in ledger.told("TraceRequested")]
+    assert named == [(asked.requested_by, "2")] * 2
 
 
 def test_a_bad_environment_is_refused_with_every_problem(ledger: Ledger, fresh_database: str) -> None:

@@ -1,10 +1,11 @@
-"""The tracing rule: windows, grades, and the strongest meeting of each contact."""
+"""The tracing rule: windows, grades, and the last meeting of each contact."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,9 +16,9 @@ from services.checkpoints.domain.tracing import (
     CaseScan,
     Grade,
     Meeting,
-    new_or_upgraded,
+    last_of_each_grade,
+    new_or_later,
     read_tracing_rule,
-    strongest,
     watches_of,
 )
 from services.checkpoints.settings import HERE
@@ -32,8 +33,8 @@ def case_scan(kind: str, vehicle_ref: UUID | None = None) -> CaseScan:
     return CaseScan(uuid4(), uuid4(), kind, vehicle_ref, AT)
 
 
-def meeting(grade: Grade, apart_s: float, person: UUID = PERSON) -> Meeting:
-    return Meeting(person, grade, uuid4(), "mall", "440103", AT, apart_s, uuid4(), uuid4())
+def meeting(grade: Grade, apart_s: float, person: UUID = PERSON, *, days: float = 0) -> Meeting:
+    return Meeting(person, grade, uuid4(), "mall", "440103", AT + timedelta(days=days), apart_s, uuid4(), uuid4())
 
 
 @pytest.mark.parametrize("kind", ["mall", "workplace", "school", "hospital", "building", "port"])
@@ -61,31 +62,60 @@ def test_a_compound_makes_none():
     assert watches_of(RULE, [case_scan("compound")]) == []
 
 
-def test_of_each_person_the_strongest_grade_then_the_nearest_meeting():
-    far, near, general = meeting(Grade.CLOSE, 900), meeting(Grade.CLOSE, 30), meeting(Grade.GENERAL, 1)
-    assert strongest([general, far, near], AT) == [near]
-    other = meeting(Grade.GENERAL, 5, UUID(int=8))
-    assert strongest([other, near], AT) == [near, other]
+LONG_AGO = AT - timedelta(days=30)
 
 
-def test_a_meeting_that_may_be_told_stands_before_a_closer_one_of_long_ago():
+def in_every_order(meetings: Sequence[Meeting], told_since: datetime = LONG_AGO) -> list[Meeting]:
+    found = {tuple(last_of_each_grade(order, told_since)) for order in permutations(meetings)}
+    assert len(found) == 1
+    return list(found.pop())
+
+
+def test_a_contact_is_dated_by_the_last_meeting_and_not_by_the_nearest():
+    near_week_ago, far_now = meeting(Grade.GENERAL, 1, days=-7), meeting(Grade.GENERAL, 20)
+    assert in_every_order([near_week_ago, far_now]) == [far_now]
+    close_week_ago, close_now = meeting(Grade.CLOSE, 1, days=-7), meeting(Grade.CLOSE, 900)
+    assert in_every_order([close_week_ago, close_now]) == [close_now]
+    nearer, farther = meeting(Grade.CLOSE, 1), meeting(Grade.CLOSE, 2)
+    assert in_every_order([farther, nearer]) == [nearer], "of one moment the nearer"
+
+
+def test_a_general_meeting_after_a_close_one_has_its_own_date_and_one_before_it_says_nothing():
+    close = meeting(Grade.CLOSE, 30, days=-7)
+    before, same, after = (meeting(Grade.GENERAL, 1, days=days) for days in (-8, -7, 0))
+    assert in_every_order([close, before, same]) == [close]
+    assert in_every_order([close, before, after]) == [after, close]
+    other = meeting(Grade.GENERAL, 5, UUID(int=8), days=-9)
+    assert in_every_order([other, close, after]) == [after, close, other]
+
+
+def test_a_meeting_that_may_be_told_stands_before_one_of_long_ago():
     """Else somebody who was met yesterday would be left out for having been met more closely last month."""
     yesterday = meeting(Grade.GENERAL, 90)
-    last_month = replace(meeting(Grade.CLOSE, 5), met_at=AT - timedelta(microseconds=1))
-    for order in ([yesterday, last_month], [last_month, yesterday]):
-        assert strongest(order, AT) == [yesterday]
-    assert strongest([last_month], AT) == [last_month]
-    assert new_or_upgraded([yesterday], {PERSON: (False, Grade.CLOSE)}, AT) == [yesterday]
-    assert new_or_upgraded([last_month], {PERSON: (True, Grade.GENERAL)}, AT) == []
-    assert new_or_upgraded([last_month], {}, AT) == [last_month]
+    last_month = meeting(Grade.CLOSE, 5, days=-30)
+    assert in_every_order([yesterday, last_month], AT) == [yesterday, last_month]
+    assert new_or_later([yesterday], {(PERSON, Grade.CLOSE): (False, last_month.met_at)}, AT) == [yesterday]
+    assert new_or_later([last_month], {(PERSON, Grade.GENERAL): (True, AT)}, AT) == [last_month]
+    assert new_or_later([last_month], {}, AT) == [last_month]
 
 
-def test_only_new_and_upgraded_contacts_are_told_again():
-    close = meeting(Grade.CLOSE, 30)
-    assert new_or_upgraded([close], {}, AT) == [close]
-    assert new_or_upgraded([close], {PERSON: (True, Grade.GENERAL)}, AT) == [close]
-    assert new_or_upgraded([close], {PERSON: (True, Grade.CLOSE)}, AT) == []
-    assert new_or_upgraded([meeting(Grade.GENERAL, 1)], {PERSON: (True, Grade.CLOSE)}, AT) == []
+def test_only_new_and_later_meetings_are_told_again():
+    close, later = meeting(Grade.CLOSE, 30, days=-7), meeting(Grade.CLOSE, 900)
+    general, general_now = meeting(Grade.GENERAL, 1, days=-8), meeting(Grade.GENERAL, 1)
+    assert new_or_later([close], {}, LONG_AGO) == [close]
+    assert new_or_later([close], {(PERSON, Grade.GENERAL): (True, AT)}, LONG_AGO) == [close]
+    known = {(PERSON, Grade.CLOSE): (True, close.met_at)}
+    assert new_or_later([close], known, LONG_AGO) == []
+    assert new_or_later([general], known, LONG_AGO) == []
+    assert new_or_later([general_now], known, LONG_AGO) == [general_now]
+    assert new_or_later([later], known, LONG_AGO) == [later]
+    assert new_or_later([close], {(PERSON, Grade.CLOSE): (True, AT)}, LONG_AGO) == [], "an earlier one shortens nothing"
+
+
+def test_a_later_meeting_that_may_not_be_told_displaces_none_that_was():
+    told, later = meeting(Grade.CLOSE, 30, days=-9), meeting(Grade.CLOSE, 30, days=-8)
+    assert new_or_later([later], {(PERSON, Grade.CLOSE): (True, told.met_at)}, AT) == []
+    assert new_or_later([later], {(PERSON, Grade.CLOSE): (False, told.met_at)}, AT) == [later]
 
 
 @pytest.mark.parametrize("kind", KINDS)

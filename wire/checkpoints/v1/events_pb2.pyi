@@ -206,18 +206,22 @@ class ContactsTraced(_message.Message):
     def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., tracing_rule: _Optional[str] = ..., contacts_older: _Optional[int] = ...) -> None: ...
 
 class TraceHeld(_message.Message):
-    __slots__ = ("trace_id", "entry_id", "person_ref", "contacts", "contacts_max")
+    __slots__ = ("trace_id", "entry_id", "person_ref", "contacts", "contacts_max", "area", "bound")
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
     CONTACTS_FIELD_NUMBER: _ClassVar[int]
     CONTACTS_MAX_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    BOUND_FIELD_NUMBER: _ClassVar[int]
     trace_id: str
     entry_id: str
     person_ref: str
     contacts: int
     contacts_max: int
-    def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[int] = ..., contacts_max: _Optional[int] = ...) -> None: ...
+    area: str
+    bound: str
+    def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., contacts: _Optional[int] = ..., contacts_max: _Optional[int] = ..., area: _Optional[str] = ..., bound: _Optional[str] = ...) -> None: ...
 
 class MeasurementCaseOpened(_message.Message):
     __slots__ = ("case_id", "checkpoint_id", "kind", "area", "device_id", "temperature_c", "opened_at", "due_at")

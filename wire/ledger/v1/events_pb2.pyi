@@ -97,17 +97,21 @@ class EvidenceFound(_message.Message):
     def __init__(self, evidence_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., kind: _Optional[str] = ..., entry_id: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[str] = ..., area: _Optional[str] = ...) -> None: ...
 
 class TraceRequested(_message.Message):
-    __slots__ = ("trace_id", "entry_id", "person_ref", "to")
+    __slots__ = ("trace_id", "entry_id", "person_ref", "to", "requested_by", "area")
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
     trace_id: str
     entry_id: str
     person_ref: str
     to: _timestamp_pb2.Timestamp
-    def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., **kwargs) -> None: ...
+    requested_by: str
+    area: str
+    def __init__(self, trace_id: _Optional[str] = ..., entry_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., requested_by: _Optional[str] = ..., area: _Optional[str] = ..., **kwargs) -> None: ...
 
 class AlarmRaised(_message.Message):
     __slots__ = ("alarm_id", "kind", "person_ref", "entry_id", "owner", "area", "checkpoint_id", "scan_id", "raised_at", "about")
