@@ -67,9 +67,14 @@ def _checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID,
 
 
 def _is_bound_by_merger(tx: Connection, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> bool:
-    ways = lives.ways(tx, [UUID(each) for each in bearer.checkpoints if _is_uuid(each)], at).values()
+    ways = lives.ways(tx, bound_ids(bearer), at).values()
     own = [way for way in ways if bearer.can_see_area(way[0].area)]
     return any(each.checkpoint_id == checkpoint_id for way in own for each in way)
+
+
+def bound_ids(bearer: Bearer) -> list[UUID]:
+    """The checkpoints that a gate's token names."""
+    return [UUID(each) for each in sorted(bearer.checkpoints) if _is_uuid(each)]
 
 
 def _is_uuid(text: str) -> bool:

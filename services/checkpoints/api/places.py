@@ -6,30 +6,35 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from chassis.auth import Bearer, needs, require_area
 from chassis.collisions import DoneAgain
 from chassis.problems import Problem
+from services.checkpoints.api.bound import bound_ids
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import (
     CheckpointIn,
     CheckpointOut,
     CheckpointRegisteredOut,
     CheckpointsIn,
+    CheckpointsOut,
     CheckpointsRegisteredOut,
+    Kind,
     PosterOut,
 )
 from services.checkpoints.api.problems import naming
 from services.checkpoints.domain.errors import CheckpointRegisteredOtherwise
 from services.checkpoints.domain.scans import EVER, Checkpoint
+from services.checkpoints.store import lives
 from services.checkpoints.use_cases.places import Registration, find_checkpoint
 
 router = APIRouter(route_class=DoneAgain, tags=["checkpoints"])
 AHEAD_MAX = timedelta(days=366)
 Operator = Annotated[Bearer, Depends(needs("operator"))]
 Official = Annotated[
-    Bearer, Depends(needs("operator", "gate", "authority", "community", "approver", "auditor", "service"))
+    Bearer,
+    Depends(needs("operator", "gate", "authority", "community", "approver", "auditor", "service", scope="places")),
 ]
 
 
@@ -84,10 +89,34 @@ def _registration(body: CheckpointIn, bearer: Bearer, desk: Desk, path: str, now
     return Registration(body.checkpoint_id, body.kind, body.name, body.venue or "", body.area, body.opens_at)
 
 
+@router.get("/v1/checkpoints", response_model=CheckpointsOut)
+def list_checkpoints(
+    bearer: Official,
+    desk: AtDesk,
+    area: Annotated[str | None, Query(max_length=18, description="a part of the bearer's subtree")] = None,
+    kind: Kind | None = None,
+    cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> CheckpointsOut:
+    """The checkpoints of a subtree as they hold now, by identifier; a gate sees those that its token names."""
+    asked = bearer.area if area is None else area
+    require_area(bearer, asked)
+    only = bound_ids(bearer) if bearer.has_role("gate") else None
+    with desk.database.transaction() as tx:
+        found = lives.listed(tx, area=asked, kind=kind, only=only, after=cursor, at=desk.clock(), limit=limit)
+    return CheckpointsOut(
+        checkpoints=[_shown(each) for each in found],
+        next_cursor=found[-1].checkpoint_id if len(found) == limit else None,
+    )
+
+
 @router.get("/v1/checkpoints/{checkpoint_id}", response_model=CheckpointOut)
 def read(checkpoint_id: UUID, bearer: Official, desk: AtDesk) -> CheckpointOut:
     """The checkpoint as it holds now."""
-    found = _visible(checkpoint_id, bearer, desk)
+    return _shown(_visible(checkpoint_id, bearer, desk))
+
+
+def _shown(found: Checkpoint) -> CheckpointOut:
     return CheckpointOut(
         checkpoint_id=found.checkpoint_id,
         kind=found.kind,  # type: ignore[arg-type]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer, needs
+from chassis.auth import Bearer, needs, require_area
 from chassis.collisions import DoneAgain
 from chassis.ids import uuid7
-from services.checkpoints.api.bound import bound_checkpoint, kept_checkpoint, kept_under
+from services.checkpoints.api.bound import bound_checkpoint, bound_ids, kept_checkpoint, kept_under
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import Decisions, In, readable
 from services.checkpoints.domain.errors import ShiftNotFound
@@ -72,7 +72,10 @@ class SignedOnOut(ShiftOut):
 
 
 class ShiftsOut(BaseModel):
+    """`next_cursor` is null at the end, and where a checkpoint was named."""
+
     shifts: list[ShiftOut]
+    next_cursor: UUID | None = None
 
 
 class TroubleOfDeviceOut(BaseModel):
@@ -128,16 +131,37 @@ def sign_off(shift_id: UUID, body: SignOffIn, bearer: Reader, desk: AtDesk) -> S
 
 
 @router.get("/v1/shifts", response_model=ShiftsOut)
-def read_of_checkpoint(
-    checkpoint: Annotated[UUID, Query()],
+def read_shifts(
     bearer: Reader,
     desk: AtDesk,
+    checkpoint: Annotated[
+        UUID | None, Query(description="of this one; without, of all that the bearer reaches")
+    ] = None,
+    stage: Annotated[Literal["on_duty", "signed_off"] | None, Query(description="without `checkpoint` only")] = None,
+    cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=SHIFTS_MAX)] = 20,
 ) -> ShiftsOut:
-    """The shifts of a checkpoint, and of what it was merged into: the one on duty first, then the newest."""
+    """The shifts of a checkpoint, and of what it was merged into: the one on duty first, then the newest.
+
+    Without a checkpoint: of the bearer's subtree, or of the checkpoints that a gate's token names, in pages.
+    """
+    now = desk.clock()
     with desk.database.transaction() as tx:
-        found = shifts.newest(tx, kept_under(tx, desk, bearer, checkpoint, desk.clock()), most=limit)
-    return ShiftsOut(shifts=[_shown(shift) for shift in found])
+        if checkpoint is not None:
+            found = shifts.newest(tx, kept_under(tx, desk, bearer, checkpoint, now), most=limit)
+            return ShiftsOut(shifts=[_shown(shift) for shift in found])
+        require_area(bearer, bearer.area)
+        found = shifts.listed(
+            tx,
+            area=bearer.area,
+            only=bound_ids(bearer) if bearer.has_role("gate") else None,
+            is_on_duty=None if stage is None else stage == "on_duty",
+            before=cursor,
+            at=now,
+            most=limit,
+        )
+    cursor = found[-1].shift_id if len(found) == limit else None
+    return ShiftsOut(shifts=[_shown(shift) for shift in found], next_cursor=cursor)
 
 
 @router.get("/v1/shifts/{shift_id}", response_model=ShiftOut)

@@ -82,6 +82,37 @@ def all_holding_at(tx: Connection, at: datetime) -> list[Checkpoint]:
     return [version_of(row) for row in rows]
 
 
+def listed(
+    tx: Connection,
+    *,
+    area: str,
+    kind: str | None,
+    only: Collection[UUID] | None,
+    after: UUID | None,
+    at: datetime,
+    limit: int,
+) -> list[Checkpoint]:
+    """Checkpoints as they hold at a moment within a subtree, by identifier; of a kind, among some, where asked so."""
+    which = (
+        "v.holds_from <= :at AND :at < v.holds_until AND starts_with(v.area, :area) "
+        "AND (CAST(:kind AS text) IS NULL OR v.kind = :kind) "
+        "AND (CAST(:after AS uuid) IS NULL OR v.checkpoint_id > :after) "
+        "AND (CAST(:only AS uuid[]) IS NULL OR v.checkpoint_id = ANY(:only))"
+    )
+    rows = tx.execute(
+        sa.text(_VERSIONS.format(which=which) + "LIMIT :limit"),
+        {
+            "at": at,
+            "area": area,
+            "kind": kind,
+            "after": after,
+            "only": None if only is None else list(only),
+            "limit": limit,
+        },
+    )
+    return [version_of(row) for row in rows]
+
+
 def lock(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, int]:
     """Keep the checkpoints from changing until the transaction ends, in ascending order; the revision of each."""
     rows = tx.execute(

@@ -99,6 +99,30 @@ def newest(tx: Connection, checkpoint_ids: Collection[UUID], *, most: int) -> li
     return [kept[0] for row in rows if (kept := _kept(row)) is not None]
 
 
+def listed(
+    tx: Connection,
+    *,
+    area: str,
+    only: Collection[UUID] | None,
+    is_on_duty: bool | None,
+    before: UUID | None,
+    at: datetime,
+    most: int,
+) -> list[Shift]:
+    """Shifts at checkpoints that lie within a subtree now, the newest identifiers first."""
+    found = f"""
+    SELECT {_SHIFT} FROM shift AS s WHERE EXISTS (
+        SELECT FROM checkpoint_version AS v WHERE v.checkpoint_id = s.checkpoint_id AND v.holds_from <= :at
+        AND :at < v.holds_until AND starts_with(v.area, :area)
+    ) AND (CAST(:only AS uuid[]) IS NULL OR s.checkpoint_id = ANY(:only))
+    AND (CAST(:is_on_duty AS boolean) IS NULL OR (s.signed_off_at IS NULL) = :is_on_duty)
+    AND (CAST(:before AS uuid) IS NULL OR s.shift_id < :before) ORDER BY s.shift_id DESC LIMIT :most
+    """  # noqa: S608 (our own names)
+    asked = {"at": at, "area": area, "is_on_duty": is_on_duty, "before": before, "most": most}
+    rows = tx.execute(sa.text(found), asked | {"only": None if only is None else list(only)})
+    return [kept[0] for row in rows if (kept := _kept(row)) is not None]
+
+
 def save(tx: Connection, shift: Shift, note_sealed: bytes | None) -> None:
     tx.execute(
         sa.text(

@@ -300,3 +300,27 @@ def test_the_access_log_is_only_added_to(client, issuer, visits, sql):
     for statement in ("DELETE FROM access_log", "UPDATE access_log SET subject = 'nobody'", "TRUNCATE access_log"):
         with pytest.raises(psycopg.errors.RaiseException):
             sql(statement)
+
+
+def test_checkpoints_are_listed_by_area_and_kind_in_pages(client, issuer, register, gate):
+    here = sorted(str(register("mall", area="440103001")) for _ in range(3))
+    metro, there = str(register("metro", area="440103002")), str(register("mall", area="440104001"))
+
+    def listed(headers, **params):
+        answer = client.get("/v1/checkpoints", params=params, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return [each["checkpoint_id"] for each in answer.json()["checkpoints"]]
+
+    city, liwan = issuer.headers("operator"), issuer.headers("operator", area="440103")
+    assert listed(city) == sorted([*here, metro, there])
+    assert listed(liwan) == sorted([*here, metro])
+    assert listed(city, area="440104") == [there]
+    assert listed(liwan, kind="metro") == [metro]
+    first = client.get("/v1/checkpoints", params={"limit": 2}, headers=liwan).json()
+    assert listed(liwan, cursor=first["next_cursor"], limit=5) == sorted([*here, metro])[2:]
+    assert first["checkpoints"][0] == client.get(f"/v1/checkpoints/{listed(liwan)[0]}", headers=city).json()
+    assert listed(gate(here[0], there)) == sorted([here[0], there]), "a gate sees those that its token names"
+    assert client.get("/v1/checkpoints", params={"area": "440104"}, headers=liwan).status_code == 403
+    assert client.get("/v1/checkpoints", headers=issuer.headers("citizen")).status_code == 403
+    for wrong in ({"limit": 0}, {"cursor": "x"}, {"kind": "shop"}):
+        assert client.get("/v1/checkpoints", params=wrong, headers=city).status_code == 422

@@ -137,7 +137,6 @@ def test_the_shifts_of_a_checkpoint_are_read_newest_first_and_a_page_at_most(
         (422, liwan, "checkpoint=here"),
         (422, liwan, f"checkpoint={place}&limit=0"),
         (422, liwan, f"checkpoint={place}&limit=101"),
-        (422, liwan, ""),
     ):
         assert client.get(f"/v1/shifts?{query}", headers=headers).status_code == status, query
 
@@ -214,3 +213,26 @@ def test_the_report_tells_what_happened_during_the_shift_and_nothing_else(
     assert [(each["device_id"], each["trouble"]) for each in report["devices"]] == [("T-1", "silent")]
     assert report["note"] == "all quiet"
     assert report["until"] == report["shift"]["signed_off_at"]
+
+
+def test_shifts_of_a_subtree_are_listed_in_pages(client, register, post, gate, issuer):
+    here, there = register("road", area="440103001"), register("road", area="440104001")
+    first = post(here, checkpoint_id=str(here), staff=1).json()["shift_id"]
+    post(here, f"/{first}/sign-off", expected_version=1)
+    second = post(here, checkpoint_id=str(here), staff=2).json()["shift_id"]
+    third = post(there, checkpoint_id=str(there), staff=3).json()["shift_id"]
+
+    def listed(headers, **params):
+        answer = client.get("/v1/shifts", params=params, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return [each["shift_id"] for each in answer.json()["shifts"]]
+
+    city = issuer.headers("operator")
+    assert listed(city) == [third, second, first]
+    assert listed(city, stage="on_duty") == [third, second]
+    assert listed(issuer.headers("operator", area="440103"), stage="signed_off") == [first]
+    page = client.get("/v1/shifts", params={"limit": 2}, headers=city).json()
+    assert listed(city, cursor=page["next_cursor"]) == [first]
+    assert listed(gate(there)) == [third], "a gate sees those of its own checkpoints"
+    assert listed(gate()) == []
+    assert client.get("/v1/shifts", headers=issuer.headers("operator", area="")).status_code == 403
