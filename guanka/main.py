@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from chassis.date_times import read_date_time
 from guanka.home import Home, NotRunning, home_of
 
 app = typer.Typer(
@@ -268,9 +268,7 @@ def publish_policy(
     from guanka.policy import publish
 
     try:
-        moment = None if effective_from is None else datetime.fromisoformat(effective_from)
-        if moment is not None and moment.tzinfo is None:
-            raise ValueError(f"{effective_from} has no offset; write 2026-11-22T08:00:00+08:00")
+        moment = None if effective_from is None else read_date_time(effective_from)
         raise typer.Exit(publish(_home(), file, moment))
     except (NotRunning, ValueError) as error:
         raise _refuse(error) from error

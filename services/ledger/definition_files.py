@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.auth import ROLES
+from chassis.fields import DateTime
 from chassis.settings import SettingsError
 from city.areas import Level
 from services.ledger.domain.definition import (
@@ -110,7 +111,7 @@ class _Definition(_Form):
     ledger: Name
     version: int = Field(ge=1)
     amends: int | None = Field(default=None, ge=1)
-    valid_from: AwareDatetime
+    valid_from: DateTime
     title: _Words
     legal_basis: _Words
     owner: Level

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, require_area
 from chassis.collisions import DoneAgain
+from chassis.fields import DateTime
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In, Kind, Text
 from services.checkpoints.api.places import Official, Operator, require_moment
@@ -48,7 +49,7 @@ class ChangeIn(In):
 
     change: Literal["open", "move", "convert", "merge", "close", "withdraw"]
     expected_revision: Annotated[int, Field(strict=True, ge=1, le=REVISION_MAX)]
-    at: AwareDatetime | None = Field(default=None, description="from when it holds; now when absent")
+    at: DateTime | None = Field(default=None, description="from when it holds; now when absent")
     reason: Text
     kind: Kind | None = None
     name: Text | None = None

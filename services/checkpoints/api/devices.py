@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model_validator
 
 from chassis.auth import Bearer, area_refused, needs, require_area
 from chassis.collisions import DoneAgain
+from chassis.fields import DateTime, TimeOfDay
 from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import In
@@ -38,8 +39,8 @@ class PlacementIn(In):
     checkpoint_id: UUID
     accuracy_c: float | None = Field(default=None, strict=True, gt=0, le=5, description="the maker's, in °C")
     interval_s: int = Field(default=_DEFAULT_INTERVAL_S, strict=True, ge=10, le=86_400, description="longer is silence")
-    on_from: time | None = None
-    on_to: time | None = None
+    on_from: TimeOfDay | None = None
+    on_to: TimeOfDay | None = None
 
     @model_validator(mode="after")
     def _both_or_none(self) -> PlacementIn:
@@ -47,8 +48,6 @@ class PlacementIn(In):
             raise ValueError("on_from and on_to come together")
         if self.on_from is not None and self.on_from == self.on_to:
             raise ValueError("on_from and on_to differ; leave both out for round the clock")
-        if any(each is not None and each.tzinfo is not None for each in (self.on_from, self.on_to)):
-            raise ValueError("on_from and on_to are the city's time of day, without an offset")
         return self
 
 
@@ -83,7 +82,7 @@ class DeviceOut(BaseModel):
 class ReadingIn(In):
     reading_id: UUID = Field(description="version 7")
     temperature_c: float | None = Field(default=None, strict=True, ge=TEMPERATURE_C_MIN, le=TEMPERATURE_C_MAX)
-    measured_at: AwareDatetime = Field(description="at most a day ago")
+    measured_at: DateTime = Field(description="at most a day ago")
 
 
 class OpenedCaseOut(BaseModel):

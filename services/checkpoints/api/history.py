@@ -9,11 +9,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 from sqlalchemy import RowMapping
 
 from chassis.auth import Bearer, needs, require_area
 from chassis.collisions import DoneAgain
+from chassis.fields import DateTime
 from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import HistoryOut, ScanOut
@@ -23,8 +23,8 @@ from services.checkpoints.use_cases.places import find_checkpoint
 
 router = APIRouter(route_class=DoneAgain, tags=["history"])
 Authority = Annotated[Bearer, Depends(needs("authority"))]
-From = Annotated[AwareDatetime | None, Query(alias="from", description="default: as long as scans are kept, 28 days")]
-To = Annotated[AwareDatetime | None, Query(alias="to", description="default: now")]
+From = Annotated[DateTime | None, Query(alias="from", description="default: as long as scans are kept, 28 days")]
+To = Annotated[DateTime | None, Query(alias="to", description="default: now")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")]
 

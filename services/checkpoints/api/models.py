@@ -7,7 +7,9 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from chassis.fields import DateTime
 
 Kind = Literal["metro", "bus", "road", "compound", "building", "mall", "hospital", "school", "workplace", "port"]
 CHECKPOINTS_MAX = 1000
@@ -42,7 +44,7 @@ class CheckpointIn(In):
     name: Text
     venue: Text | None = None
     area: str = Field(pattern=r"^[0-9]{4,18}$", description="a node of the area tree")
-    opens_at: AwareDatetime | None = Field(default=None, description="from when it takes scans; since ever when absent")
+    opens_at: DateTime | None = Field(default=None, description="from when it takes scans; since ever when absent")
 
 
 class CheckpointsIn(In):
@@ -185,8 +187,8 @@ class HistoryOut(BaseModel):
 
 class TraceIn(In):
     person_ref: UUID
-    from_: AwareDatetime = Field(alias="from")
-    to: AwareDatetime
+    from_: DateTime = Field(alias="from")
+    to: DateTime
 
 
 class TraceRequestedOut(BaseModel):

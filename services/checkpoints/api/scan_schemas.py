@@ -9,9 +9,10 @@ from uuid import UUID
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from chassis.fields import DateTime
 from services.checkpoints.api.models import DocumentIn
 from services.checkpoints.attempts import (
     PASS_CHARACTERS_MAX,
@@ -78,7 +79,7 @@ class ScanIn(_In):
     direction: Literal["in", "out"] | None = None
     temperature_c: float | None = Field(default=None, ge=TEMPERATURE_C_MIN, le=TEMPERATURE_C_MAX)
     mask: bool | None = Field(default=None, description="false: seen without one; absent where nobody looked")
-    scanned_at: AwareDatetime = Field(description="between 7 days ago and 5 minutes ahead")
+    scanned_at: DateTime = Field(description="between 7 days ago and 5 minutes ahead")
     offline: OfflineIn | None = None
 
 

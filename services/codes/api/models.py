@@ -7,15 +7,13 @@ import math
 import re
 import unicodedata
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -24,25 +22,14 @@ from pydantic import (
     model_validator,
 )
 
+from chassis.date_times import LAST_YEAR
+from chassis.fields import DateTime
 from city.documents import WRITTEN_CHARACTERS_MAX, Document, read_country, read_document, read_number
 from services.codes.domain.dossier import Stay
 from services.codes.domain.passes import PassKind
 from services.codes.domain.people import Code, Entry
 
 FACTS_BYTES_MAX = 4_096
-_FIRST_YEAR, _LAST_YEAR = 2000, 2100
-
-
-def _written_time(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("write a time as RFC 3339 text with an offset")
-    return value
-
-
-def _sane_time(value: datetime) -> datetime:
-    if not _FIRST_YEAR <= value.year < _LAST_YEAR:
-        raise ValueError(f"a time lies between the years {_FIRST_YEAR} and {_LAST_YEAR}")
-    return value.astimezone(UTC)
 
 
 def _readable(value: str) -> str:
@@ -51,7 +38,6 @@ def _readable(value: str) -> str:
     return value.strip()
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_time), AfterValidator(_sane_time)]
 Line = Annotated[str, AfterValidator(_readable)]
 AreaCode = Annotated[str, Field(pattern=r"^[0-9]{2,18}$", description="a code of the area tree, or of another city's")]
 
@@ -78,13 +64,13 @@ class PersonBody(Body):
     document: DocumentBody
     name: Annotated[Line, Field(min_length=1, max_length=100)]
     phone: Annotated[str, Field(pattern=r"^\+?[0-9][0-9 -]{3,24}$")] | None = None
-    birth_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    birth_date: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
     residence: ResidenceBody | None = None
 
     @field_validator("birth_date")
     @classmethod
     def _is_a_date(cls, value: str | None) -> str | None:
-        if value is not None and not 1880 <= date.fromisoformat(value).year < _LAST_YEAR:
+        if value is not None and not 1880 <= date.fromisoformat(value).year <= LAST_YEAR:
             raise ValueError("a birth date lies after 1880")
         return value
 
@@ -95,8 +81,8 @@ class PersonAnswer(BaseModel):
 
 class StayBody(Body):
     area: AreaCode
-    since: Annotated[Moment, Field(alias="from")]
-    until: Annotated[Moment, Field(alias="to")]
+    since: Annotated[DateTime, Field(alias="from")]
+    until: Annotated[DateTime, Field(alias="to")]
 
     def stay(self) -> Stay:
         return Stay(self.area, self.since, self.until)
@@ -110,7 +96,7 @@ class DeclarationBody(Body):
     symptoms: Annotated[list[Annotated[str, Field(pattern=r"^[a-z_ -]{1,40}$")]], Field(max_length=20)]
     stays: Annotated[list[StayBody], Field(max_length=50)] = []
     contact_with_case: StrictBool
-    made_at: Moment | None = None
+    made_at: DateTime | None = None
 
     def temperature_tenths(self) -> int | None:
         """Cut to the tenth, so that 37.3 and above stays at or above 373, and 37.29 below."""
@@ -204,7 +190,7 @@ class EvidenceBody(Body):
     document: DocumentBody | None = None
     area: AreaCode | None = None
     facts: dict[str, JsonValue]
-    observed_at: Moment
+    observed_at: DateTime
     source: Annotated[Line, Field(min_length=1, max_length=200)]
 
     @field_validator("facts")

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from chassis.date_times import read_date_time
+
 DOSSIER_REACH = timedelta(days=28)
 """How far back declarations and stays are looked at; no rule looks further."""
 
@@ -35,10 +37,10 @@ class Stay:
         if not isinstance(area, str) or not AREA_CODE.fullmatch(area):
             return None
         try:
-            times = datetime.fromisoformat(str(since)), datetime.fromisoformat(str(until))
+            times = read_date_time(since), read_date_time(until)
         except ValueError:
             return None
-        return None if any(time.tzinfo is None for time in times) else cls(area, *times)
+        return cls(area, *times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,7 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -18,15 +16,10 @@ from pydantic import (
     model_validator,
 )
 
+from chassis.fields import DateTime
 from city.documents import DOCUMENT_TYPES, WRITTEN_CHARACTERS_MAX
 
 FACTS_MAX = 20
-
-
-def _text_only(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("write an RFC 3339 date-time with offset")
-    return value
 
 
 def _version_7(identifier: UUID) -> UUID:
@@ -42,7 +35,6 @@ def _readable(text: str) -> str:
 
 
 EntryId = Annotated[UUID, AfterValidator(_version_7)]
-DateTime = Annotated[AwareDatetime, BeforeValidator(_text_only)]
 AreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,60}$")]
 Facts = Annotated[dict[Name, JsonValue], Field(max_length=FACTS_MAX)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from chassis.date_times import WANTED, read_date_time
 from services.ledger.domain.errors import InvalidRequest
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -91,24 +92,19 @@ def _is_storable(text: str) -> bool:
 
 def _date_time(rule: FactRule, value: str, now: datetime) -> datetime:
     try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        raise _Wrong(_wanted(rule)) from None
-    if at.tzinfo is None:
-        raise _Wrong("write the offset too, such as 2020-02-11T08:00:00+08:00")
+        at = read_date_time(value)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
     if at > now + CLOCK_SKEW:
         raise _Wrong("this lies in the future")
     if rule.past_days_max is not None and at < now - timedelta(days=rule.past_days_max):
         raise _Wrong(f"this lies more than {rule.past_days_max} days back")
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise _Wrong(_wanted(rule)) from None
+    return at
 
 
 def _wanted(rule: FactRule) -> str:
     return {
-        FactType.DATE_TIME: "write an RFC 3339 date-time with offset, such as 2020-02-11T08:00:00+08:00",
+        FactType.DATE_TIME: WANTED,
         FactType.TEXT: f"write 1 to {TEXT_CHARACTERS_MAX} characters",
         FactType.BOOLEAN: "write true or false",
         FactType.WHOLE: f"write a whole number from 0 to {_WHOLE_MAX}",
