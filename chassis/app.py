@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
@@ -21,6 +21,7 @@ from chassis.body_limit import BodyLimit
 from chassis.closing import ClosingConnection, ClosingServer
 from chassis.doors import DEFAULT_LIMITS, Limits
 from chassis.problems import install_problems
+from chassis.queries import PROBES, known_query_only
 from chassis.settings import ServiceSettings
 
 
@@ -57,6 +58,7 @@ def create_app(
         telemetry={"logs": False, "tracing": settings.otlp_endpoint is not None},
         docs_url="/docs",
         redoc_url=None,
+        dependencies=[Depends(known_query_only)],
     )
     app.state.token_reader = TokenReader(
         settings.auth_jwks, issuer=settings.auth_issuer, audience=settings.auth_audience
@@ -68,12 +70,12 @@ def create_app(
 
 
 def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
-    @app.get("/livez", tags=["probes"])
+    @app.get("/livez", tags=[PROBES])
     async def livez() -> dict[str, str]:
         """The process runs its event loop."""
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=["probes"], responses={503: {"description": "not ready, with what is missing"}})
+    @app.get("/readyz", tags=[PROBES], responses={503: {"description": "not ready, with what is missing"}})
     async def readyz() -> JSONResponse:
         """Everything that the program needs before it takes work."""
         found = {name: await asyncio.to_thread(check) for name, check in checks.items()}
@@ -81,7 +83,7 @@ def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
         body = {name: {"ready": each.is_ready, "detail": each.detail} for name, each in found.items()}
         return JSONResponse({"ready": is_ready, "checks": body}, status_code=200 if is_ready else 503)
 
-    @app.get("/metrics", tags=["probes"])
+    @app.get("/metrics", tags=[PROBES])
     async def metrics() -> Response:
         """Prometheus text format."""
         return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)

@@ -21,7 +21,7 @@ from chassis.database import is_passing, sqlstate_of
 log = structlog.get_logger("problems")
 
 MEDIA_TYPE = "application/problem+json"
-_FIELD_CHARACTERS_MAX = 100
+FIELD_CHARACTERS_MAX = 100
 
 HTTP_ERRORS = {
     400: ("bad_request", "The body could not be read."),
@@ -122,7 +122,7 @@ def _field(error: Mapping[str, Any]) -> str:
     """A field that was not asked for is named by the caller, at whatever length."""
     if error.get("type") == "json_invalid":
         return "body"
-    return ".".join(str(part)[:_FIELD_CHARACTERS_MAX] for part in error["loc"] if part != "body") or "body"
+    return ".".join(str(part)[:FIELD_CHARACTERS_MAX] for part in error["loc"] if part != "body") or "body"
 
 
 def store_unavailable() -> Problem:

@@ -43,6 +43,12 @@ CHASSIS = [
         403, "scope_missing", "The token of a service does not name in `scope` what this needs; the detail names it."
     ),
     Entry(408, "request_timeout", "The head or the body came too slowly. Send it again, in one go."),
+    Entry(422, "repeated_parameter", "The query has a parameter twice that is written once; `errors` names it."),
+    Entry(
+        422,
+        "unknown_parameter",
+        "The query has a parameter that this address does not know; `errors` names it and those that it knows.",
+    ),
     Entry(422, "invalid_request", "Fields are not valid; `errors` names each with what is allowed."),
     Entry(429, "too_many_connections", "There are too many connections from this address. Keep one open and use it."),
     Entry(431, "head_too_large", "A head has at most 32,768 bytes and 100 headers. Send a smaller one."),

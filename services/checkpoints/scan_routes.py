@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.auth import Bearer, TokenReader
 from chassis.direct import Headers, Respond, Take
 from chassis.problems import Problem
+from chassis.queries import require_no_query
 from chassis.telemetry import context_of
 from services.checkpoints import batch_scans, single_scans
 from services.checkpoints.answers import AnswerTimes, refusal
@@ -110,6 +111,7 @@ class ScanRoutes:
         """Who asks, the body, and `traceparent`. Raises a `Problem`."""
         if scope["method"] != "POST":
             raise Problem(405, "method_not_allowed", "This address takes POST.", headers={"Allow": "POST"})
+        require_no_query(scope["query_string"])
         headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"")
         bearer = self._remembered(authorization) or await self._bearer(authorization)
