@@ -6,9 +6,10 @@ import re
 from datetime import datetime, time
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from chassis.date_times import read_date_time
+from chassis.texts import read_line, read_name, read_note
 
 
 def _moment(value: object) -> datetime:
@@ -31,3 +32,9 @@ def _time_of_day(value: object) -> time:
 
 
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+
+
+Line = Annotated[str, AfterValidator(read_line)]
+"""One line that somebody reads; bound its length beside it."""
+Note = Annotated[str, AfterValidator(read_note)]
+PersonName = Annotated[str, AfterValidator(read_name)]

@@ -111,7 +111,7 @@ class ScanRoutes:
         """Who asks, the body, and `traceparent`. Raises a `Problem`."""
         if scope["method"] != "POST":
             raise Problem(405, "method_not_allowed", "This address takes POST.", headers={"Allow": "POST"})
-        require_no_query(scope["query_string"])
+        require_no_query(scope.get("query_string", b""))
         headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"")
         bearer = self._remembered(authorization) or await self._bearer(authorization)

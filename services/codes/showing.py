@@ -53,7 +53,7 @@ class Showings:
         self._known: dict[bytes, tuple[float, str]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope.get("query_string"):
             return await self._app(scope, receive, send)
         asked = _PATH.fullmatch(scope["path"])
         if asked is None or not await self._is_own(asked[1].lower(), scope):

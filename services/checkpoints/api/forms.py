@@ -9,8 +9,9 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from chassis.fields import PersonName
 from city.documents import Document
-from services.checkpoints.api.models import DocumentIn, In, Text
+from services.checkpoints.api.models import DocumentIn, In
 from services.checkpoints.attempts import (
     TEMPERATURE_C_MAX,
     TEMPERATURE_C_MIN,
@@ -37,7 +38,7 @@ class RegistrationIn(In):
     registration_id: str = Field(max_length=36, description="a UUID of version 7, made when the person was registered")
     checkpoint_id: UUID
     document: DocumentIn
-    name: Text | None = None
+    name: Annotated[PersonName, Field(max_length=120)] | None = None
     phone: Phone
     from_area: Origin = Field(description="a division code, or the country (ISO 3166-1 alpha-2) from abroad")
     to_area: Destination = Field(description="a node of the area tree; its community gets a task")

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from chassis.fields import DateTime
+from chassis.fields import DateTime, Line
 
 Kind = Literal["metro", "bus", "road", "compound", "building", "mall", "hospital", "school", "workplace", "port"]
 CHECKPOINTS_MAX = 1000
 
 
-def readable(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise ValueError("control characters are not allowed")
-    return text
-
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(readable)]
+Text = Annotated[Line, Field(max_length=120)]
 Decisions = dict[str, dict[str, int]]
 """Scans by decision, and in it by colour."""
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from chassis.auth import Bearer, area_refused, needs
 from chassis.collisions import DoneAgain
 from chassis.problems import Problem, field_errors
+from chassis.texts import shown
 from services.checkpoints.api.bound import bound_checkpoint
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.forms import Form, RegistrationIn, read_form
@@ -147,7 +148,7 @@ def read(registration_id: UUID, bearer: Reader, desk: AtDesk) -> RegistrationOut
     return RegistrationOut(
         **{name: row[name] for name in RegistrationOut.model_fields if name in row},
         document=DocumentIn(type=row["document_type"], country=row["country"], number=opened("number") or ""),
-        name=opened("name"),
+        name=shown(opened("name") or "") or None,
         phone=opened("phone") or "",
     )
 

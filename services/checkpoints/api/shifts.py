@@ -7,15 +7,16 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, needs, require_area
 from chassis.collisions import DoneAgain
+from chassis.fields import Note
 from chassis.ids import uuid7
 from services.checkpoints.api.bound import bound_checkpoint, bound_ids, kept_checkpoint, kept_under
 from services.checkpoints.api.desk import AtDesk, Desk
-from services.checkpoints.api.models import Decisions, In, readable
+from services.checkpoints.api.models import Decisions, In
 from services.checkpoints.domain.errors import ShiftNotFound
 from services.checkpoints.domain.shifts import Shift, ShiftStep
 from services.checkpoints.store import shifts
@@ -28,15 +29,8 @@ STAFF_MAX = 1000
 SHIFTS_MAX = 100
 
 
-def _readable_lines(text: str) -> str:
-    readable(text.replace("\n", " "))
-    return text
-
-
 Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 2)]
-Note = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_readable_lines)
-]
+NoteText = Annotated[Note, Field(max_length=2000)]
 
 
 class SignOnIn(In):
@@ -46,12 +40,12 @@ class SignOnIn(In):
 
 
 class NoteIn(In):
-    note: Note
+    note: NoteText
     expected_version: Version
 
 
 class SignOffIn(In):
-    note: Note | None = None
+    note: NoteText | None = None
     expected_version: Version
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import unicodedata
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -23,7 +21,8 @@ from pydantic import (
 )
 
 from chassis.date_times import LAST_YEAR
-from chassis.fields import DateTime
+from chassis.fields import DateTime, Line, PersonName
+from chassis.texts import require_seen
 from city.documents import WRITTEN_CHARACTERS_MAX, Document, read_country, read_document, read_number
 from services.codes.domain.dossier import Stay
 from services.codes.domain.passes import PassKind
@@ -32,13 +31,6 @@ from services.codes.domain.people import Code, Entry
 FACTS_BYTES_MAX = 4_096
 
 
-def _readable(value: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-        raise ValueError("control characters are not allowed")
-    return value.strip()
-
-
-Line = Annotated[str, AfterValidator(_readable)]
 AreaCode = Annotated[str, Field(pattern=r"^[0-9]{2,18}$", description="a code of the area tree, or of another city's")]
 
 
@@ -62,7 +54,7 @@ class ResidenceBody(Body):
 
 class PersonBody(Body):
     document: DocumentBody
-    name: Annotated[Line, Field(min_length=1, max_length=100)]
+    name: Annotated[PersonName, Field(max_length=100)]
     phone: Annotated[str, Field(pattern=r"^\+?[0-9][0-9 -]{3,24}$")] | None = None
     birth_date: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
     residence: ResidenceBody | None = None
@@ -169,7 +161,7 @@ class MaskBody(Body):
 
 class MasksBody(Body):
     people: Annotated[list[MaskBody], Field(min_length=1, max_length=1000)]
-    asked_by: Annotated[Line, Field(min_length=1, max_length=200)]
+    asked_by: Annotated[Line, Field(max_length=200)]
 
 
 class MaskAnswer(BaseModel):
@@ -179,6 +171,15 @@ class MaskAnswer(BaseModel):
 
 class MasksAnswer(BaseModel):
     masks: list[MaskAnswer | None]
+
+
+def _require_seen_in(value: JsonValue) -> None:
+    """Every text in a value, names of members included. Raises ValueError."""
+    if isinstance(value, str):
+        require_seen(value.replace("\n", " "))
+    for each in value if isinstance(value, list) else value.items() if isinstance(value, dict) else ():
+        for part in each if isinstance(each, tuple) else (each,):
+            _require_seen_in(part)
 
 
 class EvidenceBody(Body):
@@ -191,7 +192,7 @@ class EvidenceBody(Body):
     area: AreaCode | None = None
     facts: dict[str, JsonValue]
     observed_at: DateTime
-    source: Annotated[Line, Field(min_length=1, max_length=200)]
+    source: Annotated[Line, Field(max_length=200)]
 
     @field_validator("facts")
     @classmethod
@@ -199,8 +200,7 @@ class EvidenceBody(Body):
         written = json.dumps(value, allow_nan=False)
         if len(written) > FACTS_BYTES_MAX:
             raise ValueError(f"facts have at most {FACTS_BYTES_MAX} bytes")
-        if re.search(r"\\u0000|\\ud[89a-f]", written):
-            raise ValueError("control characters are not allowed")
+        _require_seen_in(value)
         return value
 
     @model_validator(mode="after")

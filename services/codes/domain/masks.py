@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 
+from chassis.texts import shown
+
 _TAIL_CHARACTERS = 4
+_JOINERS = ("\u200c", "\u200d", "\u180e")
+_CHINESE = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff ]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +20,35 @@ class Mask:
 
 
 def masked_name(name: str) -> str:
-    """Each word keeps its first character, and its last where it has more than two: 张*三, 欧**明, 王*."""
-    return " ".join(_masked(word) for word in name.split())
+    """Each word keeps its first letter, and its last where it has more than two; a star stands for each other letter.
+
+    So a guard compares the family name or the first letters, and the length: 张*三, 欧**明, 张*, 王, M***a d* S***a. A
+    space within a Chinese name parts no words. A word of one letter is what there is to compare.
+    """
+    words = shown(name).split()
+    if _CHINESE.fullmatch("".join(words)):
+        words = ["".join(words)]
+    return " ".join(_masked(word) for word in words)
 
 
 def _masked(word: str) -> str:
-    if len(word) <= 2:
-        return word[:1] + "*" * (len(word) - 1) if len(word) == 2 else "*"
-    return word[0] + "*" * (len(word) - 2) + word[-1]
+    letters = _letters(word)
+    if len(letters) == 1:
+        return letters[0]
+    last = letters[-1] if len(letters) > 2 else "*"
+    return letters[0] + "*" * (len(letters) - 2) + last
+
+
+def _letters(word: str) -> list[str]:
+    """A letter and the marks on it are one; so is what a joiner joins."""
+    letters = [""]
+    for character in unicodedata.normalize("NFC", word):
+        is_mark = unicodedata.category(character)[0] == "M" or character in _JOINERS or letters[-1][-1:] in _JOINERS
+        if letters[-1] and not is_mark:
+            letters.append(character)
+        else:
+            letters[-1] += character
+    return letters
 
 
 def document_tail(number: str) -> str:

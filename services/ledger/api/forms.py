@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -16,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from chassis.fields import DateTime
+from chassis.fields import DateTime, PersonName
 from city.documents import DOCUMENT_TYPES, WRITTEN_CHARACTERS_MAX
 
 FACTS_MAX = 20
@@ -28,21 +27,10 @@ def _version_7(identifier: UUID) -> UUID:
     return identifier
 
 
-def _readable(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise ValueError("control characters are not allowed")
-    return text
-
-
 EntryId = Annotated[UUID, AfterValidator(_version_7)]
 AreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,60}$")]
 Facts = Annotated[dict[Name, JsonValue], Field(max_length=FACTS_MAX)]
-PersonName = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_readable),
-]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 \-]{3,20}$")]
 
 
@@ -61,7 +49,7 @@ class PersonForm(_Form):
 
     person_ref: UUID | None = None
     document: DocumentForm | None = None
-    name: PersonName | None = None
+    name: Annotated[PersonName, Field(max_length=100)] | None = None
     phone: Phone | None = None
 
     @model_validator(mode="after")

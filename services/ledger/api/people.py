@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 
 from chassis.auth import Bearer, area_refused, needs
 from chassis.collisions import DoneAgain
+from chassis.texts import shown
 from services.ledger.api.forms import Shown
 from services.ledger.api.parts import OFFICIALS, Parts, entry_shown
 from services.ledger.domain.errors import PersonNotFound
@@ -42,7 +43,7 @@ def routes(parts: Parts) -> APIRouter:
 
 def _shown(parts: Parts, person_ref: UUID, file: views.PersonFile) -> Shown:
     named = {
-        column: parts.sealer.open(bytes(value), person_ref=person_ref, column=column)
+        column: shown(parts.sealer.open(bytes(value), person_ref=person_ref, column=column))
         for column, value in file.sealed.items()
     }
     return {

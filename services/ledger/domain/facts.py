@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chassis.date_times import WANTED, read_date_time
+from chassis.texts import read_note
 from services.ledger.domain.errors import InvalidRequest
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -74,8 +75,8 @@ def _normal(rule: FactRule, value: object, now: datetime) -> Fact:
     match rule.type, value:
         case FactType.DATE_TIME, str():
             return _date_time(rule, value, now).isoformat()
-        case FactType.TEXT, str() if _is_storable(value) and value.strip() and len(value) <= TEXT_CHARACTERS_MAX:
-            return value.strip()
+        case FactType.TEXT, str() if len(value) <= TEXT_CHARACTERS_MAX:
+            return _note(value)
         case FactType.BOOLEAN, bool():
             return value
         case FactType.WHOLE, int() if not isinstance(value, bool) and 0 <= value <= _WHOLE_MAX:
@@ -85,9 +86,11 @@ def _normal(rule: FactRule, value: object, now: datetime) -> Fact:
     raise _Wrong(_wanted(rule))
 
 
-def _is_storable(text: str) -> bool:
-    """JSON can carry what no store of text takes: a NUL, half a surrogate pair."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+def _note(text: str) -> str:
+    try:
+        return read_note(text)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
 
 
 def _date_time(rule: FactRule, value: str, now: datetime) -> datetime:
