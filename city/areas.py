@@ -17,6 +17,8 @@ _DIVISION = re.compile(
     "(?:[0-9]{2}|[0-9]{4}|[0-9]{7}|[0-9]{10})?"  # city, district; street and community as GB/T 10114 goes on
 )
 
+_FILLED_UP = re.compile("(?:00){1,2}$")
+
 OUTSIDE_OR_NODE = (
     "must be a node of the area tree or, outside the city, a division code of GB/T 2260: 2 digits for a province, "
     "4 for a city, 6 for a district, 9 for a street, 12 for a community"
@@ -100,3 +102,8 @@ def read_areas(path: Path) -> AreaTree:
 def district_of(code: str) -> str:
     """The GB/T 2260 code of the district that an area lies in; empty for the whole city."""
     return code[:_DISTRICT_DIGITS] if len(code) >= _DISTRICT_DIGITS else ""
+
+
+def subtree_of(code: str) -> str:
+    """What the codes of all areas within begin with: GB/T 2260 fills the code of a province or city up with zeros."""
+    return _FILLED_UP.sub("", code) if len(code) == _DISTRICT_DIGITS else code

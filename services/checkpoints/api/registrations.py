@@ -15,12 +15,14 @@ from chassis.auth import Bearer, area_refused, needs
 from chassis.collisions import DoneAgain
 from chassis.problems import Problem, field_errors
 from chassis.texts import shown
+from city.areas import OUTSIDE_OR_NODE
 from services.checkpoints.api.bound import bound_checkpoint
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.forms import Form, RegistrationIn, read_form
 from services.checkpoints.api.models import DocumentIn, In
 from services.checkpoints.api.problems import problem_of
 from services.checkpoints.api.scan_schemas import ProblemDocument, Words
+from services.checkpoints.attempts import FieldError
 from services.checkpoints.domain.errors import AreaUnknown, RegistrationNotFound
 from services.checkpoints.domain.policy import KindPolicy
 from services.checkpoints.domain.registrations import Admittance, Registration, words_of
@@ -170,6 +172,8 @@ def _filed(tx: Connection, body: RegistrationIn, bearer: Bearer, desk: Desk, now
     form = read_form(body, desk.attempts, now)
     if not desk.areas.has(body.to_area):
         raise AreaUnknown()
+    if body.from_area.isdecimal() and not desk.areas.has_or_lies_outside(body.from_area):
+        raise FieldError("from_area", f"{OUTSIDE_OR_NODE}; from abroad, the two letters of the country")
     checkpoint = bound_checkpoint(tx, desk, bearer, body.checkpoint_id, form.registration.registered_at)
     return _Filed(form, replace(form.registration, checkpoint_id=checkpoint.checkpoint_id), checkpoint)
 

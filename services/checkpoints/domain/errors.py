@@ -43,7 +43,7 @@ class Overloaded(Exception):
 
 
 class AreaUnknown(Exception):
-    """The area tree has no such node."""
+    """The area tree has no such node: write the city, a district, a street, a community, or a grid of a community."""
 
 
 class PolicyIncomplete(Exception):

@@ -42,7 +42,11 @@ def give_evidence(body: OneOrMore, desk: AtDesk, bearer: Reporter) -> dict[str, 
     now = desk.clock()
     evidence = [_evidence(desk, each) for each in body]
     refuse_fields(
-        [fault for number, each in enumerate(evidence) for fault in misplaced_in_evidence(each, now, f"{number}.")]
+        [
+            fault
+            for number, each in enumerate(evidence)
+            for fault in misplaced_in_evidence(each, desk.areas, now, f"{number}.")
+        ]
     )
     with desk.database.transaction() as tx:
         _require_reach(tx, desk, bearer, evidence)

@@ -11,6 +11,7 @@ from chassis.auth import Bearer, needs, require_area
 from chassis.collisions import DoneAgain
 from chassis.ids import uuid7
 from chassis.problems import Problem
+from city.areas import NODE
 from services.codes.api import models
 from services.codes.api.desk import AtDesk, log_look, require_own, require_reach
 from services.codes.api.problems import refuse_fields
@@ -33,7 +34,7 @@ def enrol(body: models.PersonBody, desk: AtDesk, bearer: Enroller, response: Res
     """Enrol a person, or find the one whose document it is: then 200, and what was written first stays."""
     area = body.residence.area if body.residence else ""
     if area and not desk.areas.has(area):
-        refuse_fields([("residence.area", "is not in the area tree")])
+        refuse_fields([("residence.area", NODE)])
     if bearer.has_role("operator", "community"):
         require_area(bearer, area or desk.office.city_root)
     elif bearer.person_ref is not None:
@@ -53,7 +54,7 @@ def make_declaration(
     require_own(bearer, person_ref, "operator", "community")
     now = desk.clock()
     made_at, stays = body.made_at or now, [stay.stay() for stay in body.stays]
-    refuse_fields(misplaced_in_declaration(made_at, stays, now))
+    refuse_fields(misplaced_in_declaration(made_at, stays, desk.areas, now))
     declaration = Declaration(
         uuid7(now), made_at, body.temperature_tenths(), tuple(body.symptoms), body.contact_with_case, tuple(stays)
     )

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
 
+from city.areas import subtree_of
 from services.codes.domain.dossier import STAY_KINDS, Declaration, Dossier, Evidence, RiskStay, Stay
 from services.codes.domain.errors import EvidenceConflict
 from services.codes.domain.verdicts import RuleError
@@ -124,12 +125,12 @@ class DossiersTable:
         tx.execute(_FIND_OUT, {"rows": rows, "by": FOUND_BY, "at": at})
 
     def grade_areas(self, tx: Connection, risks: Sequence[Evidence]) -> None:
-        ordered = sorted(risks, key=lambda risk: (risk.area or "", risk.observed_at))
+        ordered = sorted(risks, key=lambda risk: (subtree_of(risk.area or ""), risk.observed_at))
         tx.execute(
             _GRADE,
             [
                 {
-                    "area": risk.area,
+                    "area": subtree_of(risk.area or ""),
                     "level": risk.facts["level"],
                     "evidence_id": risk.evidence_id,
                     "observed_at": risk.observed_at,
@@ -147,7 +148,7 @@ def _add_stays(tx: Connection, stays: Iterable[tuple[UUID, UUID, Stay]]) -> None
         {
             "told_by": told_by,
             "person_ref": person_ref,
-            "area": stay.area,
+            "area": subtree_of(stay.area),
             "stayed_from": stay.since,
             "stayed_to": stay.until,
         }

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from city.areas import subtree_of
 from services.codes.domain.dossier import AREA_RISK, DOSSIER_REACH, STAY_KINDS, Evidence
 from services.codes.use_cases.changes import settle
 from services.codes.use_cases.ports import Office
@@ -40,7 +41,7 @@ def take_findings(tx: Connection, office: Office, findings: Sequence[Evidence], 
 def _touched_by(tx: Connection, office: Office, risks: Sequence[Evidence], now: datetime) -> set[UUID]:
     """Who must be evaluated now for new risk levels; more than `PEOPLE_AT_ONCE_MAX` are made due instead."""
     office.dossiers.grade_areas(tx, risks)
-    areas, since = [risk.area for risk in risks if risk.area is not None], now - DOSSIER_REACH
+    areas, since = [subtree_of(risk.area) for risk in risks if risk.area is not None], now - DOSSIER_REACH
     people = office.people.in_area(tx, areas, since, PEOPLE_AT_ONCE_MAX)
     if people is None:
         office.people.review_in_area(tx, areas, since, now)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from chassis.auth import Bearer, area_refused, needs, require_area
 from chassis.collisions import DoneAgain
+from city.areas import NODE
 from city.documents import DocumentMalformed, person_ref_of, read_document
 from services.ledger.api.forms import EntriesQuery, MoveForm, OpeningForm, PersonForm, Shown
 from services.ledger.api.parts import OFFICIALS, Parts, actor, answer_shown, entry_shown
@@ -66,6 +67,7 @@ def routes(parts: Parts) -> APIRouter:
         """Entries of a subtree (the bearer's, unless `area` names a part of it), the newest first."""
         area = query.area or bearer.area
         require_listed_area(parts, bearer, area)
+        require_owner(parts, query.owner)
         asked = views.EntryFilter(
             area=area,
             ledger=query.ledger,
@@ -90,8 +92,14 @@ def require_listed_area(parts: Parts, bearer: Bearer, area: str) -> None:
     if not bearer.area:
         raise area_refused(area)
     if not parts.city.areas.has(area):
-        raise InvalidRequest(("area", "this code is not in the area tree"))
+        raise InvalidRequest(("area", NODE))
     require_area(bearer, area)
+
+
+def require_owner(parts: Parts, owner: str | None) -> None:
+    """Raises `InvalidRequest` for an owner that is not in the tree: nobody's list is empty because of a slip."""
+    if owner is not None and not parts.city.areas.has(owner):
+        raise InvalidRequest(("owner", NODE))
 
 
 def _order_of(parts: Parts, form: OpeningForm) -> OpeningOrder:

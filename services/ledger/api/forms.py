@@ -28,7 +28,7 @@ def _version_7(identifier: UUID) -> UUID:
 
 
 EntryId = Annotated[UUID, AfterValidator(_version_7)]
-AreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,15}$")]
+AreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,18}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.@-]{1,60}$")]
 Facts = Annotated[dict[Name, JsonValue], Field(max_length=FACTS_MAX)]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 \-]{3,20}$")]

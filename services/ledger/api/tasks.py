@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from chassis.auth import Bearer, needs, require_area
 from chassis.collisions import DoneAgain
-from services.ledger.api.entries import require_listed_area
+from services.ledger.api.entries import require_listed_area, require_owner
 from services.ledger.api.forms import CompletionForm, Shown, TasksQuery
 from services.ledger.api.parts import Parts, actor
 from services.ledger.domain.errors import TaskNotFound
@@ -30,6 +30,7 @@ def routes(parts: Parts) -> APIRouter:
         unless `completed` asks for the others."""
         area = query.area or bearer.area
         require_listed_area(parts, bearer, area)
+        require_owner(parts, query.owner)
         asked = views.TaskFilter(
             area=area,
             owner=query.owner,

@@ -88,6 +88,10 @@ WRONG_DECLARATIONS: list[tuple[Any, str]] = [
     (DECLARATION | {"made_at": ago(days=7, minutes=1)}, "made_at"),
     (DECLARATION | {"made_at": ago(hours=-3)}, "made_at"),
     (DECLARATION | {"stays": [NOWHERE | {"area": "Wuhan"}]}, "stays.0.area"),
+    (DECLARATION | {"stays": [NOWHERE | {"area": "44010600"}]}, "stays.0.area"),
+    (DECLARATION | {"made_at": str(int(datetime.now(UTC).timestamp()))}, "made_at"),
+    (DECLARATION | {"made_at": "2026-W48-6T08:00:00+08:00"}, "made_at"),
+    (DECLARATION | {"made_at": "20261128T080000+0800"}, "made_at"),
     (DECLARATION | {"stays": [NOWHERE, NOWHERE | {"from": ago(days=1), "to": ago(days=2)}]}, "stays.1.from"),
     (DECLARATION | {"stays": [NOWHERE | {"to": ago(days=-1)}]}, "stays.0.to"),
     (DECLARATION | {"stays": [NOWHERE | {"from": ago(days=400)}]}, "stays.0.from"),
@@ -127,6 +131,12 @@ WRONG_EVIDENCE: list[tuple[dict[str, Any], str]] = [
     ({"kind": "stay", "facts": {"area": "420105", "from": ago(days=1), "to": ago(days=2)}}, "0.facts.from"),
     ({"kind": "area_risk", "person_ref": None, "area": "420105", "facts": {"level": "awful"}}, "0.facts.level"),
     ({"kind": "area_risk", "facts": {"level": "high"}}, "0.area"),
+    ({"kind": "area_risk", "person_ref": None, "area": "4401110", "facts": {"level": "high"}}, "0.area"),
+    ({"kind": "area_risk", "person_ref": None, "area": "44010600", "facts": {"level": "high"}}, "0.area"),
+    ({"facts": {"x": "\u202e"}}, "0.facts"),
+    ({"facts": {"\u202e": 1}}, "0.facts"),
+    ({"facts": {"x": [{"y": "\u0007"}]}}, "0.facts"),
+    ({"source": "\u200b"}, "0.source"),
 ]
 
 

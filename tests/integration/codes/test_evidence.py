@@ -94,6 +94,14 @@ def test_a_risk_level_colours_those_who_stayed_there_and_goes_with_it(city: City
     assert city.code(there)["colour"] == "green"
 
 
+def test_a_city_whose_code_is_filled_up_with_zeros_is_the_whole_city(city: City) -> None:
+    early, late = city.enrol(), city.enrol()
+    city.declare(early, stays=[{"area": "420105", "from": days_ago(9), "to": days_ago(3)}])
+    city.evidence(piece("area_risk", area="420100", facts={"level": "high"}))
+    city.declare(late, stays=[{"area": "420100", "from": days_ago(9), "to": days_ago(3)}])
+    assert [city.code(each)["colour"] for each in (early, late)] == ["red", "red"]
+
+
 def test_an_older_risk_level_does_not_replace_a_newer_one(city: City) -> None:
     person = city.enrol()
     city.evidence(piece("area_risk", area="420105", facts={"level": "high"}, observed_at=days_ago(1)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from city.areas import AreaFileMalformed, Level, district_of, read_areas
+from city.areas import AreaFileMalformed, Level, district_of, read_areas, subtree_of
 
 GUANGZHOU = Path(__file__).resolve().parents[3] / "data" / "guangzhou" / "areas.csv"
 TREE = read_areas(GUANGZHOU)
@@ -61,6 +61,21 @@ def test_owners_parents_and_the_nearest_node() -> None:
     assert TREE.nearest(COMMUNITY[:9] + "999") == COMMUNITY[:9]
     assert TREE.nearest("") == "4401"
     assert (district_of(grid), district_of("4401")) == (COMMUNITY[:6], "")
+
+
+@pytest.mark.parametrize(
+    ("code", "beginning"),
+    [
+        ("420100", "4201"),
+        ("420000", "42"),
+        ("420105", "420105"),
+        ("4201", "4201"),
+        ("440100000", "440100000"),
+        ("", ""),
+    ],
+)
+def test_a_code_that_is_filled_up_with_zeros_means_all_within(code: str, beginning: str) -> None:
+    assert subtree_of(code) == beginning
 
 
 @pytest.mark.parametrize(
