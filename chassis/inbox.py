@@ -11,7 +11,7 @@ from itertools import groupby
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from chassis.message import Message, Subscription
+from chassis.message import Message, Subscription, handle_run
 
 
 class RevisionMoved(Exception):
@@ -24,7 +24,7 @@ def handle_messages(tx: Connection, subscription: Subscription, messages: Sequen
     if subscription.has_revisions:
         fresh = _newer(tx, fresh)
     for kind, run in groupby(fresh, key=lambda message: message.type):
-        subscription.handlers[kind](tx, list(run))
+        handle_run(subscription.handlers[kind], tx, list(run))
 
 
 def _fresh(tx: Connection, messages: Sequence[Message]) -> list[Message]:

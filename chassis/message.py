@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 from sqlalchemy import Connection
 
 from chassis.event_log import Received
-from chassis.telemetry import context_of
+from chassis.telemetry import caused_span
 
 tracer = trace.get_tracer("guanka.consumer")
 
@@ -39,15 +40,27 @@ Handler = Callable[[Connection, Sequence[Message]], None]
 """Applies messages of one type, in order, in the caller's transaction."""
 
 
-def each(handle: Callable[[Connection, Message], None]) -> Handler:
+@dataclass(frozen=True, slots=True)
+class each:  # noqa: N801 (it is used like a function)
     """A handler that takes its messages one by one, each inside the trace that caused it."""
 
-    def handle_all(tx: Connection, messages: Sequence[Message]) -> None:
-        for message in messages:
-            with tracer.start_as_current_span(f"process {message.type}", context=context_of(message.traceparent)):
-                handle(tx, message)
+    handle: Callable[[Connection, Message], None]
 
-    return handle_all
+    def __call__(self, tx: Connection, messages: Sequence[Message]) -> None:
+        for message in messages:
+            with caused_span(tracer, f"process {message.type}", [message.traceparent], SpanKind.CONSUMER):
+                self.handle(tx, message)
+
+
+def handle_run(handler: Handler, tx: Connection, messages: Sequence[Message]) -> None:
+    """Hand messages of one type to their handler; one that takes them together does so in one span, linked to all."""
+    if isinstance(handler, each):
+        handler(tx, messages)
+        return
+    causes = (message.traceparent for message in messages)
+    with caused_span(tracer, f"process {messages[0].type}", causes, SpanKind.CONSUMER) as span:
+        span.set_attribute("messaging.batch.message_count", len(messages))
+        handler(tx, messages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from psycopg.types.json import set_json_loads
 from chassis.event_log import EventLog, EventLogUnavailable, Publisher, Record, UnknownTopic
 from chassis.leadership import Leadership
 from chassis.redaction import error_text
-from chassis.telemetry import links_of, meter
+from chassis.telemetry import caused_span, meter
 
 log = structlog.get_logger("relay")
 tracer = trace.get_tracer("guanka.relay")
@@ -167,7 +167,7 @@ class Relay:
     def _carry(self, connection: psycopg.Connection, rows: Sequence[_Row]) -> float:
         """Publish, then forget what was acknowledged; how long to wait before the next pass, in seconds."""
         self._publisher = self._publisher or self._event_log.publisher()
-        with tracer.start_as_current_span("relay", links=links_of(_causes(rows)), kind=SpanKind.PRODUCER) as span:
+        with caused_span(tracer, "relay", _causes(rows), SpanKind.PRODUCER) as span:
             span.set_attribute("messaging.batch.message_count", len(rows))
             records = [self._record(row) for row in rows]
             finished = finished_records(records, self._publisher.publish(records))
@@ -199,8 +199,7 @@ class Relay:
 
 
 def _causes(rows: Sequence[_Row]) -> Iterator[str]:
-    """The `traceparent`s of the rows, each once."""
-    return iter(dict.fromkeys(parent for row in rows if (parent := row.headers.get("traceparent", ""))))
+    return (row.headers.get("traceparent", "") for row in rows)
 
 
 def finished_records(records: Sequence[Record], acknowledged: Sequence[bool]) -> list[bool]:

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Protocol
 
 import structlog
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 
 from chassis.clock import Clock
 from chassis.event_log import EventLog, EventLogUnavailable, OffsetOutOfRange, Reader, Received, UnknownTopic
-from chassis.telemetry import meter
+from chassis.telemetry import caused_span, is_recorded, meter
 from services.checkpoints.board import Applied, Board, Heartbeat, StandingsChange
 from services.checkpoints.codes_client import CodesUnavailable, StandingList
 
 log = structlog.get_logger("board")
+tracer = trace.get_tracer("guanka.board")
 
 _GRACE_S, _RETRY_S = 0.5, 0.5
 _gaps = meter.create_counter("board_gaps", description="changes of a list that were missing, so it was fetched again")
@@ -78,8 +82,7 @@ class BoardFeed:
         """Read what is new and apply it; the first time, get everything."""
         if self._reader is None:
             self._reader = self._start()
-        for record in self._reader.poll(wait_s=0.2, records_max=1000):
-            self._take(self._decode(record))
+        self._take_all(self._reader.poll(wait_s=0.2, records_max=1000))
         self._look_at_awaited()
         self._heal()
 
@@ -117,6 +120,13 @@ class BoardFeed:
         for number in numbers:
             found = self._codes.standing_list(number, has_persons=False)
             self._board.put(found.list, found.revision, found.packed)
+
+    def _take_all(self, records: Sequence[Received]) -> None:
+        """Apply what codes told; where a recorded trace led to it, in a span, which is the end of that trace."""
+        causes = [parent for record in records if is_recorded(parent := _traceparent(record))]
+        with caused_span(tracer, "board takes standings", causes, SpanKind.CONSUMER) if causes else nullcontext():
+            for record in records:
+                self._take(self._decode(record))
 
     def _take(self, message: StandingsChange | Heartbeat | None) -> None:
         if isinstance(message, Heartbeat):
@@ -160,3 +170,7 @@ class BoardFeed:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _traceparent(record: Received) -> str:
+    return (record.header("traceparent") or b"").decode("latin-1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from opentelemetry import trace
 from sqlalchemy import Connection
 
 from chassis import outbox
@@ -13,7 +12,6 @@ from chassis.clock import Clock
 from chassis.consumer import Message, Subscription
 from chassis.event_log import Topic
 from chassis.outbox import Event
-from chassis.telemetry import context_of
 from chassis.timestamps import moment_of, stamp_of
 from services.codes.domain.colours import Colour
 from services.codes.domain.dossier import Evidence
@@ -38,7 +36,6 @@ _COLOURS = {
     Colour.LAPSED: words.COLOUR_LAPSED,
 }
 _DISTRICT_DIGITS = 6
-_tracer = trace.get_tracer("guanka.codes")
 
 
 def tell(tx: Connection, events: Sequence[DomainEvent]) -> None:
@@ -124,8 +121,7 @@ def _heartbeat(event: StandingsHeartbeat) -> Event:
 def subscriptions(office: Office, clock: Clock) -> list[Subscription]:
     def findings(tx: Connection, messages: Sequence[Message]) -> None:
         """A batch is one change: the contacts of a case reach the gates together."""
-        with _tracer.start_as_current_span("process EvidenceFound", context=context_of(messages[0].traceparent)):
-            take_findings(tx, office, [finding_of(message) for message in messages], clock())
+        take_findings(tx, office, [finding_of(message) for message in messages], clock())
 
     return [Subscription("ledger.events.v1", {"guanka.ledger.v1.EvidenceFound": findings})]
 

@@ -21,7 +21,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sqlalchemy import Connection
 
 from chassis import message as message_module
-from chassis.consumer import Consumer, Message, Subscription, replay
+from chassis import outbox
+from chassis.consumer import Consumer, Message, Subscription, handle_messages, message_of, replay
 from chassis.database import Database
 from chassis.event_log import OffsetOutOfRange, Record, Topic
 from chassis.event_log.local import LocalEventLog
@@ -589,6 +590,29 @@ def test_a_database_killed_under_relay_and_consumer_loses_nothing_and_repeats_no
 def count(database: Database, statement: str) -> int:
     with database.transaction() as tx:
         return int(tx.execute(sa.text(statement)).scalar_one())
+
+
+def test_a_batch_that_is_handled_together_is_linked_to_every_cause_and_leads_on_in_its_own_trace(
+    loopback: Any, running: Running, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood under its first message's trace, and the traces of all others ended there."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(message_module, "tracer", provider.get_tracer("consumer"))
+    causes, carried = [], []
+    for case in range(20):
+        with provider.get_tracer("test").start_as_current_span("confirm case") as span:
+            loopback.write(loopback.event(f"case-{case}", 1))
+            causes.append((span.get_span_context().trace_id, span.get_span_context().span_id))
+    with running(loopback.relay().run):
+        until(lambda: loopback.waiting() == 0)
+    together = Subscription(TOPIC, {KIND: lambda tx, messages: carried.append(outbox.trace_headers()["traceparent"])})
+    with loopback.database.transaction() as tx:
+        handle_messages(tx, together, [message_of(record) for record in loopback.in_the_log()])
+    [span] = [span for span in exporter.get_finished_spans() if span.name == f"process {KIND}"]
+    assert span.parent is None
+    assert sorted((link.context.trace_id, link.context.span_id) for link in span.links) == sorted(causes)
+    assert [each[:52] for each in carried] == [f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}"]
 
 
 # -- traces ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -301,7 +301,7 @@ def test_a_batch_is_one_span_that_is_linked_to_what_caused_its_events(
     loopback: Any, running: Running, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spans = InMemorySpanExporter()
-    provider = TracerProvider()
+    provider = TracerProvider(span_limits=SpanLimits(max_links=LINKS_MAX))
     provider.add_span_processor(SimpleSpanProcessor(spans))
     monkeypatch.setattr(chassis.relay, "tracer", provider.get_tracer("test"))
     causes = []

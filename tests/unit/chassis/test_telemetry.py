@@ -13,17 +13,26 @@ import psycopg
 import pydantic
 import pytest
 import structlog
+from opentelemetry.context import Context
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy.exc import IntegrityError
 
 from chassis import telemetry
 from chassis.redaction import REDACTED, RedactedSpans, error_text, name_exception, redact
-from chassis.telemetry import Figures, context_of, start_logging
+from chassis.telemetry import (
+    LINKS_MAX,
+    CausedSampler,
+    Figures,
+    caused_span,
+    context_of,
+    links_of,
+    start_logging,
+)
 
 NAME, SYMPTOMS = "张三", "咳嗽"
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
@@ -190,3 +199,38 @@ def test_figures_are_told_until_the_next_look_and_not_when_there_are_none(monkey
     assert told() == {"b": 1}
     lag.last = ()
     assert told() == {}
+
+
+def sampled(provider: TracerProvider, name: str = "x", **started: Any) -> bool:
+    return provider.get_tracer("test").start_span(name, **started).get_span_context().trace_flags.sampled
+
+
+def test_what_a_recorded_span_caused_is_recorded_by_link_too_and_probes_never_are() -> None:
+    provider = TracerProvider(sampler=CausedSampler(0.0))
+    recorded = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    unrecorded = "00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b7-00"
+    assert sampled(provider, context=context_of(recorded))
+    assert not sampled(provider, context=context_of(unrecorded))
+    assert not sampled(provider)
+    assert sampled(provider, links=links_of([unrecorded, recorded]), context=Context())
+    assert links_of([unrecorded, "", "nonsense", recorded[:-1]]) == []
+    for path in ("/readyz", "/livez", "/metrics"):
+        probe = {"url.path": path}
+        assert not sampled(TracerProvider(sampler=CausedSampler(1.0)), attributes=probe)
+        assert not sampled(provider, attributes=probe, context=context_of(recorded))
+    assert sampled(TracerProvider(sampler=CausedSampler(1.0)), attributes={"url.path": "/v1/readyz"})
+
+
+def test_work_of_one_cause_is_its_child_and_of_several_is_linked_to_each() -> None:
+    provider = TracerProvider(sampler=CausedSampler(0.0), span_limits=SpanLimits(max_links=LINKS_MAX))
+    tracer = provider.get_tracer("test")
+    causes = [f"00-4bf92f3577b34da6a3ce929d0e0e{n:04x}-00f067aa0ba902b7-01" for n in range(300)]
+    with caused_span(tracer, "one", [causes[0], "", causes[0]]) as one:
+        assert one.parent is not None
+        assert one.get_span_context().trace_id == one.parent.trace_id
+        assert one.links == ()
+    with tracer.start_as_current_span("other"), caused_span(tracer, "many", causes) as many:
+        assert many.parent is None
+        assert [link.context.trace_id & 0xFFFF for link in many.links] == list(range(300))
+    with caused_span(tracer, "none", []) as none:
+        assert not none.is_recording()
