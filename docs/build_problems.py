@@ -50,6 +50,8 @@ CHASSIS = [
         "The query has a parameter that this address does not know; `errors` names it and those that it knows.",
     ),
     Entry(422, "invalid_request", "Fields are not valid; `errors` names each with what is allowed."),
+    Entry(422, "too_deep", "The body has more than 64 levels."),
+    Entry(422, "too_many_values", "The body holds more than 50,000 values, or an object of it more than 256 members."),
     Entry(429, "too_many_connections", "There are too many connections from this address. Keep one open and use it."),
     Entry(431, "head_too_large", "A head has at most 32,768 bytes and 100 headers. Send a smaller one."),
     Entry(500, "unexpected_error", "Something went wrong here; nothing was recorded. Try again."),

@@ -85,9 +85,12 @@ class BatchScans:
     # -- with one ----------------------------------------------------------------------------------------------------
 
     async def _read_and_ask(self, batch: _Batch, now: datetime) -> None:
-        await self._ask(
-            batch, [self._read(batch.bearer, each, number, now) for number, each in enumerate(batch.bodies)]
-        )
+        read: list[Item | Attempt | Exception] = []
+        for number, each in enumerate(batch.bodies):
+            if number % SMALL_MAX == SMALL_MAX - 1:
+                await asyncio.sleep(0)
+            read.append(self._read(batch.bearer, each, number, now))
+        await self._ask(batch, read)
 
     async def _ask(self, batch: _Batch, read: Sequence[Item | Attempt | Exception]) -> None:
         items = [await self._found(batch.bearer, each) if isinstance(each, Attempt) else each for each in read]

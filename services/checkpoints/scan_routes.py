@@ -16,6 +16,8 @@ from opentelemetry import trace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.auth import Bearer, TokenReader
+from chassis.body_limit import require_shape
+from chassis.body_shape import LARGE_BYTES
 from chassis.direct import Headers, Respond, Take
 from chassis.problems import Problem
 from chassis.queries import require_no_query
@@ -116,6 +118,8 @@ class ScanRoutes:
         authorization = headers.get(b"authorization", b"")
         bearer = self._remembered(authorization) or await self._bearer(authorization)
         body = await self._body(headers.get(b"content-length", b"0"), receive)
+        if len(body) > LARGE_BYTES:
+            await require_shape(body)
         return bearer, body, headers.get(b"traceparent", b"")
 
     def _refused(self, error: Exception) -> _Shown:

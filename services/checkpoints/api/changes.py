@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, FailFast, Field, model_validator
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, require_area
@@ -78,7 +78,7 @@ class ChangeOfCheckpointIn(ChangeIn):
 class ChangesIn(In):
     """Many checkpoints changed together: all of them or none."""
 
-    changes: list[ChangeOfCheckpointIn] = Field(min_length=1, max_length=CHANGES_MAX)
+    changes: Annotated[list[ChangeOfCheckpointIn], FailFast()] = Field(min_length=1, max_length=CHANGES_MAX)
 
     @model_validator(mode="after")
     def _differ(self) -> ChangesIn:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, FailFast, Field, StringConstraints, model_validator
 
 from chassis.auth import Bearer, area_refused, needs, require_area
 from chassis.collisions import DoneAgain
@@ -104,6 +104,7 @@ def _listed(value: object) -> object:
 
 OneOrMore = Annotated[
     list[ReadingIn],
+    FailFast(),
     Field(min_length=1, max_length=READINGS_MAX),
     BeforeValidator(_listed, json_schema_input_type=ReadingIn | list[ReadingIn]),
 ]

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 from chassis.fields import DateTime, Line
 
@@ -43,7 +43,7 @@ class CheckpointIn(In):
 class CheckpointsIn(In):
     """Many places registered together: all of them or none."""
 
-    checkpoints: list[CheckpointIn] = Field(min_length=1, max_length=CHECKPOINTS_MAX)
+    checkpoints: Annotated[list[CheckpointIn], FailFast()] = Field(min_length=1, max_length=CHECKPOINTS_MAX)
 
     @model_validator(mode="after")
     def _differ(self) -> CheckpointsIn:

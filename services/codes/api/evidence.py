@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SkipValidation, TypeAdapter
 from sqlalchemy import Connection
 
 from chassis.auth import Bearer, area_refused, needs
 from chassis.collisions import DoneAgain
+from chassis.long_lists import read_each
 from city.documents import person_ref_of
 from services.codes.api import models
 from services.codes.api.desk import AtDesk, Desk
@@ -29,10 +30,12 @@ def _listed(value: object) -> object:
 
 
 OneOrMore = Annotated[
-    list[models.EvidenceBody],
+    list[Annotated[models.EvidenceBody, SkipValidation]],
     Field(min_length=1, max_length=EVIDENCE_MAX),
     BeforeValidator(_listed, json_schema_input_type=models.EvidenceBody | list[models.EvidenceBody]),
 ]
+
+_EVIDENCE = TypeAdapter(models.EvidenceBody)
 
 
 @router.post("", status_code=202, response_model=models.EvidenceAnswer)
@@ -40,7 +43,7 @@ def give_evidence(body: OneOrMore, desk: AtDesk, bearer: Reporter) -> dict[str, 
     """Take evidence and re-evaluate whom it touches. The same `evidence_id` again has no effect; with other content it
     is refused with everything else in the request."""
     now = desk.clock()
-    evidence = [_evidence(desk, each) for each in body]
+    evidence = [_evidence(desk, each) for each in read_each(_EVIDENCE, body)]
     refuse_fields(
         [
             fault

@@ -13,6 +13,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    FailFast,
     Field,
     JsonValue,
     StrictBool,
@@ -86,7 +87,7 @@ class DeclarationBody(Body):
 
     temperature_c: Annotated[float, Field(ge=34, le=43, strict=True, allow_inf_nan=False)] | None = None
     symptoms: Annotated[list[Annotated[str, Field(pattern=r"^[a-z_ -]{1,40}$")]], Field(max_length=20)]
-    stays: Annotated[list[StayBody], Field(max_length=50)] = []
+    stays: Annotated[list[StayBody], FailFast(), Field(max_length=50)] = []
     contact_with_case: StrictBool
     made_at: DateTime | None = None
 
@@ -160,7 +161,7 @@ class MaskBody(Body):
 
 
 class MasksBody(Body):
-    people: Annotated[list[MaskBody], Field(min_length=1, max_length=1000)]
+    people: Annotated[list[MaskBody], FailFast(), Field(min_length=1, max_length=1000)]
     asked_by: Annotated[Line, Field(max_length=200)]
 
 

@@ -185,12 +185,17 @@ def test_a_wrong_field_is_named(client: TestClient, body: object, fields: list[s
     assert fields[0] in document["detail"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"", b'{"case": 7,}', b'{"case": NaN', b"[" * 1500, b"\x00"])
+@pytest.mark.parametrize("body", [b"{", b"", b'{"case": 7,}', b'{"case": NaN', b"[" * 60, b"\x00"])
 def test_a_body_that_is_no_json_is_at_fault_as_a_whole(client: TestClient, body: bytes) -> None:
     answer = client.post("/cases", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
     document = problem(answer, answer.status_code, {400: "bad_request", 422: "invalid_request"}[answer.status_code])
     assert [error["field"] for error in document.get("errors", [{"field": "body"}])] == ["body"]
+
+
+def test_a_body_that_holds_too_much_is_refused_before_it_is_looked_into(client: TestClient) -> None:
+    for body, code in (("[" * 1500, "too_deep"), ("{" + ",".join(f'"k{n}":1' for n in range(300)), "too_many_values")):
+        problem(client.post("/cases", content=body, headers={"content-type": "application/json"}), 422, code)
 
 
 def test_a_body_that_is_no_text_is_refused(client: TestClient) -> None:
