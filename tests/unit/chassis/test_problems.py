@@ -194,7 +194,7 @@ def test_a_body_that_is_no_json_is_at_fault_as_a_whole(client: TestClient, body:
 
 
 def test_a_body_that_holds_too_much_is_refused_before_it_is_looked_into(client: TestClient) -> None:
-    for body, code in (("[" * 1500, "too_deep"), ("{" + ",".join(f'"k{n}":1' for n in range(300)), "too_many_values")):
+    for body, code in (("[" * 1500, "too_deep"), ("{" + ",".join(f'"{n}":' for n in range(258)), "too_many_values")):
         problem(client.post("/cases", content=body, headers={"content-type": "application/json"}), 422, code)
 
 
