@@ -21,8 +21,8 @@ class CodesSettings(ServiceSettings):
     signing_keys_file: Path = Field(description="JSON: the keys of passes, printed passes and status lists")
     status_list_uri: str = Field(
         max_length=50,
-        pattern=r"^https?://[^\s\"\\]+[^/\s\"\\]$",
-        description="the address that passes name, without the list's number; fixed at first start",
+        pattern=r"^https?://[^\s\"\\{}?#]+[^/\s\"\\{}?#]$",
+        description="the address that passes name, without the list's number; its path is served; fixed at first start",
     )
     appeal_url: str = Field(
         default="tel:12345", pattern=r"^(https?://|tel:|mailto:)\S+$", description="where to appeal: the city hotline"

@@ -37,7 +37,7 @@ NOTHING: Any = SimpleNamespace()
 
 
 def _codes() -> tuple[FastAPI, Any]:
-    app = codes.build(SETTINGS, NOTHING)  # type: ignore[arg-type]
+    app = codes.build(SETTINGS.model_copy(update={"status_list_uri": "https://guanka.example/s"}), NOTHING)  # type: ignore[arg-type]
     front = Showings(app, token_reader=app.state.token_reader, entries=NOTHING, press=NOTHING, clock=NOTHING)
     return app, front
 

@@ -19,4 +19,5 @@ def build(settings: CodesSettings, desk: Desk, *, lifespan: Lifespan | None = No
     app.state.desk = desk
     for router in (people.router, evidence.router, lists.router, masks.router):
         app.include_router(router)
+    app.include_router(lists.status_lists_at(settings.status_list_uri))
     return app

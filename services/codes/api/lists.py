@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
@@ -16,6 +17,14 @@ router = APIRouter(route_class=DoneAgain, tags=["lists"])
 FOR_SERVICES = [Depends(needs("service", scope="standings"))]
 STATUS_LIST_TYPE = "application/statuslist+jwt"
 LIST_AGE_S = 60
+_STATUS_LIST_PATH = "/v1/status-lists/{number}"
+_STATUS_LIST_ANSWERS: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {
+        200: {"content": {STATUS_LIST_TYPE: {}}},
+        304: {"description": "the list is still at that revision"},
+    },
+}
 
 
 class ListRevision(BaseModel):
@@ -46,11 +55,6 @@ def read_keys(desk: AtDesk, response: Response) -> dict[str, Any]:
     return desk.keys.jwks()
 
 
-@router.get(
-    "/v1/status-lists/{number}",
-    response_class=Response,
-    responses={200: {"content": {STATUS_LIST_TYPE: {}}}, 304: {"description": "the list is still at that revision"}},
-)
 def read_status_list(number: int, desk: AtDesk, request: Request) -> Response:
     """The signed list (IETF Token Status List), at most a minute old; the ETag is its revision."""
     signed = desk.published.signed(number, desk.clock())
@@ -59,6 +63,16 @@ def read_status_list(number: int, desk: AtDesk, request: Request) -> Response:
     if _names(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     return Response(signed.token, media_type=STATUS_LIST_TYPE, headers=headers)
+
+
+def status_lists_at(uri: str) -> APIRouter:
+    """The signed lists at their address here, and at the path of the address that passes name: the list's own `sub`."""
+    start = urlsplit(uri).path
+    own = f"{start}/{{number}}" if start else "/{number:int}"
+    found = APIRouter(route_class=DoneAgain, tags=["lists"])
+    for path in dict.fromkeys((_STATUS_LIST_PATH, own)):
+        found.add_api_route(path, read_status_list, **_STATUS_LIST_ANSWERS)
+    return found
 
 
 @router.get("/v1/standings", response_model=RevisionsAnswer, dependencies=FOR_SERVICES)

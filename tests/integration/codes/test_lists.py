@@ -6,6 +6,7 @@ import base64
 import zlib
 from array import array
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import jwt
@@ -62,6 +63,23 @@ def test_only_a_service_reads_the_standings(city: City) -> None:
     for path in ("/v1/standings", "/v1/standings/1"):
         assert city.client.get(path, headers=city.issuer.headers("operator")).status_code == 403
         assert city.client.get(path).status_code == 401
+
+
+def test_the_address_in_a_pass_leads_to_the_signed_list(city: City) -> None:
+    person = city.enrol()
+    headers = city.issuer.headers("citizen", person=person)
+    token = city.client.post(f"/v1/people/{person}/passes", json={"kind": "shown"}, headers=headers).json()["token"]
+    uri = jwt.decode(token, options={"verify_signature": False})["status"]["status_list"]["uri"]
+    own = city.client.get(urlsplit(uri).path)
+    assert (own.status_code, own.headers["content-type"]) == (200, "application/statuslist+jwt")
+    assert jwt.decode(own.text, options={"verify_signature": False})["sub"] == uri
+    named = city.client.get("/v1/status-lists/1")
+    assert (own.text, own.headers["etag"]) == (named.text, named.headers["etag"])
+    again = city.client.get(urlsplit(uri).path, headers={"If-None-Match": own.headers["etag"]})
+    assert again.status_code == 304
+    start = urlsplit(uri).path.rpartition("/")[0]
+    assert city.client.get(f"{start}/7").json()["code"] == "status_list_not_found"
+    assert city.client.get(f"{start}/one").status_code == 422
 
 
 def test_an_unknown_list_is_not_found(city: City) -> None:
