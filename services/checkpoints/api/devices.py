@@ -27,6 +27,7 @@ AtDevice = Annotated[Bearer, Depends(needs("device"))]
 Reader = Annotated[Bearer, Depends(needs("operator", "gate", "service", scope="devices"))]
 
 READINGS_MAX = 500
+ACCURACY_C_MIN, ACCURACY_C_MAX = 0.001, 5.0
 AGE_MAX, AHEAD_MAX = timedelta(days=1), timedelta(minutes=5)
 
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{2,63}$")]
@@ -37,7 +38,9 @@ class PlacementIn(In):
     """`on_from` and `on_to` are the city's time of day between which it is on duty; round the clock without them."""
 
     checkpoint_id: UUID
-    accuracy_c: float | None = Field(default=None, strict=True, gt=0, le=5, description="the maker's, in °C")
+    accuracy_c: float | None = Field(
+        default=None, strict=True, ge=ACCURACY_C_MIN, le=ACCURACY_C_MAX, description="the maker's, in °C"
+    )
     interval_s: int = Field(default=_DEFAULT_INTERVAL_S, strict=True, ge=10, le=86_400, description="longer is silence")
     on_from: TimeOfDay | None = None
     on_to: TimeOfDay | None = None

@@ -111,7 +111,7 @@ def add_readings(tx: Connection, device_id: str, readings: Sequence[Reading], no
         sa.text(
             "INSERT INTO reading (reading_id, device_id, temperature_c, measured_at, received_at) "
             "SELECT r.reading_id, :device_id, r.temperature_c, r.measured_at, :now "
-            "FROM unnest(CAST(:ids AS uuid[]), CAST(:temperatures AS real[]), CAST(:times AS timestamptz[])) "
+            "FROM unnest(CAST(:ids AS uuid[]), CAST(:temperatures AS float8[]), CAST(:times AS timestamptz[])) "
             "AS r (reading_id, temperature_c, measured_at) ON CONFLICT (reading_id) DO NOTHING RETURNING reading_id"
         ),
         {

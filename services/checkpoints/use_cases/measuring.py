@@ -45,8 +45,6 @@ from services.checkpoints.trace import Tell
 
 Way = tuple[Checkpoint, ...]
 OVERDUE_AT_ONCE = 200
-_SAME_C = 0.005
-"""What a temperature may lose on its way through a `real`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +239,4 @@ def _with_ways(tx: Connection, now: datetime) -> list[tuple[devices.Watched, Way
 
 def _is_kept(device: Device, reading: Reading, kept: dict[UUID, tuple[str, Reading]]) -> bool:
     device_id, stored = kept[reading.reading_id]
-    if (device_id, stored.measured_at) != (device.device_id, reading.measured_at):
-        return False
-    if stored.temperature_c is None or reading.temperature_c is None:
-        return stored.temperature_c is reading.temperature_c
-    return abs(stored.temperature_c - reading.temperature_c) < _SAME_C
+    return (device_id, stored) == (device.device_id, reading)

@@ -93,6 +93,14 @@ def test_a_device_is_registered_once_and_placed_anew_by_revision(client, registe
         ("kind", {"kind": "camera"}),
         ("accuracy_c", {"accuracy_c": None}),
         ("accuracy_c", {"accuracy_c": "0.5"}),
+        ("accuracy_c", {"accuracy_c": 1e-46}),
+        ("accuracy_c", {"accuracy_c": 5e-324}),
+        ("accuracy_c", {"accuracy_c": 0.0009}),
+        ("accuracy_c", {"accuracy_c": 5.0000001}),
+        ("on_from", {"on_from": 3600, "on_to": "23:00"}),
+        ("on_from", {"on_from": "3600", "on_to": "23:00"}),
+        ("on_to", {"on_from": "06:00", "on_to": "23:00Z"}),
+        ("on_to", {"on_from": "06:00", "on_to": "24:00"}),
         ("interval_s", {"interval_s": 1}),
         ("on_from", {"on_from": "noon", "on_to": "23:00"}),
         ("body", {"on_from": "06:00"}),
@@ -102,6 +110,26 @@ def test_a_device_is_registered_once_and_placed_anew_by_revision(client, registe
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field), answer.text
     assert install(uuid4(), "T-7").json()["code"] == "checkpoint_not_found"
     assert client.get("/v1/devices/T-7", headers=operator).json()["code"] == "device_not_found"
+
+
+def test_what_was_sent_is_what_is_compared_and_shown_however_many_digits_it_has(
+    client, register, install, send, issuer
+):
+    place = register()
+    for device_id, accuracy_c in (("T-1", 0.123456789), ("T-2", 0.001), ("T-3", 5), ("T-4", 0.1 + 0.2)):
+        statuses = [install(place, device_id, accuracy_c=accuracy_c).status_code for _ in range(2)]
+        assert statuses == [201, 200], accuracy_c
+        shown = client.get(f"/v1/devices/{device_id}", headers=issuer.headers("operator")).json()
+        assert shown["accuracy_c"] == accuracy_c
+    assert install(place, accuracy_c=0.12345679).json()["code"] == "device_registered_otherwise"
+    fine = reading(36.123456789)
+    assert [send(fine).json()["recorded"] for _ in range(2)] == [1, 0]
+    assert send(fine | {"temperature_c": 36.123456788}).json()["code"] == "reading_id_reused"
+    hot = reading(38.123456789)
+    (case,) = send(hot).json()["cases"]
+    headers = issuer.headers("gate", checkpoints=[str(place)])
+    kept = client.get(f"/v1/measurement-cases/{case['case_id']}", headers=headers).json()
+    assert kept["temperature_c"] == 38.123456789
 
 
 def test_readings_are_taken_once_and_name_nobody(client, register, install, send, sql, issuer):
