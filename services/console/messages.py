@@ -43,7 +43,7 @@ def subscriptions(zone: tzinfo) -> list[Subscription]:
         read_model.count_scans(tx, tally(taken, zone))
 
     return [
-        # A scan is told again at revision 2 when its person becomes known: it was counted at revision 1.
+        # ScanCompleted is no further scan. In a log of before it is a ScanRecorded of revision 2: not counted either.
         Subscription(
             "checkpoints.scans.v1", {"guanka.checkpoints.v1.ScanRecorded": scans_recorded}, has_revisions=False
         ),

@@ -89,6 +89,14 @@ def scan(
     )
 
 
+def scan_completed(of: Record) -> Record:
+    """The same scan with the person who arrived later."""
+    recorded = checkpoints.ScanRecorded.FromString(of.value)
+    recorded.person_ref = str(uuid4())
+    event = checkpoints.ScanCompleted(scan=recorded)
+    return record("checkpoints.scans.v1", event, subject=f"scan/{recorded.scan_id}", revision=2, key=recorded.scan_id)
+
+
 def colour_changed(person_ref: UUID, colour: int, *, previous: int = LAPSED, revision: int = 1) -> Record:
     event = codes.ColourChanged(person_ref=str(person_ref), colour=colour, previous=previous)  # type: ignore[arg-type]
     return record("codes.events.v1", event, subject=f"person/{person_ref}", revision=revision, key=str(person_ref))

@@ -15,7 +15,7 @@ REQUESTER = ("requester",)
 
 @dataclass(frozen=True, slots=True)
 class ScanFact:
-    """A recorded scan; texts are empty where nothing was told. `revision` 2 repeats it with the person."""
+    """A recorded scan; texts are empty where nothing was told. `revision` 2 completes it with the person."""
 
     scan_id: UUID
     checkpoint_id: UUID

@@ -99,11 +99,13 @@ def _where(scan: ScanFact) -> dict[str, Any]:
 
 
 def _finding(name: str, subject: str, scan: ScanFact, payload: bytes, revision: int = 1) -> Event:
-    """What was told of a scan without its person is told again with him: then it has the scan's revision."""
+    """What was told of a scan without its person is told again with him: then it has the scan's revision, and the key
+    of the first time, so that both are read in their order. A stop is told with its person or not at all."""
+    is_by_person = scan.person_ref is not None and (scan.revision == 1 or name == "PersonStopped")
     return Event(
         type=OURS + name,
         aggregatetype="finding",
-        aggregateid=str(scan.person_ref or scan.scan_id),
+        aggregateid=str(scan.person_ref if is_by_person else scan.scan_id),
         subject=subject,
         revision=revision,
         time=scan.scanned_at,

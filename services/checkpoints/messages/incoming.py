@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from chassis.consumer import Message, Subscription, each
 from services.checkpoints.board import StandingsChange
 from services.checkpoints.domain.facts import ScanFact, TraceOrder
-from services.checkpoints.messages.scans import scan_fact
+from services.checkpoints.messages.scans import SCAN_COMPLETED, scan_fact
 from services.checkpoints.messages.standings import STANDINGS_CHANGED, standings_change
 from services.checkpoints.messages.topics import LEDGER_TOPIC, SCANS_TOPIC, STANDINGS_TOPIC
 from services.checkpoints.messages.traces import TRACE_REQUESTED, trace_order
@@ -27,6 +27,9 @@ def subscriptions(
     def take_order(tx: Connection, message: Message) -> None:
         on_trace(tx, trace_order(message.payload))
 
+    def take_scans(tx: Connection, messages: Sequence[Message]) -> None:
+        on_scans(tx, [scan_fact(message) for message in messages])
+
     return (
         Subscription(
             STANDINGS_TOPIC,
@@ -38,7 +41,7 @@ def subscriptions(
         ),
         Subscription(
             SCANS_TOPIC,
-            {EVENT_TYPE: lambda tx, messages: on_scans(tx, [scan_fact(message) for message in messages])},
+            {EVENT_TYPE: take_scans, SCAN_COMPLETED: take_scans},
             has_revisions=False,
         ),
         Subscription(LEDGER_TOPIC, {TRACE_REQUESTED: each(take_order)}),

@@ -1,4 +1,4 @@
-"""ScanRecorded: written for every scan on its way into the log, told again with its person, read by the worker."""
+"""ScanRecorded: written for every scan on its way into the log; ScanCompleted with a person who arrived later."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from chassis.outbox import Event
 from chassis.timestamps import moment_of, stamp_of
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.scans import Scan, district_of
-from services.checkpoints.scan_log import AGGREGATE_TYPE, EVENT_TYPE
+from services.checkpoints.scan_log import AGGREGATE_TYPE
 from wire.checkpoints.v1 import events_pb2 as words
+
+SCAN_COMPLETED = "guanka.checkpoints.v1.ScanCompleted"
 
 # -- on the scan path ------------------------------------------------------------------------------------------------
 
@@ -75,7 +77,10 @@ def _set(message: Timestamp, at: datetime) -> None:
 
 
 def scan_completed(scan: ScanFact) -> Event:
-    """ScanRecorded once more, with the person who arrived later: revision 2."""
+    """ScanCompleted, under the key that the scan was told under: without its person that was its own id.
+
+    So both lie in one partition, and no consumer sees the completion before the scan.
+    """
     message = words.ScanRecorded(
         scan_id=str(scan.scan_id),
         checkpoint_id=str(scan.checkpoint_id),
@@ -98,19 +103,23 @@ def scan_completed(scan: ScanFact) -> Event:
         is_self_reported=scan.is_self_reported,
     )
     return Event(
-        type=EVENT_TYPE,
+        type=SCAN_COMPLETED,
         aggregatetype=AGGREGATE_TYPE,
-        aggregateid=str(scan.person_ref),
+        aggregateid=str(scan.scan_id),
         subject=f"scan/{scan.scan_id}",
         revision=2,
         time=scan.scanned_at,
-        payload=message.SerializeToString(),
+        payload=words.ScanCompleted(scan=message).SerializeToString(),
         district=district_of(scan.area),
     )
 
 
 def scan_fact(message: Message) -> ScanFact:
-    scan = words.ScanRecorded.FromString(message.payload)
+    """Of either event. Until the log of before has ended, a completion may be a ScanRecorded of revision 2."""
+    if message.type == SCAN_COMPLETED:
+        scan = words.ScanCompleted.FromString(message.payload).scan
+    else:
+        scan = words.ScanRecorded.FromString(message.payload)
     return ScanFact(
         scan_id=UUID(scan.scan_id),
         checkpoint_id=UUID(scan.checkpoint_id),

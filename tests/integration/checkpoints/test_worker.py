@@ -86,13 +86,15 @@ def test_a_person_who_arrives_later_is_filled_in_and_told_again(
     wait_for(lambda: sql("SELECT person_ref FROM scan") == [(person_ref,)])
 
     def told():
-        return [each for each in read_events(event_log, messages.SCANS_TOPIC) if each[0] == "ScanRecorded"]
+        return read_events(event_log, messages.SCANS_TOPIC)
 
     wait_for(lambda: len(told()) == 2)
     first, second = sorted(told(), key=lambda each: each[2]["ce_revision"])
-    assert (first[1], second[1]) == (sent["scan_id"], str(person_ref))
+    assert [each[0] for each in (first, second)] == ["ScanRecorded", "ScanCompleted"]
+    assert (first[1], second[1]) == (sent["scan_id"], sent["scan_id"]), "one key for one scan"
     assert [each[2]["ce_revision"] for each in (first, second)] == ["1", "2"]
-    one, two = (wire.ScanRecorded.FromString(each[3]) for each in (first, second))
+    assert first[2]["ce_subject"] == second[2]["ce_subject"]
+    one, two = wire.ScanRecorded.FromString(first[3]), wire.ScanCompleted.FromString(second[3]).scan
     assert (one.person_ref, two.person_ref) == ("", str(person_ref))
     two.ClearField("person_ref")
     assert one == two
@@ -101,10 +103,13 @@ def test_a_person_who_arrives_later_is_filled_in_and_told_again(
 
     def fevers():
         found = [each for each in read_events(event_log, messages.EVENTS_TOPIC) if each[0] == "FeverFlagged"]
-        return sorted((each[2]["ce_revision"], wire.FeverFlagged.FromString(each[3]).person_ref) for each in found)
+        told_of = [
+            (each[2]["ce_revision"], wire.FeverFlagged.FromString(each[3]).person_ref, each[1]) for each in found
+        ]
+        return sorted(told_of)
 
     wait_for(lambda: len(fevers()) == 2)
-    assert fevers() == [("1", ""), ("2", str(person_ref))]
+    assert fevers() == [("1", "", sent["scan_id"]), ("2", str(person_ref), sent["scan_id"])]
 
 
 def test_a_scan_of_long_ago_is_not_told_again_for_its_person(worker, sql, register):

@@ -20,6 +20,7 @@ from tests.fakes.neighbours import (
     entry_moved,
     entry_opened,
     scan,
+    scan_completed,
 )
 from tests.integration.console.conftest import Hearing
 
@@ -48,8 +49,14 @@ def test_a_scan_told_again_counts_once(hearing: Hearing) -> None:
 
 def test_a_scan_whose_person_became_known_later_counts_once(hearing: Hearing) -> None:
     recorded = datetime.now(UTC) - timedelta(seconds=20)
-    hearing.neighbours.tell([scan(recorded_at=recorded), scan(recorded_at=recorded, revision=2)])
-    assert hearing.figures().scans.last_minute["pass"] == 1
+    scans = [scan(recorded_at=recorded) for _ in range(3)]
+    hearing.neighbours.tell([scans[0], scan_completed(scans[0])])
+    hearing.neighbours.tell([scan_completed(scans[1]), scans[1]])
+    hearing.neighbours.tell([scan_completed(scans[2])])
+    hearing.neighbours.tell([scans[2]])
+    assert hearing.figures().scans.last_minute["pass"] == 3
+    hearing.neighbours.tell([scan(recorded_at=recorded, revision=2)])
+    assert hearing.figures().scans.last_minute["pass"] == 3, "so a log of before tells a completion"
 
 
 def test_a_poster_scanned_by_a_citizen_is_no_decision(hearing: Hearing) -> None:

@@ -61,6 +61,12 @@ class ScanRecorded(_message.Message):
     is_self_reported: bool
     def __init__(self, scan_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[str] = ..., colour: _Optional[str] = ..., refusal: _Optional[str] = ..., policy_version: _Optional[str] = ..., board_revision: _Optional[int] = ..., direction: _Optional[str] = ..., temperature_c: _Optional[float] = ..., list: _Optional[int] = ..., idx: _Optional[int] = ..., person_ref: _Optional[str] = ..., vehicle_ref: _Optional[str] = ..., offline_decision: _Optional[str] = ..., is_self_reported: _Optional[bool] = ...) -> None: ...
 
+class ScanCompleted(_message.Message):
+    __slots__ = ("scan",)
+    SCAN_FIELD_NUMBER: _ClassVar[int]
+    scan: ScanRecorded
+    def __init__(self, scan: _Optional[_Union[ScanRecorded, _Mapping]] = ...) -> None: ...
+
 class PersonStopped(_message.Message):
     __slots__ = ("scan_id", "person_ref", "checkpoint_id", "kind", "area", "scanned_at", "colour", "refusal")
     SCAN_ID_FIELD_NUMBER: _ClassVar[int]
