@@ -88,3 +88,17 @@ the past, instead of looking up, costs four times as much here: a twelfth of suc
 """
 REGISTERED_S_MAX = 30.0
 """A guard registers somebody in place: typing, and the machine's worst in a hundred."""
+
+BEYOND_BUDGETS: tuple[Budget, ...] = (
+    Budget("storm_taken_share", at_least=1.0),
+    Budget("storm_p99_ms", at_most=100.0),
+    Budget("twice_seconds_of_80_percent", at_least=0.95),
+    Budget("twice_worst_5_s_share", at_least=0.8),
+    Budget("twice_p99_ms", at_most=400.0),
+    Budget("twice_first_second_p99_ms", at_most=400.0),
+    Budget("competitor_refused_later", at_most=0),
+    Budget("competitors_worst_second_per_s", at_least=500.0),
+    Budget("connections_p99_ratio", at_most=1.2),
+    Budget("batches_p99_ratio", at_most=1.2),
+)
+"""What a foreign generator on the same two cores must see (loadtests/bench_storm.py), 60 s each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -84,9 +85,16 @@ def each_of(attempt: Attempt, checkpoint: Checkpoint, recorded: Answer) -> list[
 
 def refusal(error: Exception, admission: Admission) -> tuple[int, bytes, str, Mapping[str, str] | None]:
     """(status, body, media type, headers) for an error; who was refused by the queue is told when to come again."""
-    if isinstance(error, Overloaded) and error.retry_after_s is None:
-        error.retry_after_s = admission.turn_s(time.monotonic())
+    if isinstance(error, Overloaded):
+        return overload(error.retry_after_s or admission.turn_s(time.monotonic()))
     problem = problem_for(error)
+    return problem.status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers
+
+
+@lru_cache(maxsize=64)
+def overload(retry_after_s: int) -> tuple[int, bytes, str, Mapping[str, str] | None]:
+    """The same for a scan that is shed: made once for each time, for a storm has thousands of them a second."""
+    problem = problem_for(Overloaded(retry_after_s))
     return problem.status, orjson.dumps(problem.document()), MEDIA_TYPE, problem.headers
 
 

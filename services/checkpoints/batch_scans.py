@@ -51,7 +51,7 @@ class BatchScans:
 
     def _begin(self, batch: _Batch, body: bytes) -> None:
         batch.bodies = bodies = _bodies(body)
-        refused_for_s = self._admission.refused_for_s(time.monotonic(), len(bodies), is_single=False)
+        refused_for_s = self._admission.refused_for_s(time.monotonic(), len(bodies))
         if refused_for_s:
             raise Overloaded(refused_for_s)
         now = self._clock()

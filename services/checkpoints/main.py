@@ -56,7 +56,7 @@ from services.checkpoints.masks import Masks
 from services.checkpoints.partitions import make_first_partitions
 from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.publication import Publication
-from services.checkpoints.rate_limit import Admission, RateLimit, Room
+from services.checkpoints.rate_limit import Admission, RateLimit
 from services.checkpoints.registry import Registry
 from services.checkpoints.retention import Retention
 from services.checkpoints.scan_log import ScanLog
@@ -67,6 +67,7 @@ from services.checkpoints.settings import CheckpointsSettings
 from services.checkpoints.sightings import Sightings
 from services.checkpoints.signed import Keys
 from services.checkpoints.single_scans import SingleScans
+from services.checkpoints.standing_queue import StandingQueue
 from services.checkpoints.store import lives, standings, traces
 from services.checkpoints.store import policies as published_policies
 from services.checkpoints.taken_decisions import TakenDecisions
@@ -144,8 +145,7 @@ def compose_api(
         sightings=Sightings(setting_files.reuse_rule(settings), setting_files.positions(settings)),
         clock=utc_now,
     )
-    room = Room(settings.single_scans_max, target_s=settings.single_scan_target_ms / 1000)
-    admission = Admission(RateLimit(settings.scan_admission_per_s), room)
+    admission = Admission(RateLimit(settings.scan_admission_per_s), settings.single_scans_max)
     desk = Desk(
         database=database,
         places=Places(areas, city_key, tell),
@@ -215,18 +215,23 @@ def compose_api(
     app = build(settings, desk, checks=checks, lifespan=lifespan)
     checkpoints = BoundCheckpoints(registry, directory)
     parts = ScanParts(scan_path, desk.attempts, checkpoints, policies, masks, admission, utc_now)
-    scan_routes = _scan_routes(settings, app, parts)
-    _gauge("scan_room", "single scans that may be under way at once", lambda: room.size)
+    times = AnswerTimes()
+    queue = StandingQueue(target_s=settings.scan_wait_target_ms / 1000, wait_s_max=settings.scan_wait_ms_max / 1000)
+    singles = SingleScans(parts, times, queue, waiting_max=settings.scans_waiting_max)
+    scan_routes = _scan_routes(settings, app, parts, singles, times)
+    _gauge("scan_room", "single scans that may be under way at once", lambda: admission.singles_max)
+    _gauge("scans_unread", "single scans that wait to be read", singles.waiting)
     _gauge("scans_under_way", "single scans that have no answer yet", scan_routes.under_way)
     return Api(app, scan_routes, board, key_ring)
 
 
-def _scan_routes(settings: CheckpointsSettings, app: FastAPI, parts: ScanParts) -> ScanRoutes:
+def _scan_routes(
+    settings: CheckpointsSettings, app: FastAPI, parts: ScanParts, singles: SingleScans, times: AnswerTimes
+) -> ScanRoutes:
     """The two routes of the scan path, in front of the application."""
-    times = AnswerTimes()
     return ScanRoutes(
         app,
-        singles=SingleScans(parts, times),
+        singles=singles,
         batches=BatchScans(parts, times),
         token_reader=app.state.token_reader,
         admission=parts.admission,

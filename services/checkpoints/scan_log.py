@@ -104,6 +104,10 @@ _GATHER_S_MAX = 0.01
 _ENOUGH = 32
 """Scans worth a statement: more cost little less each, and PostgreSQL waits while they are gathered."""
 
+_BULK_OVER, _BULK_AT_ONCE = 32, 100
+"""Scans of a batch larger than the first go after all others, so many in a group: beyond a hundred rows a group is
+hardly cheaper a row (docs/adr), and a single scan behind a thousand rows would wait for all of them."""
+
 Encode = Callable[[Scan, str], bytes]
 """The event of a scan and its id in writing, as bytes."""
 
@@ -170,6 +174,7 @@ class ScanLog:
         self._database_url, self._encode, self._keep_taken = database_url, encode, keep_taken
         self._group_max, self._queue_max, self._timeout_s = group_max, queue_max, append_timeout_s
         self._queue: deque[_Waiting] = deque()
+        self._bulk: deque[_Waiting] = deque()
         self._is_filled = asyncio.Event()
         self._gathering = asyncio.Lock()
         self._is_closing = False
@@ -190,11 +195,12 @@ class ScanLog:
             await asyncio.wait(self._answering_late, timeout=2 * self._timeout_s)
         for writer in self._writers:
             writer.cancel()
-        self._fail(self._queue, StoreUnavailable())
-        self._queue.clear()
+        for queue in (self._queue, self._bulk):
+            self._fail(queue, StoreUnavailable())
+            queue.clear()
 
     def waiting(self) -> int:
-        return len(self._queue)
+        return len(self._queue) + len(self._bulk)
 
     # -- appending ---------------------------------------------------------------------------------------------------
 
@@ -226,11 +232,12 @@ class ScanLog:
         return self._enqueue([(scan, partial(answers.put, place)) for place, scan in enumerate(scans)])
 
     def _enqueue(self, scans: Sequence[tuple[Scan, Tell]]) -> None:
-        if self._is_closing or len(self._queue) + len(scans) > self._queue_max:
+        if self._is_closing or self.waiting() + len(scans) > self._queue_max:
             _refused.add(len(scans), {"reason": "overloaded"})
             raise Overloaded()
         trace = trace_headers()
-        self._queue.extend([self._waiting(scan, trace, tell) for scan, tell in scans])
+        queue = self._queue if len(scans) <= _BULK_OVER else self._bulk
+        queue.extend([self._waiting(scan, trace, tell) for scan, tell in scans])
         self._is_filled.set()
 
     def _waiting(self, scan: Scan, trace: dict[str, str], tell: Tell) -> _Waiting:
@@ -291,7 +298,7 @@ class ScanLog:
     async def _next_group(self) -> Group:
         """What waits, as soon as something does; empty when this closes. One writer gathers at a time."""
         async with self._gathering:
-            while not self._queue:
+            while not self.waiting():
                 if self._is_closing:
                     return {}
                 self._is_filled.clear()
@@ -306,17 +313,19 @@ class ScanLog:
         """
         loop, size, quiet, enough = asyncio.get_running_loop(), 0, 0, min(_ENOUGH, self._group_max)
         until = loop.time() + _GATHER_S_MAX
-        while quiet < 2 and len(self._queue) < enough and loop.time() < until:
-            size = len(self._queue)
+        while quiet < 2 and self.waiting() < enough and loop.time() < until:
+            size = self.waiting()
             await asyncio.sleep(0)
-            quiet = quiet + 1 if len(self._queue) <= size else 0
+            quiet = quiet + 1 if self.waiting() <= size else 0
 
     def _take_group(self) -> Group:
-        """The next group: copies joined, sorted by scan_id."""
+        """The next group: copies joined, sorted by scan_id; of large batches a part, so that no gate waits for them."""
         group: Group = {}
-        while self._queue and len(group) < self._group_max:
-            waiting = self._queue.popleft()
-            group.setdefault(waiting.scan_id, []).append(waiting)
+        for queue, most in ((self._queue, self._group_max), (self._bulk, _BULK_AT_ONCE)):
+            room = min(self._group_max, len(group) + most)
+            while queue and len(group) < room:
+                waiting = queue.popleft()
+                group.setdefault(waiting.scan_id, []).append(waiting)
         return dict(sorted(group.items()))
 
     async def _connect(self) -> Connection:

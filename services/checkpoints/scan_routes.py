@@ -33,6 +33,8 @@ tracer = trace.get_tracer("guanka.checkpoints")
 TRACED_ONE_IN = 200
 _SAMPLED = b"-01"
 _BEARERS_MAX = 20_000
+_REFRESHED_BEFORE_S = 15.0
+_SINGLE = single_scans.ROUTE.encode()
 
 Taker = Callable[[Bearer, bytes, Respond], None]
 """Takes a request's body, and responds now or later; it raises nothing."""
@@ -70,6 +72,8 @@ class ScanRoutes:
         self._body_bytes_max = body_bytes_max
         self._taken = self._spans_due = 0
         self._bearers: dict[bytes, tuple[float, Bearer]] = {}
+        self._reading: dict[bytes, asyncio.Task[Bearer]] = {}
+        self._singles = singles
         self._takers = {single_scans.ROUTE: singles.take, batch_scans.ROUTE: batches.take}
         self._by_target = {route.encode(): take for route, take in self._takers.items()}
 
@@ -79,6 +83,8 @@ class ScanRoutes:
 
     def directly(self, target: bytes, headers: Headers) -> Take | None:
         """`chassis.direct.AnswersDirectly`: scans of gates whose token is remembered; a request with a span is not."""
+        if target == _SINGLE and self._singles.is_full():
+            return self._singles.shed
         taker = self._by_target.get(target)
         if taker is None or int(headers[b"content-length"]) > self._body_bytes_max:
             return None
@@ -140,9 +146,30 @@ class ScanRoutes:
 
     def _remembered(self, authorization: bytes) -> Bearer | None:
         known = self._bearers.get(authorization)
-        return known[1] if known is not None and time.time() < known[0] else None
+        if known is None:
+            return None
+        left_s = known[0] - time.time()
+        if left_s <= 0:
+            return None
+        if left_s < _REFRESHED_BEFORE_S and known[1].expires_at > known[0] and authorization not in self._reading:
+            self._read_again(authorization)
+        return known[1]
+
+    def _read_again(self, authorization: bytes) -> None:
+        """Verify a token before it must be: else all gates of a storm would wait for theirs at the same moment."""
+        task = self._begin_reading(authorization)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _bearer(self, authorization: bytes) -> Bearer:
+        """The gate that a token names. Scans that come with the same token meanwhile wait for the same answer."""
+        return await asyncio.shield(self._reading.get(authorization) or self._begin_reading(authorization))
+
+    def _begin_reading(self, authorization: bytes) -> asyncio.Task[Bearer]:
+        task = self._reading[authorization] = asyncio.get_running_loop().create_task(self._read(authorization))
+        task.add_done_callback(lambda _: self._reading.pop(authorization, None))
+        return task
+
+    async def _read(self, authorization: bytes) -> Bearer:
         """A gate's token is verified once a minute, in a thread: the issuer's keys may have to be read again."""
         read = await asyncio.to_thread(self._token_reader.read_until, authorization.decode("latin-1"))
         bearer = read[1]

@@ -47,16 +47,18 @@ class CheckpointsSettings(ServiceSettings):
         default=0, ge=0, le=1_000_000, description="scans a second that one api process lets in, others get 503; 0: all"
     )
     single_scans_max: int = Field(
-        default=256,
-        ge=1,
-        le=100_000,
-        description="single scans under way at once in one api process at the very most, others get 503",
+        default=256, ge=1, le=100_000, description="single scans under way at once in one api process; others wait"
     )
-    single_scan_target_ms: float = Field(
-        default=15,
+    scans_waiting_max: int = Field(
+        default=1000, ge=0, le=100_000, description="single scans that wait at the most; others get 503 unread"
+    )
+    scan_wait_target_ms: float = Field(
+        default=20,
         gt=0,
         le=5000,
-        description="while somebody is turned away and single scans take longer than this on the average, "
-        "fewer are let in at once",
+        description="when every wait of 100 ms was longer than this, scans that waited twice as long get 503",
+    )
+    scan_wait_ms_max: float = Field(
+        default=150, gt=0, le=10_000, description="a single scan that waited longer than this gets 503"
     )
     scan_append_timeout_s: float = Field(default=5.0, gt=0, le=60, description="a commit slower than this is a 503")

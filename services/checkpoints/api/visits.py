@@ -25,14 +25,16 @@ async def record_visit(
     body: VenueVisitIn, _bearer: Annotated[Bearer, Depends(needs("citizen"))], desk: AtDesk
 ) -> dict[str, Any]:
     """Report a visit. Asynchronous like the scan path, whose log and admission it shares, on that event loop."""
-    refused_for_s = desk.admission.refused_for_s(time.monotonic(), is_single=True)
+    admission, now_s = desk.admission, time.monotonic()
+    refused_for_s = admission.refused_for_s(now_s) if admission.has_room() else admission.turn_s(now_s)
     try:
         if refused_for_s:
             raise Overloaded(refused_for_s)
+        admission.enter()
         try:
             return await _recorded(body, desk)
         finally:
-            desk.admission.leave()
+            admission.leave()
     except Exception as error:
         raise problem_of(error) or error from None
 
@@ -46,5 +48,5 @@ async def _recorded(body: VenueVisitIn, desk: Desk) -> dict[str, Any]:
     attempt = desk.attempts.read_visit(body.scan_id, body.pass_, body.scanned_at, checkpoint.checkpoint_id, now)
     checkpoint = desk.registry.taker(checkpoint, attempt.scanned_at)
     ruling = await desk.scan_path.record_scan(attempt, checkpoint)
-    desk.admission.answered(time.monotonic(), 1)
+    desk.admission.answered(time.monotonic())
     return answer(attempt, checkpoint, ruling, desk.policies)

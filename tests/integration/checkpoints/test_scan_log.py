@@ -93,11 +93,32 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_group_is_one_statement(url, sql, monkeypatch):
     sent = counting(monkeypatch)
     scans = [a_scan() for _ in range(300)]
-    rulings = with_log(url, lambda log: log.append_all(scans))
-    assert rulings == [scan.ruling for scan in scans]
+
+    async def append_each(log: ScanLog) -> Any:
+        return await asyncio.gather(*map(log.append, scans))
+
+    assert with_log(url, append_each) == [scan.ruling for scan in scans]
     assert len(sent) == 1
     assert sql("SELECT count(*) FROM scan") == [(300,)]
     assert sql("SELECT count(*), count(DISTINCT aggregateid) FROM outbox") == [(300, 300)]
+
+
+def test_a_single_scan_does_not_wait_for_the_whole_of_a_large_batch(url, monkeypatch):
+    """Of a thousand scans in one batch a group takes a hundred, behind all others that wait."""
+    done: list[str] = []
+
+    async def append_both(log: ScanLog) -> None:
+        async with asyncio.TaskGroup() as group:
+            batch = group.create_task(log.append_all([a_scan() for _ in range(1000)]))
+            batch.add_done_callback(lambda _: done.append("batch"))
+            await asyncio.sleep(0)
+            single = group.create_task(log.append(a_scan()))
+            single.add_done_callback(lambda _: done.append("single"))
+
+    sent = counting(monkeypatch)
+    with_log(url, append_both)
+    assert done == ["single", "batch"]
+    assert len(sent) in (10, 11)
 
 
 def test_nobody_waits_for_what_is_kept_beside_a_scan_that_came_late(url, sql, monkeypatch):
