@@ -23,7 +23,7 @@ TIME_UNITS: Final = ("year", "month", "day", "hour")
 
 _DATE_TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,3})\d*)?"
+    r"(?:T([01]\d|2[0-4]):([0-5]\d):([0-5]\d)(?:\.(\d{1,3})\d*)?"
     r"(?:Z|([+-])(\d|[01]\d|2[0-3])(?::?([0-5]\d))?)?)?",
     re.ASCII,
 )
@@ -46,6 +46,8 @@ def parse_date_time(text: str) -> DateTime:
     moment = _days_since_1970(int(year), int(month), int(day)) * _DAY_MS
     if hour is not None:
         moment += (int(hour) * 60 + int(minute)) * _MINUTE_MS + int(second) * 1_000
+    if hour == "24" and (int(minute), int(second), int(fraction or 0)) != (0, 0, 0):
+        raise ValueError("a date-time names a moment that is in the calendar: after 24:00:00 the day is over")
     if fraction is not None:
         moment += int(fraction.ljust(3, "0"))
     if sign is not None:

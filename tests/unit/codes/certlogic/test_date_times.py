@@ -112,6 +112,11 @@ def test_every_offset_and_any_number_of_decimals_is_read(suffix: str, moment: st
     assert read("2021-06-15T12:30:45" + suffix) == moment
 
 
+def test_the_end_of_a_day_is_the_beginning_of_the_next_as_in_ecmascript() -> None:
+    assert read("2021-06-15T24:00:00Z") == "2021-06-16T00:00:00.000Z"
+    assert read("2021-12-31T24:00:00.0+02:00") == "2021-12-31T22:00:00.000Z"
+
+
 def test_decimals_are_cut_downwards_also_before_1970() -> None:
     assert parse_date_time("1969-12-31T23:59:59.9999Z") == DateTime(-1)
 
@@ -134,7 +139,11 @@ def test_decimals_are_cut_downwards_also_before_1970() -> None:
         "2021-06-15T12:30:45.Z",
         "2021-06-15T12:30:45,5Z",
         "2021-06-15T12:30:45z",
-        "2021-06-15T24:00:00Z",
+        "2021-06-15T24:00:01Z",
+        "2021-06-15T24:01:00Z",
+        "2021-06-15T24:00:00.001Z",
+        "2021-06-15T25:00:00Z",
+        "2021-02-30T24:00:00Z",
         "2021-06-15T12:60:00Z",
         "2021-06-15T12:30:60Z",
         "2021-06-15T12:30:45+24",
