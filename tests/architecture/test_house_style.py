@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,29 @@ def test_no_class_is_called_a_service() -> None:
         if isinstance(node, ast.ClassDef) and node.name.endswith(("Service", "Manager", "Helper", "Processor"))
     ]
     assert classes == []
+
+
+def test_what_callers_write_is_read_by_the_types_of_the_chassis() -> None:
+    """Pydantic's own take more than RFC 3339 has for a time, and everything for a text."""
+    own = [
+        f"{path}: {alias.name}"
+        for path, tree in modules("services", "guanka")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "pydantic"
+        for alias in node.names
+        if alias.name in ("AwareDatetime", "NaiveDatetime", "PastDatetime", "FutureDatetime")
+    ]
+    assert own == []
+    bodies = [
+        f"{path}: {node.name}.{ast.unparse(field.target)}"
+        for path, tree in modules("services")
+        if "api" in path.parts
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and re.search("(In|Form|Body|Query)$", node.name)
+        for field in node.body
+        if isinstance(field, ast.AnnAssign) and re.search(r"\b(datetime|time|date)\b", ast.unparse(field.annotation))
+    ]
+    assert bodies == []
 
 
 def test_a_module_opens_with_a_sentence_on_what_it_is_for() -> None:
