@@ -1,4 +1,7 @@
-"""Reads entries of people, many in one statement: an idle connection asks at once, what comes meanwhile asks next."""
+"""Reads entries of people whose passes hold, many in one statement: an idle connection asks at once.
+
+What comes meanwhile asks next.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ log = structlog.get_logger("entry_reader")
 
 Found = tuple[Entry, Colour]
 _READ = """
-SELECT person_ref::text, list, idx, colour FROM person WHERE person_ref = ANY(%s::uuid[]) AND list IS NOT NULL
+SELECT person_ref::text, list, idx, colour FROM person
+WHERE person_ref = ANY(%s::uuid[]) AND list IS NOT NULL AND NOT is_void
 """
 _GROUP_MAX = 200
 _QUEUE_MAX = 5000

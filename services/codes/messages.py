@@ -139,4 +139,5 @@ def finding_of(message: Message) -> Evidence:
         source=message.source,
         ended_at=moment_of(found.ended_at) if found.HasField("ended_at") else None,
         outcome=found.outcome,
+        succeeded_by=UUID(found.succeeded_by) if found.succeeded_by else None,
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.codes.domain.colours import Colour
+from services.codes.domain.colours import VOID_BIT, Colour
 from services.codes.domain.permutation import LIST_SIZE
 
 BITS = 2
@@ -24,6 +24,8 @@ TTL = timedelta(seconds=60)
 LIFETIME = timedelta(days=7)
 """A list is over by itself after this time, however it was kept; a city's list never stays unchanged for so long."""
 
+_COLOUR_BITS = 3
+_IS_VOID = bytes(value & VOID_BIT for value in range(256))
 _UNASSIGNED = bytes([Colour.LAPSED])
 
 
@@ -31,7 +33,8 @@ _UNASSIGNED = bytes([Colour.LAPSED])
 class Standings:
     """One list at one revision: the columns of all assigned entries, ordered by idx.
 
-    `idx` big-endian uint32, `colours` one byte each, `person_refs` 16 bytes each (empty where not asked for).
+    `idx` big-endian uint32, `colours` one byte each (with `VOID_BIT`), `person_refs` 16 bytes each (empty where not
+    asked for).
     """
 
     list: int
@@ -43,8 +46,14 @@ class Standings:
     def packed(self) -> bytes:
         values = bytearray(_UNASSIGNED * LIST_SIZE)
         for idx, colour in zip(self.indices(), self.colours, strict=True):
-            values[idx] = colour
+            values[idx] = colour & _COLOUR_BITS
         return pack(values)
+
+    def void(self) -> array[int]:
+        """The indices whose passes do not hold, as native integers; few."""
+        if not any(self.colours.translate(_IS_VOID)):
+            return array("I")
+        return array("I", (idx for idx, value in zip(self.indices(), self.colours, strict=True) if value & VOID_BIT))
 
     def indices(self) -> array[int]:
         """The indices as native integers."""
@@ -74,31 +83,40 @@ def status_list_of(packed: bytes) -> dict[str, Any]:
 
 
 def claims_of(standings: Standings, uri: str, now: datetime) -> dict[str, Any]:
-    """`sub` equals the `uri` in a pass."""
+    """`sub` equals the `uri` in a pass. `void_entries`, as `columns_of` writes them, are there where there are any."""
     issued = int(now.timestamp())
-    return {
+    void = standings.void()
+    claims: dict[str, Any] = {
         "sub": uri,
         "iat": issued,
         "exp": issued + int(LIFETIME.total_seconds()),
         "ttl": int(TTL.total_seconds()),
         "status_list": status_list_of(standings.packed()),
     }
+    return claims | {"void_entries": _text(_little(void))} if void else claims
 
 
 def columns_of(standings: Standings, *, with_persons: bool) -> dict[str, Any]:
-    """What `/v1/standings/{n}` answers: base64 of zlib of packed colours, little-endian uint32 indices, references."""
+    """What `/v1/standings/{n}` answers: base64 of zlib of packed colours, little-endian uint32 indices, references.
+    `void`, the indices whose passes do not hold, is only there where there are any."""
     columns: dict[str, Any] = {
         "list": standings.list,
         "revision": standings.revision,
         "size": LIST_SIZE,
         "colours": _text(standings.packed()),
     }
+    if void := standings.void():
+        columns["void"] = _text(_little(void))
     if with_persons:
-        indices = standings.indices()
-        if sys.byteorder == "big":
-            indices.byteswap()
-        columns |= {"idx": _text(indices.tobytes()), "person_refs": _text(standings.person_refs)}
+        columns |= {"idx": _text(_little(standings.indices())), "person_refs": _text(standings.person_refs)}
     return columns
+
+
+def _little(indices: array[int]) -> bytes:
+    """Native integers as little-endian uint32."""
+    if sys.byteorder == "big":
+        indices.byteswap()
+    return indices.tobytes()
 
 
 def _text(content: bytes) -> str:

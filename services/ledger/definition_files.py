@@ -13,17 +13,20 @@ from chassis.auth import ROLES
 from chassis.fields import DateTime
 from chassis.settings import SettingsError
 from city.areas import Level
+from services.ledger.domain.checks import Check, Words
 from services.ledger.domain.definition import (
+    Correction,
     Definition,
     Ledgers,
     Measure,
     Move,
     Occurrence,
     Opening,
+    Opens,
     Stage,
     TraceRule,
-    Words,
     amendment_problems,
+    opening_problems,
     problems_of,
 )
 from services.ledger.domain.facts import FactRule, FactType
@@ -56,25 +59,63 @@ class _Fact(_Form):
         return FactRule(self.type, self.required, self.past_days_max, self.choices)
 
 
+class _Opens(_Form):
+    ledger: Name
+    stage: Name | None = None
+    facts: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
+
+    def opens(self) -> Opens:
+        return Opens(self.ledger, self.facts, self.stage)
+
+
 class _Move(_Form):
     to: Name
     roles: tuple[Role, ...] = ()
     upon: tuple[Occurrence, ...] = ()
     facts: dict[Name, _Fact] = Field(default_factory=dict)
     restarts: bool = False
+    opens: _Opens | None = None
+    only_in: tuple[Name, ...] = ()
 
     def move(self) -> Move:
-        return Move(self.to, frozenset(self.roles), _rules(self.facts), frozenset(self.upon), self.restarts)
+        return Move(
+            to=self.to,
+            roles=frozenset(self.roles),
+            facts=_rules(self.facts),
+            upon=frozenset(self.upon),
+            restarts=self.restarts,
+            opens=self.opens.opens() if self.opens else None,
+            only_in=frozenset(self.only_in),
+        )
+
+
+class _Correction(_Form):
+    roles: tuple[Role, ...]
+    facts: dict[Name, _Fact] = Field(default_factory=dict)
+
+    def correction(self) -> Correction:
+        return Correction(frozenset(self.roles), _rules(self.facts))
+
+
+class _Check(_Form):
+    fact: Name
+    not_before: Name
+    text: _Words
+
+    def check(self) -> Check:
+        return Check(self.fact, self.not_before, self.text.words())
 
 
 class _Stage(_Form):
     title: _Words
     deadline_hours: float | None = Field(default=None, gt=0)
     deadline_from: tuple[Name, ...] = ()
-    evidence: Annotated[str, Field(pattern="^(case|close_contact|general_contact|isolation)$")] | None = None
+    evidence: Annotated[str, Field(pattern="^(case|close_contact|general_contact|isolation|death)$")] | None = None
     outcome: Name | None = None
     is_void: bool = False
+    bars: bool = False
     moves: dict[Name, _Move]
+    corrections: dict[Name, _Correction] = Field(default_factory=dict)
 
     def stage(self) -> Stage:
         return Stage(
@@ -85,6 +126,8 @@ class _Stage(_Form):
             is_void=self.is_void,
             moves={name: move.move() for name, move in self.moves.items()},
             deadline_from=self.deadline_from,
+            bars=self.bars,
+            corrections={name: each.correction() for name, each in self.corrections.items()},
         )
 
 
@@ -121,6 +164,7 @@ class _Definition(_Form):
     observed_at: Name | None = None
     trace: _Trace | None = None
     measure: _Measure | None = None
+    checks: tuple[_Check, ...] = ()
     stages: dict[Name, _Stage]
 
     def definition(self) -> Definition:
@@ -140,6 +184,7 @@ class _Definition(_Form):
             trace=trace,
             measure=self.measure.measure() if self.measure else None,
             amends=self.amends,
+            checks=tuple(check.check() for check in self.checks),
         )
 
 
@@ -183,13 +228,14 @@ def _problems_together(folder: Path, definitions: list[Definition]) -> list[str]
         for each in definitions
         for roles in (
             each.opening.roles,
-            *(move.roles for stage in each.stages.values() for move in stage.moves.values()),
+            *(move.roles for stage in each.stages.values() for move in stage.orderable),
         )
         for role in roles - ROLES
     }
     if unknown:
         problems.append(f"roles that do not exist: {', '.join(sorted(unknown))}")
     problems += amendment_problems(definitions)
+    problems += opening_problems(definitions)
     for occurrence in Occurrence:
         ledgers = {each.ledger for each in definitions if occurrence in each.opens_on}
         if len(ledgers) > 1:

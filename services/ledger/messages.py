@@ -18,7 +18,7 @@ from chassis.timestamps import moment_of, stamp_of
 from city.areas import district_of
 from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
 from services.ledger.domain.city import City
-from services.ledger.domain.colours import ColourChange
+from services.ledger.domain.colours import ColourChange, Reason
 from services.ledger.domain.contacts import Grade, HeldTrace, Meeting, TracePart
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.happenings import (
@@ -167,6 +167,7 @@ def _evidence_event(happening: EvidenceFound) -> outbox.Event:
         ended_at=_stamp_or_none(evidence.ended_at),
         outcome=evidence.outcome or "",
         area=evidence.area,
+        succeeded_by=_text(evidence.succeeded_by),
     ).SerializeToString()
     return _event(
         "EvidenceFound", "evidence", evidence.evidence_id, evidence.revision, happening.at, payload, evidence.area
@@ -387,6 +388,7 @@ def colour_change_of(message: Message) -> ColourChange:
         colour=_COLOURS.get(told.colour, ""),
         since=moment_of(told.since),
         area=told.area,
+        reasons=tuple(Reason(_COLOURS.get(each.colour, ""), frozenset(each.evidence_ids)) for each in told.reasons),
     )
 
 

@@ -17,6 +17,7 @@ from services.codes.api.desk import AtDesk, log_look, require_own, require_reach
 from services.codes.api.problems import refuse_fields
 from services.codes.domain.bounds import misplaced_in_declaration
 from services.codes.domain.dossier import Declaration
+from services.codes.domain.errors import PersonDead
 from services.codes.domain.people import Identity
 from services.codes.use_cases.declarations import declare
 from services.codes.use_cases.enrolment import enrol_person
@@ -86,6 +87,8 @@ def mint_pass(
         person = desk.office.people.find(tx, person_ref)
         require_reach(desk, bearer, person)
         log_look(tx, desk, bearer, person_ref, "pass", request)
+        if person.is_void:
+            raise PersonDead
     assert person.entry is not None
     token, ends_at = desk.press.mint(body.kind, person.entry, desk.clock())
     return {"token": token, "expires_at": ends_at, "colour": person.colour.word}

@@ -6,12 +6,19 @@ from collections.abc import Sequence
 
 from chassis.problems import Problem
 from services.codes.domain.bounds import Misplaced
-from services.codes.domain.errors import EvidenceConflict, InvalidRuleSet, PersonNotFound, StatusListNotFound
+from services.codes.domain.errors import (
+    EvidenceConflict,
+    InvalidRuleSet,
+    PersonDead,
+    PersonNotFound,
+    StatusListNotFound,
+)
 
 PROBLEMS: dict[type[Exception], int] = {
     PersonNotFound: 404,
     StatusListNotFound: 404,
     EvidenceConflict: 409,
+    PersonDead: 409,
     InvalidRuleSet: 422,
 }
 

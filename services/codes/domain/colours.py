@@ -19,6 +19,15 @@ class Colour(IntEnum):
         return self.name.lower()
 
 
+VOID_BIT = 4
+"""In a standing beside the two bits of the colour: no pass of this entry holds."""
+
+
+def standing_value(colour: int, *, is_void: bool) -> int:
+    """One byte of a standing."""
+    return int(colour) | (VOID_BIT if is_void else 0)
+
+
 _SEVERITY = (Colour.GREEN, Colour.LAPSED, Colour.YELLOW, Colour.RED)
 
 

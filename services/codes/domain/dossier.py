@@ -20,6 +20,9 @@ AREA_CODE = re.compile(r"[0-9]{2,18}")
 AREA_RISK, RISK_LEVELS = "area_risk", ("high", "medium", "low")
 """Evidence of this kind grades an area: facts {"level": one of the levels}; low is no risk."""
 
+DEATH = "death"
+"""Evidence of this kind voids the person's passes for as long as it lasts; no rule of colour is asked."""
+
 STAY_KINDS = ("stay", "travel")
 """Evidence of these kinds tells of a stay: facts {"area", "from", "to"}."""
 
@@ -55,7 +58,11 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`person_ref` is None for evidence about an area; `area` is None for evidence about a person."""
+    """`person_ref` is None for evidence about an area; `area` is None for evidence about a person.
+
+    Evidence that has ended counts until what `succeeded_by` names is known: the ledger hands a person from one entry to
+    another, and the two pieces of evidence may be heard in any order.
+    """
 
     evidence_id: UUID
     kind: str
@@ -66,6 +73,7 @@ class Evidence:
     source: str
     ended_at: datetime | None = None
     outcome: str = ""
+    succeeded_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ class RiskStay:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """Evidence that has ended is left out."""
+    """Evidence that has ended is left out, unless what succeeds it is not known yet."""
 
     declarations: tuple[Declaration, ...] = ()
     evidence: tuple[Evidence, ...] = field(default=())

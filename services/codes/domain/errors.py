@@ -9,6 +9,10 @@ class PersonNotFound(Exception):
     """Nobody is enrolled under this reference."""
 
 
+class PersonDead(Exception):
+    """The person's death is recorded: no pass or declaration is taken until the authority corrects it in the ledger."""
+
+
 class StatusListNotFound(Exception):
     """There is no status list of this number."""
 

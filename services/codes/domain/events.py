@@ -31,7 +31,7 @@ class ColourChanged:
 
 @dataclass(frozen=True, slots=True)
 class StandingsChanged:
-    """Columns in the same order, at most `STANDINGS_ENTRIES_MAX` rows; colours are list values, one byte each."""
+    """Columns in the same order, at most `STANDINGS_ENTRIES_MAX` rows; colours are standings' values, one byte each."""
 
     list: int
     revision: int

@@ -21,7 +21,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`entry` is None for a person who is known by evidence only; `revision` 0 means that no colour was told yet."""
+    """`entry` is None for a person who is known by evidence only; `revision` 0 means that no colour was told yet.
+
+    `is_void`: the person's death is recorded; no pass of theirs holds.
+    """
 
     person_ref: UUID
     area: str
@@ -30,6 +33,7 @@ class Person:
     revision: int
     since: datetime | None
     review_at: datetime | None
+    is_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,14 @@ from typing import Any
 
 from services.codes.certlogic import EvaluationError
 from services.codes.domain.colours import Colour, severity, worst_of
+from services.codes.domain.dossier import Evidence
 from services.codes.domain.facts import Facts
 from services.codes.domain.rules import Rule, RuleSet, Text
+
+_DEATH = Text("已登记死亡，健康码作废。", "The person's death is recorded, so the code is void.")
+_DEATH_CORRECTED = Text(
+    "由登记机构更正死亡登记后恢复。", "Restored when the authority corrects the record of the death."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,10 @@ class RuleError:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`review_at` is the earliest moment at which time alone may change it; reasons stand worst first."""
+    """`review_at` is the earliest moment at which time alone may change it; reasons stand worst first.
+
+    `is_void`: no pass of the person holds, whatever its colour.
+    """
 
     colour: Colour
     reasons: tuple[Reason, ...]
@@ -42,6 +51,7 @@ class Verdict:
     review_at: datetime | None
     lifts_when: Text | None
     errors: tuple[RuleError, ...]
+    is_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,20 @@ def judge(rule_set: RuleSet, facts: Facts, now: datetime) -> Verdict:
         review_at=min((moment for moment in ends + begins if moment > now), default=None),
         lifts_when=_lifted_when(matches),
         errors=tuple(errors),
+    )
+
+
+def judge_dead(rule_set: RuleSet, deaths: Iterable[Evidence]) -> Verdict:
+    """A code ends with its holder's life: lapsed and void, without a rule and without a review."""
+    evidence = tuple(sorted(str(death.evidence_id) for death in deaths))
+    return Verdict(
+        colour=Colour.LAPSED,
+        reasons=(Reason("death_recorded", rule_set.name, Colour.LAPSED, _DEATH, evidence),),
+        rule_set=rule_set.name,
+        review_at=None,
+        lifts_when=_DEATH_CORRECTED,
+        errors=(),
+        is_void=True,
     )
 
 

@@ -31,7 +31,9 @@ SELECT asked.person_ref, v.rule_set, v.reasons, v.rule_errors,
                                       d.has_contact_with_case))
    FROM declaration AS d WHERE d.person_ref = asked.person_ref AND d.made_at >= :since) AS declarations,
   (SELECT jsonb_agg(jsonb_build_array(e.evidence_id, e.kind, e.facts, e.observed_at, e.source))
-   FROM evidence AS e WHERE e.person_ref = asked.person_ref AND e.ended_at IS NULL) AS evidence,
+   FROM evidence AS e WHERE e.person_ref = asked.person_ref AND (e.ended_at IS NULL OR e.succeeded_by IS NOT NULL)
+     AND (e.ended_at IS NULL OR NOT EXISTS (SELECT FROM evidence AS next WHERE next.evidence_id = e.succeeded_by))
+  ) AS evidence,
   (SELECT jsonb_agg(jsonb_build_array(s.told_by, s.area, s.stayed_to, risk.level, risk.evidence_id))
    FROM stay AS s CROSS JOIN LATERAL (
        SELECT r.level, r.evidence_id FROM area_risk AS r
@@ -53,12 +55,13 @@ INSERT INTO stay (told_by, person_ref, area, stayed_from, stayed_to)
 VALUES (:told_by, :person_ref, :area, :stayed_from, :stayed_to)
 """)
 _EVIDENCE_VALUES = """
-INSERT INTO evidence (evidence_id, kind, person_ref, area, facts, observed_at, ended_at, outcome, source,
-                      content_digest, reported_by, recorded_at)
-SELECT evidence_id, kind, person_ref, area, facts, observed_at, ended_at, outcome, source, content_digest, :by, :at
+INSERT INTO evidence (evidence_id, kind, person_ref, area, facts, observed_at, ended_at, outcome, succeeded_by,
+                      source, content_digest, reported_by, recorded_at)
+SELECT evidence_id, kind, person_ref, area, facts, observed_at, ended_at, outcome, succeeded_by, source,
+       content_digest, :by, :at
 FROM jsonb_to_recordset(:rows) AS row (evidence_id uuid, kind text, person_ref uuid, area text, facts jsonb,
-                                       observed_at timestamptz, ended_at timestamptz, outcome text, source text,
-                                       content_digest bytea)
+                                       observed_at timestamptz, ended_at timestamptz, outcome text, succeeded_by uuid,
+                                       source text, content_digest bytea)
 ORDER BY evidence_id
 """
 _REPORT = sa.text(f"{_EVIDENCE_VALUES} ON CONFLICT DO NOTHING RETURNING evidence_id").bindparams(
@@ -67,7 +70,7 @@ _REPORT = sa.text(f"{_EVIDENCE_VALUES} ON CONFLICT DO NOTHING RETURNING evidence
 _FIND_OUT = sa.text(f"""{_EVIDENCE_VALUES}
 ON CONFLICT (evidence_id) DO UPDATE SET
     observed_at = excluded.observed_at, ended_at = excluded.ended_at, outcome = excluded.outcome,
-    recorded_at = excluded.recorded_at
+    succeeded_by = excluded.succeeded_by, recorded_at = excluded.recorded_at
 WHERE evidence.reported_by = :by
 """).bindparams(sa.bindparam("rows", type_=JSONB))
 _DIGESTS = sa.text("SELECT evidence_id, content_digest FROM evidence WHERE evidence_id = ANY(:evidence_ids)")
@@ -200,6 +203,7 @@ def _evidence_row(evidence: Evidence) -> dict[str, Any]:
         "observed_at": evidence.observed_at.isoformat(),
         "ended_at": evidence.ended_at and evidence.ended_at.isoformat(),
         "outcome": evidence.outcome,
+        "succeeded_by": evidence.succeeded_by and str(evidence.succeeded_by),
         "source": evidence.source,
         "content_digest": "\\x" + digest_of(evidence).hex(),
     }

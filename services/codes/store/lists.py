@@ -23,7 +23,7 @@ RETURNING revision
 _STANDINGS = sa.text("""
 SELECT s.revision, e.idx, e.colours, e.person_refs FROM status_list AS s, LATERAL (
     SELECT string_agg(int4send(idx), '' ORDER BY idx) AS idx,
-           string_agg(set_byte('\\x00', 0, colour), '' ORDER BY idx) AS colours,
+           string_agg(set_byte('\\x00', 0, colour + CASE WHEN is_void THEN 4 ELSE 0 END), '' ORDER BY idx) AS colours,
            CASE WHEN :with_persons THEN string_agg(uuid_send(person_ref), '' ORDER BY idx) END AS person_refs
     FROM person WHERE person.list = s.list
 ) AS e

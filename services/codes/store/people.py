@@ -49,15 +49,16 @@ VALUES (:person_ref, :document_type, :country,
 _DECIDE = sa.text("""
 WITH decided AS (
     SELECT * FROM jsonb_to_recordset(:rows) AS row (
-        person_ref uuid, colour smallint, revision bigint, since timestamptz, review_at timestamptz,
-        verdict_id uuid, rule_set text, reasons jsonb, lifts_when jsonb, rule_errors jsonb)
+        person_ref uuid, colour smallint, is_void boolean, revision bigint, since timestamptz,
+        review_at timestamptz, verdict_id uuid, rule_set text, reasons jsonb, lifts_when jsonb, rule_errors jsonb)
 ), remembered AS (
     INSERT INTO verdict (verdict_id, person_ref, revision, decided_at, colour, rule_set, reasons, lifts_when,
                          rule_errors)
     SELECT verdict_id, person_ref, revision, :at, colour, rule_set, reasons, lifts_when, rule_errors
     FROM decided WHERE verdict_id IS NOT NULL
 )
-UPDATE person AS p SET colour = d.colour, revision = d.revision, since = d.since, review_at = d.review_at,
+UPDATE person AS p SET colour = d.colour, is_void = d.is_void, revision = d.revision, since = d.since,
+                       review_at = d.review_at,
                        verdict_id = coalesce(d.verdict_id, p.verdict_id)
 FROM decided AS d WHERE p.person_ref = d.person_ref AND p.person_ref = ANY(:person_refs)
 """).bindparams(sa.bindparam("rows", type_=JSONB))
@@ -129,7 +130,9 @@ class PeopleTable:
 
 def _person(row: Any) -> Person:
     entry = None if row.list is None else Entry(row.list, row.idx)
-    return Person(row.person_ref, row.area, entry, Colour(row.colour), row.revision, row.since, row.review_at)
+    return Person(
+        row.person_ref, row.area, entry, Colour(row.colour), row.revision, row.since, row.review_at, row.is_void
+    )
 
 
 def _decided_row(decided: Decided, at: datetime) -> dict[str, Any]:
@@ -137,6 +140,7 @@ def _decided_row(decided: Decided, at: datetime) -> dict[str, Any]:
     row: dict[str, Any] = {
         "person_ref": str(decided.person.person_ref),
         "colour": int(verdict.colour),
+        "is_void": verdict.is_void,
         "revision": decided.revision,
         "since": decided.since.isoformat(),
         "review_at": verdict.review_at and verdict.review_at.isoformat(),

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from services.codes.domain.dossier import DOSSIER_REACH, Dossier
+from services.codes.domain.colours import standing_value
+from services.codes.domain.dossier import DEATH, DOSSIER_REACH, Dossier
 from services.codes.domain.events import STANDINGS_ENTRIES_MAX, ColourChanged, StandingsChanged
 from services.codes.domain.facts import facts_of
 from services.codes.domain.people import Person
-from services.codes.domain.verdicts import judge
+from services.codes.domain.verdicts import judge, judge_dead
 from services.codes.use_cases.ports import Decided, Office, Told
 
 _NOTHING = (Dossier(), Told("", (), ()))
@@ -34,7 +35,12 @@ def settle(
     office.people.decide(tx, decided, now)
     office.tell(tx, [_colour_changed(each, now) for each in decided if each.revision > each.person.revision])
     moved = [each for each in decided if each.is_colour_new or each.person.person_ref in newly_listed]
-    tell_standings(tx, office, [(each.person, each.verdict.colour) for each in moved], now)
+    tell_standings(
+        tx,
+        office,
+        [(each.person, standing_value(each.verdict.colour, is_void=each.verdict.is_void)) for each in moved],
+        now,
+    )
     return {each.person.person_ref: each for each in decided}
 
 
@@ -42,8 +48,9 @@ def _decide(
     office: Office, person: Person, dossier: Dossier, told: Told, now: datetime, is_newly_listed: bool
 ) -> Decided:
     """Whoever is newly listed is told again, now with an area."""
-    verdict = judge(office.rule_set, facts_of(dossier, now), now)
-    is_colour_new = verdict.colour != person.colour
+    deaths = [each for each in dossier.evidence if each.kind == DEATH]
+    verdict = judge_dead(office.rule_set, deaths) if deaths else judge(office.rule_set, facts_of(dossier, now), now)
+    is_colour_new = (verdict.colour, verdict.is_void) != (person.colour, person.is_void)
     is_told_new = is_newly_listed or person.revision == 0 or is_colour_new or verdict.reasons != told.reasons
     return Decided(
         person=person,
@@ -72,11 +79,12 @@ def _colour_changed(decided: Decided, now: datetime) -> ColourChanged:
 
 
 def tell_standings(tx: Connection, office: Office, standings: Iterable[tuple[Person, int]], now: datetime) -> None:
-    """Raise the lists and tell the entries, list by list; people without an entry are on no list."""
+    """Raise the lists and tell the entries, list by list, each person with a standing's value; people without an entry
+    are on no list."""
     by_list: dict[int, list[tuple[int, int, UUID]]] = defaultdict(list)
-    for person, colour in standings:
+    for person, value in standings:
         if person.entry is not None:
-            by_list[person.entry.list].append((person.entry.idx, colour, person.person_ref))
+            by_list[person.entry.list].append((person.entry.idx, value, person.person_ref))
     for list_number, rows in sorted(by_list.items()):
         parts = [rows[start : start + STANDINGS_ENTRIES_MAX] for start in range(0, len(rows), STANDINGS_ENTRIES_MAX)]
         first = office.lists.raise_revision(tx, list_number, by=len(parts)) - len(parts) + 1

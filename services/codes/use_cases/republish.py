@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from services.codes.domain.colours import standing_value
 from services.codes.domain.dossier import DOSSIER_REACH
 from services.codes.domain.events import ColourChanged
 from services.codes.domain.people import Person
@@ -23,7 +24,9 @@ def tell_again(tx: Connection, office: Office, after: UUID, now: datetime, *, pe
         return None
     files = office.dossiers.read(tx, [person.person_ref for person in people], now - DOSSIER_REACH)
     office.tell(tx, [_as_told(person, files[person.person_ref][1], now) for person in people if person.revision])
-    tell_standings(tx, office, [(person, person.colour) for person in people], now)
+    tell_standings(
+        tx, office, [(person, standing_value(person.colour, is_void=person.is_void)) for person in people], now
+    )
     return people[-1].person_ref
 
 

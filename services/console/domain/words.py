@@ -35,6 +35,7 @@ ALARMS: Mapping[str, Label] = {
     "let_in_offline": Label("离线误放", "Let in offline"),
     "fever": Label("发热", "Fever"),
     "deadline_passed": Label("超过时限", "Overdue"),
+    "contact_let_go": Label("解除密接", "Contact let go"),
     "person_not_found": Label("未找到人员", "Not found"),
     "device_silent": Label("设备离线", "Device silent"),
     "device_drifted": Label("设备偏差", "Device drifts"),

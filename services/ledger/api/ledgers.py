@@ -42,6 +42,10 @@ def _definition(of: Definition) -> Shown:
         "trace_look_back_days": of.trace.look_back.days if of.trace else None,
         "measure": {"since": of.measure.since, "days": of.measure.lasts.days} if of.measure else None,
         "amends": of.amends,
+        "checks": [
+            {"fact": each.fact, "not_before": each.not_before, "text": {"zh": each.text.zh, "en": each.text.en}}
+            for each in of.checks
+        ],
         "stages": {name: _stage(stage) for name, stage in of.stages.items()},
     }
 
@@ -55,6 +59,9 @@ def _stage(of: Stage) -> Shown:
         "evidence": of.evidence,
         "outcome": of.outcome,
         "moves": {name: _move(move) for name, move in of.moves.items()},
+        "corrections": {
+            name: {"roles": sorted(each.roles), "facts": _facts(each.facts)} for name, each in of.corrections.items()
+        },
     }
 
 
@@ -65,6 +72,8 @@ def _move(of: Move) -> Shown:
         "upon": sorted(of.upon),
         "facts": _facts(of.facts),
         "restarts": of.restarts,
+        "opens": {"ledger": of.opens.ledger, "stage": of.opens.stage, "facts": of.opens.facts} if of.opens else None,
+        "only_in": sorted(of.only_in),
     }
 
 

@@ -44,6 +44,7 @@ def answer_shown(answer: Answer) -> dict[str, Any]:
         "stage": answer.stage,
         "owner": answer.owner,
         "next_deadline": answer.next_deadline,
+        "succeeded_by": answer.succeeded_by,
     }
 
 
@@ -63,6 +64,7 @@ def entry_shown(entry: Entry, traces: Mapping[UUID, dict[str, Any]]) -> dict[str
         "closed_at": entry.closed_at,
         "outcome": entry.outcome,
         "facts": entry.facts,
+        "succeeded_by": entry.succeeded_by,
         "caused_by": {"entry_id": entry.cause.entry_id, "event_id": entry.cause.event_id},
         "trace": traces.get(entry.entry_id),
     }

@@ -22,6 +22,7 @@ class AlarmKind(StrEnum):
     LET_IN_OFFLINE = "let_in_offline"
     FEVER = "fever"
     DEADLINE_PASSED = "deadline_passed"
+    CONTACT_LET_GO = "contact_let_go"
     PERSON_NOT_FOUND = "person_not_found"
     DEVICE_SILENT = "device_silent"
     DEVICE_DRIFTED = "device_drifted"

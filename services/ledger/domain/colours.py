@@ -13,19 +13,47 @@ OCCURRENCES = {
     "green": Occurrence.COLOUR_GREEN,
     "yellow": Occurrence.COLOUR_YELLOW,
     "red": Occurrence.COLOUR_RED,
+    "lapsed": Occurrence.COLOUR_LAPSED,
 }
-"""Lapsed is missing: whoever let a declaration run out is nobody's case."""
+"""Lapsed opens nothing: whoever let a declaration run out is nobody's case. It ends what yellow or red had opened."""
+ISOLATING = ("yellow", "red")
+"""From the weaker to the stronger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A rule's colour and the evidence behind it, as codes names it."""
+
+    colour: str
+    evidence: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class ColourChange:
-    """`area` is the residence, empty where unknown."""
+    """`area` is the residence, empty where unknown; `reasons` are empty where codes told none."""
 
     event_id: UUID
     person_ref: UUID
     colour: str
     since: datetime
     area: str
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """The colour of a person that codes told last."""
+
+    colour: str
+    reasons: tuple[Reason, ...] = ()
+
+    def without(self, ended: frozenset[str]) -> str | None:
+        """The isolating colour that is left once this evidence is over; None where none is. A colour without reasons is
+        left."""
+        if not self.reasons:
+            return self.colour if self.colour in ISOLATING else None
+        left = {each.colour for each in self.reasons if not (each.evidence and each.evidence <= ended)}
+        return max(left.intersection(ISOLATING), key=ISOLATING.index, default=None)
 
 
 def waves(changes: Sequence[ColourChange]) -> Iterator[list[ColourChange]]:

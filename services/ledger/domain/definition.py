@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from city.areas import Level
+from services.ledger.domain.checks import OPENED_AT, Check, Words
 from services.ledger.domain.errors import LedgerNotFound
 from services.ledger.domain.facts import FactRule, FactType
 
@@ -20,19 +21,42 @@ class Occurrence(StrEnum):
     COLOUR_GREEN = "colour_green"
     COLOUR_YELLOW = "colour_yellow"
     COLOUR_RED = "colour_red"
+    COLOUR_LAPSED = "colour_lapsed"
+    ENTRY_OPENED = "entry_opened"
+    """A stronger ledger has opened an entry for the person, and answers for them now."""
+    CASE_REFUTED = "case_refuted"
+    """Every case that made the person a contact was none after all."""
+    PERSON_DIED = "person_died"
+
+
+CONTACTS = frozenset({Occurrence.CONTACT_CLOSE, Occurrence.CONTACT_GENERAL})
+
+
+MOVED_AT = "moved_at"
+"""Named like a fact where a move that opens another entry gives it the moment of the move."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    zh: str
-    en: str
+class Opens:
+    """The entry that a move opens in another ledger for the same person, in the same transaction.
+
+    `facts` says for each fact of the new entry where it comes from: the first of these facts of the entry or the move
+    that is known. `stage` is the other ledger's opening stage where it is None.
+    """
+
+    ledger: str
+    facts: Mapping[str, tuple[str, ...]]
+    stage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """`roles` may order it; `upon` an occurrence it is made by itself. A move needs at least one of the two.
 
-    A move that keeps the stage (`transfer`, `review`) starts its deadline anew only where `restarts` says so.
+    A move that keeps the stage (`transfer`, `review`) starts its deadline anew only where `restarts` says so. A move
+    that `opens` another ledger's entry is made by itself too when that entry is opened in another way. `only_in` bounds
+    a closing to colours (as codes calls them) that the person's code may have; a colour that was never told bounds
+    nothing.
     """
 
     to: str
@@ -40,6 +64,16 @@ class Move:
     facts: Mapping[str, FactRule]
     upon: frozenset[Occurrence]
     restarts: bool = False
+    opens: Opens | None = None
+    only_in: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Takes the move back that closed an entry by mistake: the entry stands again where it stood before."""
+
+    roles: frozenset[str]
+    facts: Mapping[str, FactRule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +82,9 @@ class Stage:
 
     `deadline` counts from the earliest of the facts in `deadline_from` that are known, else from the move that led
     here. `evidence` is what codes is told while an entry stands here. `is_void`: the entry should never have been
-    opened, so nothing more may follow from it.
+    opened, so nothing more may follow from it. While an entry stands at a stage that `bars`, nothing is opened for the
+    person in any ledger. `corrections` lead out of a final stage; only such a stage may give evidence although it is
+    final.
     """
 
     title: Words
@@ -58,6 +94,8 @@ class Stage:
     is_void: bool
     moves: Mapping[str, Move]
     deadline_from: tuple[str, ...] = ()
+    bars: bool = False
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:
@@ -65,6 +103,20 @@ class Stage:
 
     def move_upon(self, occurrence: Occurrence) -> str | None:
         return next((name for name, move in self.moves.items() if occurrence in move.upon), None)
+
+    def move_into(self, ledger: str) -> str | None:
+        """The move that hands the person over to the ledger, when that has opened an entry."""
+        into = (name for name, move in self.moves.items() if move.opens and move.opens.ledger == ledger)
+        return next(into, None) or self.move_upon(Occurrence.ENTRY_OPENED)
+
+    @property
+    def orderable(self) -> list[Move | Correction]:
+        return [*self.moves.values(), *self.corrections.values()]
+
+    @property
+    def orders(self) -> list[str]:
+        """What a person may order here."""
+        return [*(name for name, move in self.moves.items() if move.roles), *self.corrections]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +142,7 @@ class Measure:
     lasts: timedelta
 
 
-OPENED_AT = "opened_at"
-"""Named like a fact where a definition dates something by the opening of the entry."""
+COLOUR_WORDS = frozenset({"green", "yellow", "red", "lapsed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +168,16 @@ class Definition:
     trace: TraceRule | None
     measure: Measure | None = None
     amends: int | None = None
+    checks: tuple[Check, ...] = ()
 
     @property
     def name(self) -> str:
         return f"{self.ledger}@{self.version}"
+
+    @property
+    def is_of_contacts(self) -> bool:
+        """Whether the ledger holds people because of a case that they met."""
+        return not self.opens_on.keys().isdisjoint(CONTACTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +215,12 @@ class Ledgers:
         valid = (each for each in self.definitions if each.ledger == of.ledger and each.valid_from <= now)
         return max((each for each in valid if each.amends == of.version), key=lambda each: each.version, default=None)
 
+    def barring_stages(self, now: datetime) -> frozenset[tuple[str, str]]:
+        """(ledger, stage) where an entry keeps every other from being opened for its person."""
+        return frozenset(
+            (each.ledger, name) for each in self.current(now) for name, stage in each.stages.items() if stage.bars
+        )
+
     def opened_by(self, occurrence: Occurrence, now: datetime) -> Definition | None:
         return next((each for each in self.current(now) if occurrence in each.opens_on), None)
 
@@ -186,8 +249,17 @@ def _problems(definition: Definition) -> Iterator[str]:
 
 def _stage_problems(definition: Definition) -> Iterator[str]:
     for name, stage in definition.stages.items():
-        if stage.is_final and (stage.moves or stage.deadline or stage.deadline_from or stage.evidence):
-            yield f"the final stage {name} has moves, a deadline or evidence"
+        if stage.is_final and (stage.moves or stage.deadline or stage.deadline_from):
+            yield f"the final stage {name} has moves or a deadline"
+        if stage.is_final and stage.evidence and not stage.corrections:
+            yield f"the final stage {name} gives evidence that no correction can end"
+        if stage.corrections and not stage.is_final:
+            yield f"the open stage {name} has corrections, which lead out of a final one"
+        if stage.bars and not stage.corrections:
+            yield f"the stage {name} bars every opening, and no correction leads out of it"
+        for correction_name, correction in stage.corrections.items():
+            if not correction.roles:
+                yield f"the correction {name}.{correction_name} can be made by nobody"
         if not stage.is_final and not stage.deadline and not definition.measure:
             yield f"the open stage {name} has no deadline"
         for move_name, move in stage.moves.items():
@@ -195,6 +267,12 @@ def _stage_problems(definition: Definition) -> Iterator[str]:
                 yield f"the move {name}.{move_name} leads to {move.to}, which does not exist"
             if not move.roles and not move.upon:
                 yield f"the move {name}.{move_name} can be made by nobody"
+            if move.opens and not (move.to in definition.stages and definition.stages[move.to].is_final):
+                yield f"the move {name}.{move_name} opens another entry without closing its own"
+            if move.only_in and not move.roles:
+                yield f"the move {name}.{move_name} is bound to colours, and nobody orders it"
+            if unknown := move.only_in - COLOUR_WORDS:
+                yield f"the move {name}.{move_name} is bound to {', '.join(sorted(unknown))}, which is no colour"
         automatic = [occurrence for move in stage.moves.values() for occurrence in move.upon]
         if len(automatic) != len(set(automatic)):
             yield f"at the stage {name} one occurrence makes two moves"
@@ -222,13 +300,17 @@ def _date_problems(definition: Definition) -> Iterator[str]:
                 yield f"the deadline of the stage {name} counts from {fact}, which is no date-time fact"
         if definition.measure and stage.deadline and not stage.deadline_from:
             yield f"the deadline of the stage {name} names no fact that it counts from, as a measure asks for"
+    for check in definition.checks:
+        for fact in (check.fact, check.not_before):
+            if fact not in known:
+                yield f"the check of {check.fact} against {check.not_before}: {fact} is no date-time fact"
 
 
 def facts_of(definition: Definition) -> dict[str, FactRule]:
     """Every fact that the opening or a move may tell."""
     facts = dict(definition.opening.facts)
     for stage in definition.stages.values():
-        for move in stage.moves.values():
+        for move in stage.orderable:
             facts |= move.facts
     return facts
 
@@ -242,8 +324,49 @@ def amendment_problems(definitions: Sequence[Definition]) -> Iterator[str]:
             yield f"{each.name}: amends version {each.amends}, which is not there"
         for name, stage in amended.stages.items() if amended else ():
             kept = each.stages.get(name)
-            if kept is None or (kept.outcome, kept.evidence) != (stage.outcome, stage.evidence):
+            if kept is None or kept.outcome != stage.outcome or (kept.evidence != stage.evidence and not kept.is_final):
                 yield f"{each.name}: amends {amended.name if amended else ''} without keeping its stage {name}"
+
+
+def opening_problems(definitions: Sequence[Definition]) -> Iterator[str]:
+    """A move that opens another ledger's entry gives every version of that ledger what it asks for."""
+    for each in definitions:
+        for stage_name, stage in each.stages.items():
+            for move_name, move in stage.moves.items():
+                if move.opens:
+                    place = f"{each.name}: the move {stage_name}.{move_name}"
+                    yield from _opens_problems(place, each, move, move.opens, definitions)
+
+
+def _opens_problems(
+    place: str, definition: Definition, move: Move, opens: Opens, definitions: Sequence[Definition]
+) -> Iterator[str]:
+    targets = [each for each in definitions if each.ledger == opens.ledger]
+    if not targets:
+        yield f"{place} opens {opens.ledger}, which is no ledger"
+    told = {**definition.opening.facts, **facts_of(definition), **move.facts}
+    for target in targets:
+        rules = target.opening.facts
+        if opens.stage is not None and (opens.stage not in target.stages or target.stages[opens.stage].is_final):
+            yield f"{place} opens {target.name} at {opens.stage}, which is not an open stage"
+        for missing in sorted(name for name, rule in rules.items() if rule.is_required and name not in opens.facts):
+            yield f"{place} opens {target.name} without {missing}, which is required there"
+        for name, sources in opens.facts.items():
+            if name not in rules:
+                yield f"{place} gives {target.name} the fact {name}, which is not known there"
+                continue
+            for source in sources:
+                type_ = (
+                    FactType.DATE_TIME if source in (MOVED_AT, OPENED_AT) else getattr(told.get(source), "type", None)
+                )
+                if type_ != rules[name].type:
+                    yield f"{place} gives {target.name} {source} for {name}, which is not of its type"
+            if rules[name].is_required and MOVED_AT not in sources and not _is_required(told, sources):
+                yield f"{place} may open {target.name} without {name}, which is required there"
+
+
+def _is_required(rules: Mapping[str, FactRule], sources: tuple[str, ...]) -> bool:
+    return any(source == OPENED_AT or rules[source].is_required for source in sources if source in rules)
 
 
 def _reached(definition: Definition, starts: set[str]) -> set[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from services.ledger.domain.definition import OPENED_AT, Definition, Move
+from services.ledger.domain.checks import OPENED_AT
+from services.ledger.domain.definition import MOVED_AT, Definition, Move, Opens
 from services.ledger.domain.errors import MoveRefused
 from services.ledger.domain.facts import Fact, date_time_of
 
@@ -36,6 +37,8 @@ class Entry:
     outcome: str | None
     facts: Mapping[str, Fact]
     cause: Cause
+    succeeded_by: UUID | None = None
+    """The entry of the same person that took over, where one did."""
 
     @property
     def is_open(self) -> bool:
@@ -128,7 +131,7 @@ def move_entry(
     """
     moves = definition.stages[entry.stage].moves
     if move not in moves:
-        raise MoveRefused(move, entry.stage, [name for name, each in moves.items() if each.roles])
+        raise MoveRefused(move, entry.stage, definition.stages[entry.stage].orders)
     stage = definition.stages[moves[move].to]
     known = {**entry.facts, **facts}
     return replace(
@@ -140,6 +143,32 @@ def move_entry(
         outcome=stage.outcome,
         facts=known,
     )
+
+
+def take_back(entry: Entry, stood: tuple[str, datetime], told: Mapping[str, Fact], facts: Mapping[str, Fact]) -> Entry:
+    """A closed entry where it stood before its last move (stage and deadline), without what that move told."""
+    stage, deadline = stood
+    known = {name: value for name, value in entry.facts.items() if name not in told}
+    return replace(
+        entry,
+        version=entry.version + 1,
+        stage=stage,
+        next_deadline=deadline,
+        closed_at=None,
+        outcome=None,
+        facts={**known, **facts},
+        succeeded_by=None,
+    )
+
+
+def carried_facts(opens: Opens, entry: Entry, now: datetime) -> dict[str, Fact]:
+    """What an entry hands on to the one that its move opens; `entry` is as the move leaves it."""
+    known = {**entry.facts, OPENED_AT: entry.opened_at.isoformat(), MOVED_AT: now.isoformat()}
+    carried = {}
+    for name, sources in opens.facts.items():
+        if (source := next((each for each in sources if each in known), None)) is not None:
+            carried[name] = known[source]
+    return carried
 
 
 def renew_entry(entry: Entry, definition: Definition, facts: Mapping[str, Fact]) -> Entry:

@@ -19,11 +19,15 @@ class PersonNotFound(Exception):
 
 
 class EntryAlreadyOpen(Exception):
-    """The person has an open entry in that ledger already; move it instead of opening another."""
+    """The person has an open entry in that ledger or a stronger one already; move it instead of opening another."""
 
-    def __init__(self, entry_id: UUID) -> None:
-        super().__init__(f"The person has the open entry {entry_id} in that ledger already; move it instead.")
+    def __init__(self, entry_id: UUID, ledger: str) -> None:
+        super().__init__(f"The person has the open entry {entry_id} in the ledger {ledger} already; move it instead.")
         self.entry_id = entry_id
+
+
+class PersonDead(Exception):
+    """The person's death is recorded; correct it at the entry that records it before you open another."""
 
 
 class EntryIdTaken(Exception):
@@ -41,9 +45,9 @@ class TaskCompletedAlready(Exception):
 class MoveRefused(Exception):
     """The entry's stage does not allow the move."""
 
-    def __init__(self, move: str, stage: str, allowed: Collection[str]) -> None:
+    def __init__(self, move: str, stage: str, allowed: Collection[str], *, because: str = "") -> None:
         moves = f"the moves allowed there are {', '.join(sorted(allowed))}" if allowed else "it is closed"
-        super().__init__(f"The entry is at the stage {stage}, which does not allow {move}; {moves}.")
+        super().__init__(because or f"The entry is at the stage {stage}, which does not allow {move}; {moves}.")
 
 
 class VersionStale(Exception):

@@ -14,7 +14,11 @@ from services.ledger.domain.facts import date_time_of
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`revision` is 1 when found, one higher each time it is dated anew, and when it ends."""
+    """`revision` is 1 when found, one higher each time it is dated anew, and when it ends.
+
+    Evidence that ended is `succeeded_by` other evidence of the person where an entry handed the person on: it counts
+    until that is known, in whatever order the two are heard.
+    """
 
     evidence_id: UUID
     entry_id: UUID
@@ -25,6 +29,7 @@ class Evidence:
     revision: int = 1
     ended_at: datetime | None = None
     outcome: str | None = None
+    succeeded_by: UUID | None = None
 
 
 def evidence_of(entry: Entry, definition: Definition, now: datetime) -> Evidence | None:
@@ -45,5 +50,6 @@ def dated_anew(evidence: Evidence, observed_at: datetime) -> Evidence:
     return replace(evidence, revision=evidence.revision + 1, observed_at=observed_at)
 
 
-def ended(evidence: Evidence, outcome: str, at: datetime) -> Evidence:
-    return replace(evidence, revision=evidence.revision + 1, ended_at=at, outcome=outcome)
+def ended(evidence: Evidence, outcome: str, at: datetime, successor: UUID | None) -> Evidence:
+    revision = evidence.revision + 1
+    return replace(evidence, revision=revision, ended_at=at, outcome=outcome, succeeded_by=successor)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from services.ledger import journal
 from services.ledger.domain.alarms import Alarm, AlarmKind, AlarmSubject, Repeats
-from services.ledger.domain.contacts import HeldTrace, Meeting, Trace, TracePart
+from services.ledger.domain.colours import ISOLATING, Colour, ColourChange, Reason
+from services.ledger.domain.contacts import Grade, HeldTrace, Meeting, Trace, TracePart
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.evidence import Evidence
+from services.ledger.domain.facts import Fact
 from services.ledger.domain.happenings import Happening
 from services.ledger.domain.records import Record
 from services.ledger.domain.tasks import Task
@@ -29,15 +33,33 @@ from services.ledger.store.tables import (
     evidence_of_row,
     meeting,
     person_area,
+    person_colour,
     step,
     task,
     task_of,
     task_row,
     trace,
 )
-from services.ledger.use_cases.book import Answer, Step
+from services.ledger.use_cases.book import Answer, Met, Step
 
 Tell = Callable[[Connection, Sequence[Happening]], None]
+
+
+_KNOW_PERSONS = sa.text(
+    "INSERT INTO person_colour (person_ref) SELECT unnest(CAST(:persons AS uuid[])) ON CONFLICT DO NOTHING"
+)
+_LOCK_PERSONS = sa.text(
+    "SELECT FROM person_colour WHERE person_ref = ANY(CAST(:persons AS uuid[])) ORDER BY person_ref FOR UPDATE"
+)
+# Locked in order before they are changed: whoever has no row has nothing open, and no colour that isolates.
+_REMEMBER_COLOURS = sa.text("""
+WITH locked AS MATERIALIZED (
+    SELECT person_ref FROM person_colour WHERE person_ref = ANY(CAST(:persons AS uuid[])) ORDER BY person_ref FOR UPDATE
+)
+UPDATE person_colour AS known SET colour = told.colour, reasons = told.reasons
+FROM locked JOIN json_populate_recordset(CAST(NULL AS person_colour), CAST(:rows AS json)) AS told USING (person_ref)
+WHERE known.person_ref = locked.person_ref
+""")
 
 
 class PostgresBook:
@@ -83,13 +105,42 @@ class PostgresBook:
             held.setdefault(row.person_ref, []).append(entry_of(row))
         return held
 
+    def lock_persons(self, persons: Collection[UUID]) -> None:
+        if persons:
+            self._tx.execute(_KNOW_PERSONS, {"persons": sorted(persons)})
+            self._tx.execute(_LOCK_PERSONS, {"persons": sorted(persons)})
+
+    def entries_of(self, persons: Collection[UUID]) -> list[Entry]:
+        if not persons:
+            return []
+        asked = sa.select(entry).where(entry.c.person_ref == _any(persons)).order_by(entry.c.entry_id)
+        return [entry_of(row) for row in self._tx.execute(asked)]
+
+    def persons_at(self, persons: Collection[UUID], stages: Collection[tuple[str, str]]) -> set[UUID]:
+        if not persons or not stages:
+            return set()
+        stands = sa.tuple_(entry.c.ledger, entry.c.stage).in_(sorted(stages))
+        asked = sa.select(entry.c.person_ref).where(entry.c.person_ref == _any(persons), stands)
+        return set(self._tx.execute(asked).scalars())
+
+    def steps_back(self, of: Entry) -> tuple[Step, Step]:
+        asked = sa.select(step).where(step.c.entry_id == of.entry_id, step.c.version >= of.version - 1)
+        last, before = self._tx.execute(asked.order_by(step.c.version.desc())).all()
+        return _step_of(of, last), _step_of(of, before)
+
+    def first_facts(self, entries: Collection[UUID]) -> dict[UUID, Mapping[str, Fact]]:
+        if not entries:
+            return {}
+        asked = sa.select(step.c.entry_id, step.c.facts).where(step.c.entry_id == _any(entries), step.c.version == 1)
+        return {row.entry_id: row.facts for row in self._tx.execute(asked)}
+
     def insert_entries(self, entries: Sequence[Entry], digests: Mapping[UUID, bytes]) -> set[UUID]:
         rows = [entry_row(each) | {"order_digest": digests.get(each.entry_id)} for each in entries]
         rows.sort(key=lambda row: (row["person_ref"], row["ledger"]))
         return set(insert_rows(self._tx, "entry", rows, unless_there=True, returning="entry_id"))
 
     def update_entries(self, changed: Sequence[Entry]) -> None:
-        columns = ("version", "stage", "owner", "next_deadline", "closed_at", "outcome", "facts")
+        columns = ("version", "stage", "owner", "next_deadline", "closed_at", "outcome", "facts", "succeeded_by")
         update_rows(self._tx, "entry", "entry_id", columns, [entry_row(each) for each in changed])
 
     def mark_escalated(self, entries: Sequence[Entry]) -> None:
@@ -159,7 +210,7 @@ class PostgresBook:
         return {row.entry_id: evidence_of_row(row) for row in rows}
 
     def change_evidence(self, changed: Sequence[Evidence]) -> None:
-        columns = ("observed_at", "revision", "ended_at", "outcome")
+        columns = ("observed_at", "revision", "ended_at", "outcome", "succeeded_by")
         rows = [{"evidence_id": each.evidence_id} | {name: getattr(each, name) for name in columns} for each in changed]
         update_rows(self._tx, "evidence", "evidence_id", columns, rows)
 
@@ -231,6 +282,28 @@ class PostgresBook:
             for each in meetings
         ]
         insert_rows(self._tx, "meeting", rows, unless_there=True)
+
+    def persons_met_by(self, case_entry: UUID) -> set[UUID]:
+        asked = sa.select(meeting.c.person_ref).where(meeting.c.case_entry == case_entry)
+        return set(self._tx.execute(asked).scalars())
+
+    def meetings_of(self, persons: Collection[UUID]) -> list[Met]:
+        if not persons:
+            return []
+        kinds = columns(meeting, "person_ref", "case_entry", "grade", "contact_entry")
+        met = (
+            sa.select(*kinds, sa.func.max(meeting.c.met_at).label("last_met_at"))
+            .where(meeting.c.person_ref == _any(persons))
+            .group_by(*kinds)
+            .subquery()
+        )
+        asked = sa.select(
+            entry, met.c.person_ref.label("contact"), met.c.grade, met.c.last_met_at, met.c.contact_entry
+        ).join(met, met.c.case_entry == entry.c.entry_id)
+        return [
+            Met(row.contact, entry_of(row), Grade(row.grade), row.last_met_at, row.contact_entry)
+            for row in self._tx.execute(asked)
+        ]
 
     # -- alarms ------------------------------------------------------------------------------------------------------
 
@@ -324,6 +397,44 @@ class PostgresBook:
         rows = self._tx.execute(sa.select(person_area).where(person_area.c.person_ref == _any(persons)))
         return {row.person_ref: row.area for row in rows}
 
+    def remember_colours(self, changes: Sequence[ColourChange]) -> None:
+        last = {change.person_ref: change for change in changes}
+        isolating = {person for person, change in last.items() if change.colour in ISOLATING}
+        if isolating:
+            self._tx.execute(_KNOW_PERSONS, {"persons": sorted(isolating)})
+        told = [
+            {
+                "person_ref": str(person),
+                "colour": change.colour if person in isolating else None,
+                "reasons": [{"colour": each.colour, "evidence": sorted(each.evidence)} for each in change.reasons],
+            }
+            for person, change in sorted(last.items())
+        ]
+        if told:
+            self._tx.execute(_REMEMBER_COLOURS, {"rows": orjson.dumps(told).decode(), "persons": sorted(last)})
+
+    def colours_of(self, persons: Collection[UUID]) -> dict[UUID, Colour]:
+        if not persons:
+            return {}
+        asked = sa.select(person_colour).where(person_colour.c.person_ref == _any(persons))
+        rows = self._tx.execute(asked.where(person_colour.c.colour.is_not(None)))
+        return {
+            row.person_ref: Colour(
+                row.colour, tuple(Reason(each["colour"], frozenset(each["evidence"])) for each in row.reasons)
+            )
+            for row in rows
+        }
+
+    def ended_evidence_of(self, persons: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+        if not persons:
+            return {}
+        asked = sa.select(evidence.c.person_ref, evidence.c.evidence_id)
+        over = asked.where(evidence.c.person_ref == _any(persons), evidence.c.ended_at.is_not(None))
+        ended: dict[UUID, set[str]] = {}
+        for row in self._tx.execute(over):
+            ended.setdefault(row.person_ref, set()).add(str(row.evidence_id))
+        return {person: frozenset(each) for person, each in ended.items()}
+
     def write_down(self, records: Sequence[Record]) -> None:
         journal.write(self._tx, records)
 
@@ -334,6 +445,12 @@ class PostgresBook:
 def _open_of(persons: Collection[UUID]) -> sa.Select[Any]:
     of_them = sa.select(entry).where(entry.c.person_ref == _any(persons), entry.c.closed_at.is_(None))
     return of_them.order_by(entry.c.entry_id)
+
+
+def _step_of(of: Entry, row: Any) -> Step:
+    """The entry as the step left it, as far as steps tell."""
+    stood = replace(of, version=row.version, stage=row.stage, owner=row.owner, next_deadline=row.next_deadline)
+    return Step(stood, row.move, row.previous_stage, row.facts, row.made_by, row.made_at)
 
 
 def _any(persons: Collection[UUID]) -> sa.ColumnElement[Any]:

@@ -40,6 +40,7 @@ entry = _table(
     facts=JSONB,
     caused_by_entry=sa.Uuid,
     caused_by_event=sa.Uuid,
+    succeeded_by=sa.Uuid,
     order_digest=sa.LargeBinary,
     escalated_deadline=_TIME,
 )
@@ -68,6 +69,7 @@ evidence = _table(
     revision=sa.Integer,
     ended_at=_TIME,
     outcome=sa.Text,
+    succeeded_by=sa.Uuid,
 )
 trace = _table(
     "trace",
@@ -135,6 +137,7 @@ task = _table(
     escalated_at=_TIME,
 )
 person = _table("person", person_ref=sa.Uuid, name=sa.LargeBinary, phone=sa.LargeBinary, updated_at=_TIME)
+person_colour = _table("person_colour", person_ref=sa.Uuid, colour=sa.Text, reasons=JSONB)
 person_area = _table("person_area", person_ref=sa.Uuid, area=sa.Text)
 access_log = _table("access_log", who=sa.Text, what=sa.Text, person_ref=sa.Uuid, route=sa.Text, at=_TIME)
 
@@ -155,6 +158,7 @@ def entry_of(row: Any) -> Entry:
         outcome=row.outcome,
         facts=row.facts,
         cause=Cause(row.caused_by_entry, row.caused_by_event),
+        succeeded_by=row.succeeded_by,
     )
 
 
@@ -175,6 +179,7 @@ def entry_row(of: Entry) -> dict[str, Any]:
         "facts": dict(of.facts),
         "caused_by_entry": of.cause.entry_id,
         "caused_by_event": of.cause.event_id,
+        "succeeded_by": of.succeeded_by,
     }
 
 
@@ -189,6 +194,7 @@ def evidence_of_row(row: Any) -> Evidence:
         revision=row.revision,
         ended_at=row.ended_at,
         outcome=row.outcome,
+        succeeded_by=row.succeeded_by,
     )
 
 

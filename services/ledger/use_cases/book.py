@@ -9,7 +9,8 @@ from typing import Protocol
 from uuid import UUID
 
 from services.ledger.domain.alarms import Alarm, AlarmSubject, Repeats
-from services.ledger.domain.contacts import HeldTrace, Meeting, Trace, TracePart
+from services.ledger.domain.colours import Colour, ColourChange
+from services.ledger.domain.contacts import Grade, HeldTrace, Meeting, Trace, TracePart
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.evidence import Evidence
 from services.ledger.domain.facts import Fact
@@ -39,6 +40,18 @@ class Answer:
     stage: str
     owner: str
     next_deadline: datetime | None
+    succeeded_by: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """How a person met a case, the latest meeting of each grade; `contact_entry` is the person's entry of that time."""
+
+    person_ref: UUID
+    case: Entry
+    grade: Grade
+    met_at: datetime
+    contact_entry: UUID | None
 
 
 class Book(Protocol):
@@ -51,6 +64,24 @@ class Book(Protocol):
 
     def lock_overdue(self, now: datetime, entries_max: int) -> list[Entry]:
         """Open entries whose deadline has passed and was not escalated, passing over those locked by others."""
+
+    def lock_persons(self, persons: Collection[UUID]) -> None:
+        """Keep others from opening, moving or closing anything of these people until the transaction ends.
+
+        Taken first and for everybody at once, so that two transactions never wait for each other.
+        """
+
+    def entries_of(self, persons: Collection[UUID]) -> list[Entry]:
+        """Every entry of the people, open or closed, in the order of opening."""
+
+    def persons_at(self, persons: Collection[UUID], stages: Collection[tuple[str, str]]) -> set[UUID]:
+        """Those of the people who have an entry at one of the stages (ledger, stage)."""
+
+    def steps_back(self, entry: Entry) -> tuple[Step, Step]:
+        """The entry's last step and the one before it, of an entry that was moved."""
+
+    def first_facts(self, entries: Collection[UUID]) -> dict[UUID, Mapping[str, Fact]]:
+        """What entries were opened with."""
 
     def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]: ...
 
@@ -92,6 +123,21 @@ class Book(Protocol):
         self, part: TracePart, case_entry: UUID, meetings: Sequence[Meeting], entries: Mapping[UUID, UUID], at: datetime
     ) -> None:
         """Record meetings, each once, with the contact's entry by person."""
+
+    def persons_met_by(self, case_entry: UUID) -> set[UUID]:
+        """Whoever met the case, by the traces that were answered so far."""
+
+    def meetings_of(self, persons: Collection[UUID]) -> list[Met]:
+        """Whom the people met, by case, grade and entry."""
+
+    def remember_colours(self, changes: Sequence[ColourChange]) -> None:
+        """Keep the last colour of each person; the people are locked until the transaction ends."""
+
+    def colours_of(self, persons: Collection[UUID]) -> dict[UUID, Colour]:
+        """The colours that isolate, as codes told them last; people with another colour or none are left out."""
+
+    def ended_evidence_of(self, persons: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+        """Identifiers of the evidence about each person that has ended."""
 
     def add_alarms(self, alarms: Sequence[Alarm]) -> set[UUID]:
         """Record alarms, of one stop one of each kind; which were new."""

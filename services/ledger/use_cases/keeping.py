@@ -89,15 +89,25 @@ def keep_openings(
     return opened
 
 
-def keep_moves(book: Book, city: City, moves: Sequence[Moved], by: Actor, now: datetime) -> None:
-    """Keep moves of locked entries, each of another; any number of them costs the same few statements."""
+def keep_moves(
+    book: Book,
+    city: City,
+    moves: Sequence[Moved],
+    by: Actor,
+    now: datetime,
+    successors: Mapping[UUID, UUID] | None = None,
+) -> None:
+    """Keep moves of locked entries, each of another; any number of them costs the same few statements.
+
+    `successors` names, by entry, the evidence of another entry that follows on what ends here; it was told before.
+    """
     if not moves:
         return
     book.update_entries([move.after for move in moves])
     book.add_steps([Step(move.after, move.move, move.before.stage, move.facts, by.name, now) for move in moves])
-    evidence = _evidence_changes(book, city, moves, now)
-    book.add_evidence(evidence.found, now)
+    evidence = _evidence_changes(book, city, moves, successors or {}, now)
     book.change_evidence([*evidence.dated, *evidence.ended])
+    book.add_evidence(evidence.found, now)
     book.tell([*(_told_of(move, now) for move in moves), *(EvidenceFound(each, now) for each in evidence.in_order)])
     book.write_down(
         [
@@ -121,7 +131,9 @@ class _EvidenceChanges:
         return [*self.found, *self.dated, *self.ended]
 
 
-def _evidence_changes(book: Book, city: City, moves: Sequence[Moved], now: datetime) -> _EvidenceChanges:
+def _evidence_changes(
+    book: Book, city: City, moves: Sequence[Moved], successors: Mapping[UUID, UUID], now: datetime
+) -> _EvidenceChanges:
     """End the evidence that the new stage does not give, find the one it gives instead, date the rest by the facts."""
     changes = _EvidenceChanges([], [], [])
     lasting = book.lasting_evidence_of([move.after.entry_id for move in moves])
@@ -132,10 +144,11 @@ def _evidence_changes(book: Book, city: City, moves: Sequence[Moved], now: datet
             if (observed_at := observed_at_of(move.after, definition)) != last.observed_at:
                 changes.dated.append(dated_anew(last, observed_at))
             continue
-        if last is not None:
-            changes.ended.append(ended(last, move.after.outcome or move.after.stage, now))
         if (found := evidence_of(move.after, definition, now)) is not None:
             changes.found.append(found)
+        if last is not None:
+            successor = found.evidence_id if found else successors.get(move.after.entry_id)
+            changes.ended.append(ended(last, move.after.outcome or move.after.stage, now, successor))
     return changes
 
 
@@ -180,6 +193,7 @@ def _move_record(move: Moved, by: Actor, now: datetime) -> Record:
         "owner": after.owner,
         "next_deadline": after.next_deadline,
         "outcome": after.outcome,
+        "succeeded_by": after.succeeded_by,
         "facts": dict(move.facts),
     }
     kind = "entry_moved" if after.is_open else "entry_closed"
@@ -192,6 +206,7 @@ def _evidence_record(kind: str, evidence: Evidence, by: Actor, now: datetime) ->
         "evidence_kind": evidence.kind,
         "observed_at": evidence.observed_at,
         "outcome": evidence.outcome,
+        "succeeded_by": evidence.succeeded_by,
     }
     return Record(kind, now, by.name, told, evidence.entry_id, evidence.person_ref)
 

@@ -10,15 +10,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.ids import uuid7
+from services.ledger.domain.checks import OPENED_AT, check_order
 from services.ledger.domain.city import City
+from services.ledger.domain.definition import Definition
 from services.ledger.domain.entries import Entry, open_entry
-from services.ledger.domain.errors import EntryAlreadyOpen, EntryIdTaken, InvalidRequest, RoleRefused
+from services.ledger.domain.errors import EntryAlreadyOpen, EntryIdTaken, InvalidRequest, PersonDead, RoleRefused
 from services.ledger.domain.facts import CLOCK_SKEW, check_facts
 from services.ledger.use_cases.book import Answer, Book
-from services.ledger.use_cases.keeping import Actor, keep_openings
+from services.ledger.use_cases.handing_over import holds, is_over, open_entries
+from services.ledger.use_cases.keeping import Actor
 
 OPENED_DAYS_BACK_MAX = 60
-_ATTEMPTS_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +43,54 @@ class OpeningOrder:
 def open_by_order(book: Book, city: City, order: OpeningOrder, by: Actor, now: datetime) -> tuple[Answer, bool]:
     """The answer, and whether the entry is new. The area has been found to lie in the bearer's subtree.
 
-    Raises LedgerNotFound, RoleRefused, InvalidRequest, EntryAlreadyOpen, EntryIdTaken.
+    Raises LedgerNotFound, RoleRefused, InvalidRequest, EntryAlreadyOpen, EntryIdTaken, PersonDead.
     """
     definition = city.ledgers.named(order.ledger, now)
     if definition.opening.roles.isdisjoint(by.roles):
         raise RoleRefused(definition.opening.roles)
     if order.entry_id is not None and (known := _repeated(book, order)) is not None:
         return known, False
+    entry = _entry_of(city, definition, order, now)
+    book.lock_persons([order.person_ref])
+    if book.persons_at([order.person_ref], city.ledgers.barring_stages(now)):
+        raise PersonDead
+    for held in book.open_entries_of([order.person_ref]).get(order.person_ref, []):
+        if held.ledger == order.ledger or holds(city, held, definition, now):
+            if (known := _repeated(book, order)) is not None:
+                return known, False
+            raise EntryAlreadyOpen(held.entry_id, held.ledger)
+    if open_entries(book, city, [entry], by, now, digests={entry.entry_id: order.digest()}):
+        return answer_of(entry), True
+    if (known := _repeated(book, order)) is not None:
+        return known, False
+    raise EntryIdTaken
+
+
+def _entry_of(city: City, definition: Definition, order: OpeningOrder, now: datetime) -> Entry:
     _check_opened_at(order.opened_at, now)
+    facts = check_facts(definition.opening.facts, order.facts, now)
+    opened_at = order.opened_at or now
+    dated = {**facts, OPENED_AT: (order.opened_at or now + CLOCK_SKEW).isoformat()}
+    check_order(definition.checks, dated, dated)
     entry = open_entry(
         definition,
         entry_id=order.entry_id or uuid7(now),
         person_ref=order.person_ref,
         area=order.area,
         owner=city.owner(definition, order.area),
-        facts=check_facts(definition.opening.facts, order.facts, now),
-        opened_at=order.opened_at or now,
+        facts=facts,
+        opened_at=opened_at,
     )
-    for _ in range(_ATTEMPTS_MAX):
-        if keep_openings(book, city, [entry], by, now, {entry.entry_id: order.digest()}):
-            return answer_of(entry), True
-        if (known := _repeated(book, order)) is not None:
-            return known, False
-        for held in book.open_entries_of([order.person_ref]).get(order.person_ref, []):
-            if held.ledger == order.ledger:
-                raise EntryAlreadyOpen(held.entry_id)
-    raise EntryIdTaken
+    if is_over(city, entry, now):
+        assert definition.measure is not None
+        since, days = definition.measure.since, definition.measure.lasts.days
+        field = f"facts.{since}" if since in facts else OPENED_AT
+        raise InvalidRequest((field, f"the {days} days of this ledger are over already; there is nothing to open"))
+    return entry
 
 
 def answer_of(entry: Entry) -> Answer:
-    return Answer(entry.entry_id, entry.version, entry.stage, entry.owner, entry.next_deadline)
+    return Answer(entry.entry_id, entry.version, entry.stage, entry.owner, entry.next_deadline, entry.succeeded_by)
 
 
 def _repeated(book: Book, order: OpeningOrder) -> Answer | None:

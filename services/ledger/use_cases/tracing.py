@@ -16,7 +16,8 @@ from services.ledger.domain.entries import Cause, Entry, open_entry
 from services.ledger.domain.records import Record
 from services.ledger.use_cases.alarms import raise_alarms
 from services.ledger.use_cases.book import Book
-from services.ledger.use_cases.keeping import Actor, keep_openings
+from services.ledger.use_cases.handing_over import holds, open_entries
+from services.ledger.use_cases.keeping import Actor
 
 log = structlog.get_logger("tracing")
 
@@ -30,6 +31,9 @@ def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datet
         return []
     if part.contacts_older:
         log.warning("met too long ago to be told", trace=str(part.trace_id), contacts=part.contacts_older)
+    # A refutation locks the same people, so that none of them is opened after it.
+    book.lock_persons({case.person_ref, *(meeting.person_ref for meeting in part.meetings)})
+    case = book.entry(case.entry_id) or case
     met = _unknown_meetings(book, case, part)
     held = book.open_entries_of(met.keys())
     opened: list[Entry] = []
@@ -40,7 +44,7 @@ def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datet
             for person, meetings in met.items()
             if (entry := _opening(city, case, person, meetings, areas, held, part, now)) is not None
         ]
-        opened = keep_openings(book, city, proposed, by, now)
+        opened = open_entries(book, city, proposed, by, now)
         if len(opened) < len(proposed):
             held = book.open_entries_of(met.keys())
     entries = _entry_by_person(city, opened, held)
@@ -93,7 +97,7 @@ def _opening(
     definition = city.ledgers.opened_by(occurrence, now) if occurrence else None
     if definition is None or occurrence is None:
         return None
-    if any(city.strength(entry) >= definition.strength for entry in held.get(person, ())):
+    if any(holds(city, entry, definition, now) for entry in held.get(person, ())):
         return None
     area = city.areas.nearest(areas.get(person) or meeting.area)
     return open_entry(

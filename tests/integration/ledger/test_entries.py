@@ -12,7 +12,7 @@ import pytest
 from chassis.ids import uuid7
 from services.ledger.deadlines import deadline_check
 from services.ledger.use_cases.keeping import Actor
-from services.ledger.use_cases.moving import renew
+from services.ledger.use_cases.moving_by_occurrence import renew
 from tests.integration.ledger.conftest import COMMUNITY, DISTRICT, OTHER_DISTRICT, STREET, Ledger
 
 

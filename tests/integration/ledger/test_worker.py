@@ -34,7 +34,7 @@ def event_log(fresh_database: str) -> Iterator[LocalEventLog]:
 
 
 def environment(ledger: Ledger, event_log_url: str) -> dict[str, str]:
-    given = {name.upper(): str(value) for name, value in ledger.settings.model_dump().items() if value is not None}
+    given = {name.upper(): str(value) for name, value in ledger.settings.model_dump(exclude_defaults=True).items()}
     return {**os.environ, **given, "EVENT_LOG_URL": f"local:{event_log_url}"}
 
 

@@ -77,7 +77,7 @@ class EntryClosed(_message.Message):
     def __init__(self, entry_id: _Optional[str] = ..., ledger: _Optional[str] = ..., person_ref: _Optional[str] = ..., area: _Optional[str] = ..., stage: _Optional[str] = ..., outcome: _Optional[str] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class EvidenceFound(_message.Message):
-    __slots__ = ("evidence_id", "person_ref", "kind", "entry_id", "observed_at", "ended_at", "outcome", "area")
+    __slots__ = ("evidence_id", "person_ref", "kind", "entry_id", "observed_at", "ended_at", "outcome", "area", "succeeded_by")
     EVIDENCE_ID_FIELD_NUMBER: _ClassVar[int]
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,7 @@ class EvidenceFound(_message.Message):
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     AREA_FIELD_NUMBER: _ClassVar[int]
+    SUCCEEDED_BY_FIELD_NUMBER: _ClassVar[int]
     evidence_id: str
     person_ref: str
     kind: str
@@ -94,7 +95,8 @@ class EvidenceFound(_message.Message):
     ended_at: _timestamp_pb2.Timestamp
     outcome: str
     area: str
-    def __init__(self, evidence_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., kind: _Optional[str] = ..., entry_id: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[str] = ..., area: _Optional[str] = ...) -> None: ...
+    succeeded_by: str
+    def __init__(self, evidence_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., kind: _Optional[str] = ..., entry_id: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[str] = ..., area: _Optional[str] = ..., succeeded_by: _Optional[str] = ...) -> None: ...
 
 class TraceRequested(_message.Message):
     __slots__ = ("trace_id", "entry_id", "person_ref", "to", "requested_by", "area")

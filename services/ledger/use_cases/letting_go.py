@@ -1,0 +1,218 @@
+"""A case that was none lets go whom only it holds, and its person is again what they were before.
+
+Whom another case holds too stays its contact, by that case's grade and last meeting. Everything happens in the
+transaction that refutes the case, in a number of statements that does not rise with its contacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from chassis.ids import uuid7
+from services.ledger.domain.alarms import Alarm, AlarmKind
+from services.ledger.domain.city import City
+from services.ledger.domain.contacts import OPENS
+from services.ledger.domain.definition import Definition, Occurrence
+from services.ledger.domain.entries import Cause, Entry, measure_end, open_entry
+from services.ledger.domain.facts import Fact
+from services.ledger.use_cases.alarms import raise_alarms
+from services.ledger.use_cases.book import Book, Met
+from services.ledger.use_cases.colours import isolate_the_left
+from services.ledger.use_cases.handing_over import keep_successions
+from services.ledger.use_cases.keeping import Actor, Moved, keep_moves, keep_openings
+from services.ledger.use_cases.moving_by_occurrence import moved_by, renew
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What a person is a contact by: the ledger of the closest meeting, its date, and the case or entry behind it."""
+
+    definition: Definition
+    met_at: datetime
+    facts: Mapping[str, Fact]
+    cause: Cause
+
+
+def refute_case(book: Book, city: City, moved: Moved, by: Actor, now: datetime) -> Entry:
+    """The case as it is closed. The people whom it met are locked."""
+    case = moved.before
+    before = contacts_by(book, city, [case.person_ref], now, without=case.entry_id).get(case.person_ref)
+    if before is None:
+        over = _contact_over(book, city, case, now)
+        facts = {**moved.facts, "contact_ended_at": over.isoformat()} if over else moved.facts
+        moved = replace(moved, facts=facts, after=replace(moved.after, facts={**moved.after.facts, **facts}))
+        keep_moves(book, city, [moved], by, now)
+    else:
+        [(moved, again)] = _opened(
+            book, city, [(moved, _opening(city, case.person_ref, case.area, before, now))], by, now
+        )
+        keep_successions(book, city, [(moved, again)], by, now)
+        moved = replace(moved, after=replace(moved.after, succeeded_by=again.entry_id))
+    let_contacts_go(book, city, case, by, now)
+    return moved.after
+
+
+def let_contacts_go(book: Book, city: City, case: Entry, by: Actor, now: datetime) -> None:
+    """Close, date anew or grade down what the refuted case opened; each owner is told whom to let go."""
+    persons = book.persons_met_by(case.entry_id) - {case.person_ref}
+    held = book.lock_open_entries_of(persons)
+    still = contacts_by(book, city, persons, now, without=case.entry_id)
+    free: list[Moved] = []
+    down: list[tuple[Moved, Entry]] = []
+    renewed: list[tuple[Entry, Mapping[str, Fact]]] = []
+    for person in sorted(persons):
+        for entry in held.get(person, ()):
+            refuted = moved_by(
+                city, entry, Occurrence.CASE_REFUTED, since=now, now=now, facts={"refuted_case": str(case.entry_id)}
+            )
+            if refuted is None:
+                continue
+            contact = still.get(person)
+            if contact is None:
+                free.append(refuted)
+            elif contact.definition.ledger == entry.ledger:
+                if _begin(contact.definition, entry.facts, entry.opened_at) != contact.met_at:
+                    renewed.append((entry, {"met_at": contact.met_at.isoformat()}))
+            elif contact.definition.strength < city.strength(entry):
+                down.append((refuted, _opening(city, person, entry.area, contact, now)))
+    renew(book, city, renewed, by, now)
+    keep_successions(book, city, _opened(book, city, down, by, now), by, now)
+    keep_moves(book, city, free, by, now)
+    raise_alarms(book, [_alarm(moved.after, case, now) for moved in free], by)
+    isolate_the_left(book, city, [moved.after for moved in free], by, now)
+
+
+def contacts_by(
+    book: Book, city: City, persons: Collection[UUID], now: datetime, *, without: UUID
+) -> dict[UUID, Contact]:
+    """What people are contacts by as far as it is not over, the refuted case left out.
+
+    An entry that an official opened holds by itself, with the date that it was opened with. Nothing holds a person any
+    more where the entry that it made was closed, and none that took over is open: that contact was let go.
+    """
+    entries = book.entries_of(persons)
+    by_id = {entry.entry_id: entry for entry in entries}
+    first = book.first_facts([entry.entry_id for entry in entries if _is_ordered(city, entry, now)])
+    found: dict[UUID, list[Contact]] = {}
+    for met in book.meetings_of(persons):
+        if met.case.entry_id != without and (contact := _by_meeting(city, met, by_id, now)) is not None:
+            found.setdefault(met.person_ref, []).append(contact)
+    for entry in entries:
+        if (contact := _by_order(city, entry, by_id, first, now)) is not None:
+            found.setdefault(entry.person_ref, []).append(contact)
+    return {
+        person: max(contacts, key=lambda each: (each.definition.strength, each.met_at))
+        for person, contacts in found.items()
+    }
+
+
+def _by_meeting(city: City, met: Met, entries: Mapping[UUID, Entry], now: datetime) -> Contact | None:
+    occurrence = OPENS.get(met.grade)
+    definition = city.ledgers.opened_by(occurrence, now) if occurrence else None
+    if definition is None or city.definition_of(met.case, now).stages[met.case.stage].is_void:
+        return None
+    own = entries.get(met.contact_entry) if met.contact_entry else None
+    if own is not None and not _line(own, entries)[-1].is_open:
+        return None
+    facts: dict[str, Fact] = {"met_at": met.met_at.isoformat()}
+    return _unless_over(Contact(definition, met.met_at, facts, Cause(met.case.entry_id)), now)
+
+
+def _by_order(
+    city: City,
+    entry: Entry,
+    entries: Mapping[UUID, Entry],
+    first: Mapping[UUID, Mapping[str, Fact]],
+    now: datetime,
+) -> Contact | None:
+    """An ordered contact that lasts, or that was handed on and on to an entry that lasts."""
+    if entry.entry_id not in first:
+        return None
+    line = _line(entry, entries)
+    if not line[-1].is_open:
+        return None
+    grades = [each for each in (city.definition_of(each, now) for each in line) if each.is_of_contacts]
+    definition, facts = grades[-1], first[entry.entry_id]
+    began = _begin(definition, facts, entry.opened_at)
+    return _unless_over(Contact(definition, began, facts, Cause(entry.entry_id)), now)
+
+
+def _line(entry: Entry, entries: Mapping[UUID, Entry]) -> list[Entry]:
+    """The entry and those that took the person over from it, one after the other."""
+    line = [entry]
+    while (successor := entries.get(line[-1].succeeded_by) if line[-1].succeeded_by else None) is not None:
+        line.append(successor)
+    return line
+
+
+def _opened(
+    book: Book, city: City, successions: Sequence[tuple[Moved, Entry]], by: Actor, now: datetime
+) -> list[tuple[Moved, Entry]]:
+    """The successions after their new entries were opened, or found where the person stands in that ledger already."""
+    opened = {entry.entry_id for entry in keep_openings(book, city, [entry for _, entry in successions], by, now)}
+    there = [entry.person_ref for _, entry in successions if entry.entry_id not in opened]
+    held = book.open_entries_of(there)
+    return [
+        (moved, entry)
+        if entry.entry_id in opened
+        else (moved, next(each for each in held[entry.person_ref] if each.ledger == entry.ledger))
+        for moved, entry in successions
+    ]
+
+
+def _is_ordered(city: City, entry: Entry, now: datetime) -> bool:
+    is_caused = entry.cause.entry_id is not None or entry.cause.event_id is not None
+    return not is_caused and city.definition_of(entry, now).is_of_contacts
+
+
+def _unless_over(contact: Contact, now: datetime) -> Contact | None:
+    end = measure_end(contact.definition, contact.facts, contact.met_at)
+    return None if end is not None and end <= now else contact
+
+
+def _begin(definition: Definition, facts: Mapping[str, Fact], opened_at: datetime) -> datetime:
+    if definition.measure is None:
+        return opened_at
+    end = measure_end(definition, facts, opened_at)
+    assert end is not None
+    return end - definition.measure.lasts
+
+
+def _contact_over(book: Book, city: City, case: Entry, now: datetime) -> datetime | None:
+    """When the contact that became this case was over, where a contact did."""
+    before = [entry for entry in book.entries_of([case.person_ref]) if entry.succeeded_by == case.entry_id]
+    ends = [measure_end(city.definition_of(entry, now), entry.facts, entry.opened_at) for entry in before]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def _opening(city: City, person: UUID, area: str, contact: Contact, now: datetime) -> Entry:
+    """The contact's entry, with the date of the meeting that holds them."""
+    stage = next(stage for occurrence, stage in contact.definition.opens_on.items() if occurrence in OPENS.values())
+    facts = {**contact.facts, "met_at": contact.met_at.isoformat()}
+    return open_entry(
+        contact.definition,
+        entry_id=uuid7(now),
+        person_ref=person,
+        area=area,
+        owner=city.owner(contact.definition, area),
+        facts=facts,
+        opened_at=now,
+        stage=stage,
+        cause=contact.cause,
+    )
+
+
+def _alarm(entry: Entry, case: Entry, now: datetime) -> Alarm:
+    return Alarm(
+        alarm_id=uuid7(now),
+        kind=AlarmKind.CONTACT_LET_GO,
+        person_ref=entry.person_ref,
+        entry_id=entry.entry_id,
+        owner=entry.owner,
+        area=entry.area,
+        raised_at=now,
+        about=f"entry/{case.entry_id}",
+    )
