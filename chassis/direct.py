@@ -328,6 +328,8 @@ class DirectConnection(HttpToolsProtocol):
             self.url, self.expect_100_continue = url, expects
             self.headers += headers
             super().on_headers_complete()
+            if not self._is_let_go_by():
+                self._be_ready_to_leave()
         else:
             self.cycle = _Request(self, take, self.parser.should_keep_alive())  # type: ignore[assignment]
         self._has_head = True
@@ -345,14 +347,31 @@ class DirectConnection(HttpToolsProtocol):
             self._go_on_after_answer()
 
     def _go_on_after_answer(self) -> None:
-        """A small rest of a body that nobody reads is let go by; a large one, or one that may not come, ends it all."""
-        if self._framing.is_in_body:
-            left = self._framing.body_left
-            if left is None or left > _LET_GO_BYTES_MAX or self.expect_100_continue:
-                return self.leave()
+        if not self._is_let_go_by():
+            return self.leave()
         if self._rest:
             self._go_on_soon()
         return None
+
+    def _is_let_go_by(self) -> bool:
+        """If nobody reads the rest of the body: a small one is; a large one, or one that may not come, ends it all."""
+        if not self._framing.is_in_body:
+            return True
+        left = self._framing.body_left
+        return left is not None and left <= _LET_GO_BYTES_MAX and not self.expect_100_continue
+
+    def _be_ready_to_leave(self) -> None:
+        """An answer that comes before the whole body says that it is the last, and then nothing is cut off."""
+        cycle = self.cycle
+        send = cycle.send
+
+        async def told(message: Any) -> None:
+            if message["type"] == "http.response.start" and not self._is_let_go_by():
+                cycle.keep_alive = False
+            await send(message)
+
+        cycle.send = told  # type: ignore[method-assign]
+        cycle.transport = _Lingering(self)  # type: ignore[assignment]
 
     def is_idle(self) -> bool:
         """No request is under way."""
@@ -374,6 +393,14 @@ class DirectConnection(HttpToolsProtocol):
         if take is not None and len(self.headers) <= _HEADERS_MAX and self.parser.should_keep_alive():
             self._head = _Head(self.url, headers, int(size))
         return take
+
+
+class _Lingering:
+    """The transport of a cycle that is closed as `leave` does."""
+
+    def __init__(self, connection: DirectConnection) -> None:
+        self.write, self.is_closing = connection.transport.write, connection.transport.is_closing
+        self.close = connection.leave
 
 
 class _Flow(FlowControl):

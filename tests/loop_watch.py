@@ -10,7 +10,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from chassis.app import server
 from tests.serving import serving
 
 HELD_S_MAX = 0.02
+_ROUNDS = 3
 _SOME_ID = str(UUID(int=7 << 76 | 2 << 62))
 
 
@@ -43,6 +44,15 @@ class Watch:
 
     def longest_s(self) -> float:
         return self.held[0][0] if self.held else 0.0
+
+    def require_turns(self, action: Callable[[], object]) -> None:
+        """No callback takes long. What happens once (an import, another process on this core) does not come again."""
+        for _ in range(_ROUNDS):
+            self.held.clear()
+            action()
+            if self.longest_s() < HELD_S_MAX:
+                return
+        raise AssertionError(f"callbacks took {self.held}")
 
     def send(self, raw: bytes, wait_s: float = 5.0) -> bytes:
         """What comes back on a connection of its own until it is closed, or for a moment."""
@@ -113,6 +123,7 @@ def hostile_bodies(fits: Mapping[str, Any] | None = None) -> dict[str, bytes]:
     }
 
 
+_REFUSED = (400, 404, 413, 422)
 _LISTS = ("scans", "people", "changes", "registrations", "stays", "symptoms", "facts")
 
 
@@ -125,13 +136,17 @@ def targets(http: httpx.Client) -> Iterable[tuple[str, str]]:
             yield method.upper(), filled
 
 
-def attack(http: httpx.Client, watch: Watch, headers: Mapping[str, str], heads: Iterable[bytes]) -> list[int]:
-    """Every hostile body to every address that takes one, and every head; the statuses of the bodies' answers."""
-    statuses = []
-    for method, path in targets(http):
-        for body in hostile_bodies().values():
-            told = {**headers, "Content-Type": "application/json"}
-            statuses.append(http.request(method, path, content=body, headers=told).status_code)
-    for head in heads:
-        watch.send(head)
-    return statuses
+def attack(http: httpx.Client, watch: Watch, headers: Mapping[str, str], heads: Iterable[bytes]) -> None:
+    """Every hostile body to every address that takes one, and every head: refused, and nobody is held up by it."""
+    told = {**headers, "Content-Type": "application/json"}
+    bodies, addresses = hostile_bodies(), list(targets(http))
+
+    def send_all() -> None:
+        for method, path in addresses:
+            for name, body in bodies.items():
+                status = http.request(method, path, content=body, headers=told).status_code
+                assert status in _REFUSED, (method, path, name, status)
+        for head in heads:
+            watch.send(head)
+
+    watch.require_turns(send_all)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from chassis.ids import uuid7
 from services.checkpoints.main import Api
 from tests.integration.chassis.test_doors import REFUSED, TOO_LARGE
 from tests.integration.checkpoints.town import FakeCodes, Issuer, StandingsTopic, wait_for
-from tests.loop_watch import HELD_S_MAX, attack, watched
+from tests.loop_watch import attack, watched
 
 ROLES = ["gate", "operator", "authority", "citizen", "device", "service", "approver"]
 
@@ -19,9 +20,7 @@ ROLES = ["gate", "operator", "authority", "citizen", "device", "service", "appro
 def test_no_callback_takes_long_whatever_is_sent(composed: Api, issuer: Issuer) -> None:
     heads = [*TOO_LARGE.values(), *(raw for _, raw in REFUSED.values())]
     with watched(composed.scan_routes) as (http, watch):
-        statuses = attack(http, watch, issuer.headers("gate", roles=ROLES), heads)
-    assert set(statuses) <= {400, 404, 413, 422}, statuses
-    assert watch.longest_s() < HELD_S_MAX, watch.held
+        attack(http, watch, issuer.headers("gate", roles=ROLES), heads)
 
 
 def test_a_batch_of_1000_scans_is_taken_in_turns(
@@ -39,12 +38,14 @@ def test_a_batch_of_1000_scans_is_taken_in_turns(
             lambda n: {"plate": f"粤A{n:05}"},
             lambda _: {},
         ):
-            scans = [_scan(gate, credential(number)) for number in range(1_000)]
-            watch.held.clear()
-            answer = http.post("/v1/scans/batch", json={"scans": scans}, headers=headers)
-            assert answer.status_code == 200
-            assert len(answer.json()["results"]) == 1_000
-            assert watch.longest_s() < HELD_S_MAX, watch.held
+
+            def send(credential: Callable[[int], dict[str, Any]] = credential) -> None:
+                scans = [_scan(gate, credential(number)) for number in range(1_000)]
+                answer = http.post("/v1/scans/batch", json={"scans": scans}, headers=headers)
+                assert answer.status_code == 200
+                assert len(answer.json()["results"]) == 1_000
+
+            watch.require_turns(send)
 
 
 def _gate(http: httpx.Client, issuer: Issuer) -> tuple[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from services.codes.main import compose_api
 from services.codes.settings import CodesSettings
 from tests.integration.chassis.test_doors import REFUSED, TOO_LARGE
 from tests.integration.codes.city import Issuer
-from tests.loop_watch import HELD_S_MAX, attack, watched
+from tests.loop_watch import attack, watched
 
 ROLES = ("authority", "operator", "service", "community", "citizen", "approver")
 
@@ -17,9 +17,7 @@ ROLES = ("authority", "operator", "service", "community", "citizen", "approver")
 def test_no_callback_takes_long_whatever_is_sent(settings: CodesSettings, desk: Desk, issuer: Issuer) -> None:
     heads = [*TOO_LARGE.values(), *(raw for _, raw in REFUSED.values())]
     with watched(compose_api(settings, desk)) as (http, watch):
-        statuses = attack(http, watch, issuer.headers(*ROLES), heads)
-    assert set(statuses) <= {400, 404, 413, 422}, statuses
-    assert watch.longest_s() < HELD_S_MAX, watch.held
+        attack(http, watch, issuer.headers(*ROLES), heads)
 
 
 def test_1000_pieces_of_evidence_are_taken_without_holding_anybody_up(
@@ -41,6 +39,9 @@ def test_1000_pieces_of_evidence_are_taken_without_holding_anybody_up(
         for number in range(1_000)
     ]
     with watched(compose_api(settings, desk)) as (http, watch):
-        answer = http.post("/v1/evidence", json=evidence, headers=issuer.headers("authority"))
-    assert (answer.status_code, answer.json()["accepted"]) == (202, 1_000)
-    assert watch.longest_s() < HELD_S_MAX, watch.held
+
+        def send() -> None:
+            answer = http.post("/v1/evidence", json=evidence, headers=issuer.headers("authority"))
+            assert (answer.status_code, answer.json()["accepted"]) == (202, 1_000)
+
+        watch.require_turns(send)
