@@ -38,7 +38,7 @@ _DECLARED_AGAIN_S = 0.5
 
 _ready = Figures("worker_ready", "1 while a check of the worker's /readyz says yes, by check")
 _outbox_rows = Figures("outbox_rows", "outbox rows that wait for the event log, at most 100,000")
-_outbox_oldest_s = Figures("outbox_oldest_s", "seconds that the oldest outbox row has waited")
+_outbox_oldest = Figures("outbox_oldest_seconds", "seconds that the oldest outbox row has waited")
 _lag = Figures("consumer_lag", "records that are not applied yet, by topic")
 _dead_letters = Figures("consumer_dead_letters_waiting", "dead letters that nobody replayed yet")
 
@@ -92,9 +92,9 @@ def relay_check(relay: Relay, database: Database) -> ReadinessCheck:
                     "FROM (SELECT created_at FROM outbox ORDER BY seq LIMIT 100000) AS waiting"
                 ).one()
         except Exception as error:
-            _outbox_rows.last = _outbox_oldest_s.last = ()
+            _outbox_rows.last = _outbox_oldest.last = ()
             return Readiness(False, {"error": type(error).__name__})
-        _outbox_rows.last, _outbox_oldest_s.last = [Observation(rows)], [Observation(oldest_s)]
+        _outbox_rows.last, _outbox_oldest.last = [Observation(rows)], [Observation(oldest_s)]
         return Readiness(True, {"active": relay.is_active, "rows": rows, "oldest_s": round(oldest_s, 3)})
 
     return check

@@ -41,7 +41,7 @@ def measure_board(board: Board) -> None:
     told: dict[str, tuple[str, Callable[[CallbackOptions], list[Observation]]]] = {
         "board_hash": ("the first 48 bits of the hash over all lists", hash_now),
         "board_revision": ("the revision of each list", revisions),
-        "board_age_s": ("seconds since the board was known to miss nothing", age_s),
+        "board_age_seconds": ("seconds since the board was known to miss nothing", age_s),
     }
     for name, (description, observe) in told.items():
         meter.create_observable_gauge(name, callbacks=[observe], description=description)

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from guanka.main import app
 from services.checkpoints.settings import CheckpointsSettings
 from tests.deploy.asked import Exposed, wrong_in
+from tests.deploy.naming import faults_of
 from tests.e2e.outsider import Outsider, eventually, new_scan
 from tests.running import ROOT, Product, running_product
 
@@ -144,15 +145,21 @@ def test_every_command_that_an_operator_is_told_to_use_is_there() -> None:
 
 
 @pytest.fixture(scope="module")
-def exposed() -> Iterator[Exposed]:
-    """Of a product with a little traffic, and one scan that the store did not take."""
+def watched() -> Iterator[tuple[Exposed, dict[str, str]]]:
+    """Of a product with a little traffic and one scan that the store did not take: its metrics, and their types."""
     with running_product(extra={"SCAN_APPEND_TIMEOUT_S": "1"}) as product:
         outside = Outsider(product)
         checkpoint = outside.checkpoint("metro")
         person_ref = outside.healthy()
         eventually(lambda: outside.scan_person(checkpoint, person_ref)["decision"] == "pass")
         _refuse_a_scan(product, outside, checkpoint, person_ref)
-        yield eventually(lambda: _if_all_were_looked_at(_read_metrics(product)))
+        found = eventually(lambda: _if_all_were_looked_at(_read_metrics(product)))
+        yield found, _types(product)
+
+
+@pytest.fixture(scope="module")
+def exposed(watched: tuple[Exposed, dict[str, str]]) -> Exposed:
+    return watched[0]
 
 
 def _refuse_a_scan(product: Product, outside: Outsider, checkpoint: str, person_ref: str) -> None:
@@ -182,6 +189,16 @@ def _read_metrics(product: Product) -> Exposed:
     return found
 
 
+def _types(product: Product) -> dict[str, str]:
+    """The type of each family that any process exposes, by its name as it is asked for."""
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): family.type
+        for name, process in product.running["processes"].items()
+        if name.endswith(("-api", "-worker"))
+        for family in text_string_to_metric_families(httpx.get(f"http://127.0.0.1:{process['port']}/metrics").text)
+    }
+
+
 def _if_all_were_looked_at(found: Exposed) -> Exposed | None:
     """Workers look at themselves from their start on, and again each few seconds where something was not there yet."""
     looked_at = [found.get(name, {}).get("service", set()) for name in ("worker_ready", "consumer_lag")]
@@ -191,6 +208,26 @@ def _if_all_were_looked_at(found: Exposed) -> Exposed | None:
 @pytest.mark.parametrize("where", expressions())
 def test_an_expression_asks_only_for_what_is_exposed(where: str, exposed: Exposed) -> None:
     assert wrong_in(expressions()[where], exposed) == []
+
+
+def test_every_metric_is_named_in_base_units_spelled_out(watched: tuple[Exposed, dict[str, str]]) -> None:
+    types = watched[1]
+    assert {"outbox_oldest_seconds", "board_age_seconds", "scan_answers_total", "scan_answer_seconds"} <= types.keys()
+    assert {name: faults for name, kind in types.items() if (faults := faults_of(name, kind))} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "fault"),
+    [
+        ("outbox_oldest_s", "gauge", "`s` abbreviates a unit"),
+        ("board_age_minutes", "gauge", "`minutes` is no base unit"),
+        ("scan_answers", "counter", "a counter ends in _total"),
+        ("scans_waiting_total", "gauge", "`total` is said of a gauge"),
+        ("scanAnswers_total", "counter", "small letters, digits, and single _ between words"),
+    ],
+)
+def test_a_name_that_prometheus_advises_against_is_seen(name: str, kind: str, fault: str) -> None:
+    assert faults_of(name, kind) == [fault]
 
 
 def test_a_legend_names_only_labels_that_the_expression_keeps() -> None:
@@ -237,7 +274,7 @@ def test_every_target_is_labelled_with_its_service_and_process(file: Path) -> No
         ("sum by (city) (rate(scans_recorded_total[$__rate_interval]))", "scans_recorded_total has no label city"),
         ('worker_ready{gate="1"} == 0', "worker_ready has no label gate"),
         ('worker_ready{check="consumers"} == 0', "worker_ready was never seen with check=consumers"),
-        ("board_age_s / on (list) board_revision", "board_age_s has no label list"),
+        ("board_age_seconds / on (list) board_revision", "board_age_seconds has no label list"),
     ],
 )
 def test_a_wrong_name_is_seen(expression: str, wrong: str, exposed: Exposed) -> None:

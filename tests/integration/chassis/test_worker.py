@@ -81,11 +81,11 @@ def test_a_worker_tells_what_waits_in_its_outbox_and_before_its_consumer(
     look(checks)
     assert told(worker._ready) == {"relay": 1, "consumer": 1}
     assert told(worker._outbox_rows) == {"": 2}
-    assert told(worker._outbox_oldest_s)[""] > 0
+    assert told(worker._outbox_oldest)[""] > 0
     with running(loopback.relay().run):
         until(lambda: loopback.waiting() == 0)
     look(checks)
-    assert told(worker._outbox_rows) == told(worker._outbox_oldest_s) == {"": 0}
+    assert told(worker._outbox_rows) == told(worker._outbox_oldest) == {"": 0}
     assert told(worker._lag) == {"cases.events.v1": 2}
     assert told(worker._dead_letters) == {"": 0}
     with running(consumer.run):
@@ -102,12 +102,12 @@ def test_what_cannot_be_read_has_no_figure_and_not_the_last_one(loopback: Any, m
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
     consumer, relay = consumer_check(loopback.consumer()), loopback.relay()
     look({"relay": relay_check(relay, loopback.database), "consumer": consumer})
-    assert all(told(each) for each in (worker._outbox_rows, worker._outbox_oldest_s, worker._lag))
+    assert all(told(each) for each in (worker._outbox_rows, worker._outbox_oldest, worker._lag))
     monkeypatch.setattr(loopback.event_log, "bounds", away)
     look({"relay": relay_check(relay, nowhere), "consumer": consumer})
     nowhere.close()
     assert told(worker._ready) == {"relay": 0, "consumer": 0}
-    assert [*worker._outbox_rows.last, *worker._outbox_oldest_s.last, *worker._lag.last] == []
+    assert [*worker._outbox_rows.last, *worker._outbox_oldest.last, *worker._lag.last] == []
     assert told(worker._dead_letters) == {"": 0}, "it stands in the service's own database"
 
 
