@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from chassis.auth import TokenReader
 from chassis.body_limit import BodyLimit
 from chassis.closing import ClosingConnection, ClosingServer
-from chassis.doors import DEFAULT_LIMITS, Limits
+from chassis.doors import DEFAULT_LIMITS, Limits, connections_max
 from chassis.problems import install_problems
 from chassis.queries import PROBES, known_query_only
 from chassis.settings import ServiceSettings
@@ -125,7 +125,9 @@ def server(app: ASGIApp, *, host: str, port: int, limits: Limits = DEFAULT_LIMIT
 
 def limits_of(settings: ServiceSettings) -> Limits:
     return Limits(
-        connections_per_address_max=settings.connections_per_address_max, trusted_proxies=settings.trusted_proxies
+        connections_per_address_max=settings.connections_per_address_max,
+        connections_max=connections_max(),
+        trusted_proxies=settings.trusted_proxies,
     )
 
 

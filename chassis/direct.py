@@ -13,6 +13,7 @@ so heads of direct requests are remembered with what they say, and one that come
 from __future__ import annotations
 
 import asyncio
+import heapq
 from asyncio import TimerHandle
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -34,6 +35,7 @@ LINGER_S = 2.0
 _DRAINED_BYTES_MAX = 4 * 1024 * 1024
 _LET_GO_BYTES_MAX = 256 * 1024
 _STEPS_AT_ONCE = 8
+_CLOSED_AT_ONCE = 64
 _HEAD_BYTES_MAX, _HEADERS_MAX, _HEADS_MAX = 2_048, 32, 5_000
 _HEAD_END = b"\r\n\r\n"
 
@@ -132,8 +134,26 @@ class DirectConnection(HttpToolsProtocol):
             self._write_problem(too_many_connections())
             self._is_left, self._is_between = True, False
             transport.close()
-        else:
-            self._wait_for_the_next()
+            return
+        self._wait_for_the_next()
+        if len(self.connections) > self._limits.connections_max:
+            self._close_longest_idle()
+
+    def _close_longest_idle(self) -> None:
+        """A process that has no file left could not even refuse: the next caller would hang."""
+        idle = [
+            (since, number, each)
+            for number, each in enumerate(self.connections)
+            if isinstance(each, DirectConnection) and each is not self and (since := each._idle_until()) is not None
+        ]
+        for _, _, each in heapq.nsmallest(_CLOSED_AT_ONCE, idle):
+            each.leave()
+
+    def _idle_until(self) -> float | None:
+        """When this connection would be closed for being idle; None where something of a request has come."""
+        if self.timeout_keep_alive_task is None or not self.is_idle() or self._is_left:
+            return None
+        return self.timeout_keep_alive_task.when()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._doors.leave(self._door)

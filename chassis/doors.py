@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,21 +17,26 @@ Network = IPv4Network | IPv6Network
 
 refused = meter.create_counter("http_requests_refused", description="requests that were no good HTTP, by problem code")
 
+_FILES_OF_OUR_OWN = 500
 _HOME_BITS = 64
 """Of an IPv6 address: one subscriber has all addresses that begin with these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`head_s` is from a head's first byte to its last. A body that is awaited longer than `body_grace_s` must bring
-    `body_bytes_per_s_min`, on the average of each `body_look_s`."""
+    """`connections_max` is of one process: beyond it the longest idle ones are closed.
+
+    `head_s` is from a head's first byte to its last. A body that is awaited longer than `body_grace_s` must bring
+    `body_bytes_per_s_min`, on the average of each `body_look_s`.
+    """
 
     framing: FramingLimits = field(default_factory=FramingLimits)
     head_s: float = 10.0
     body_grace_s: float = 10.0
     body_look_s: float = 5.0
     body_bytes_per_s_min: int = 500
-    connections_per_address_max: int = 2_000
+    connections_per_address_max: int = 4_000
+    connections_max: int = 1_000_000
     trusted_proxies: tuple[Network, ...] = ()
 
     def door_of(self, address: str) -> str | None:
@@ -57,6 +63,14 @@ def _door_of(address: str, trusted: Sequence[Network]) -> str | None:
     if any(caller in network for network in trusted):
         return None
     return str(caller if caller.version == 4 else ip_network((caller, _HOME_BITS), strict=False))
+
+
+def connections_max() -> int:
+    """What this process may hold: its open files, of which the store, the logs and the keys need some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(64, hard - _FILES_OF_OUR_OWN)
 
 
 class Doors:

@@ -68,7 +68,7 @@ class ServiceSettings(DatabaseSettings):
         default=28, ge=10, le=366, description="days that a scan is kept at the most: table, log and dead letters"
     )
     connections_per_address_max: int = Field(
-        default=2_000, ge=1, le=1_000_000, description="connections that one address may have open to a process"
+        default=4_000, ge=1, le=1_000_000, description="connections that one address may have open to a process"
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         default=(), description="networks whose connections are not counted, with commas: `10.0.0.0/8`"

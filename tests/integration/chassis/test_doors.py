@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -265,6 +266,36 @@ def test_connections_of_one_address_are_bounded_and_others_are_not_touched(
         if again.answer()[0] == 201:
             break
         assert time.monotonic() < deadline
+
+
+def test_where_a_process_can_hold_no_more_the_longest_idle_connections_make_room(
+    serve: Callable[[Limits], uvicorn.Server],
+) -> None:
+    started = serve(replace(DEFAULT_LIMITS, connections_max=200))
+    held = [Caller(started) for _ in range(200)]
+    for each in held:
+        each.send(post("/at-once"))
+        assert each.answer()[0] == 201
+    held[1].send(post("/at-once")[:-10])
+    for _ in range(2):
+        held[0].send(post("/at-once"))
+        assert held[0].answer()[0] == 201
+    newest = Caller(started)
+    newest.send(post("/at-once"))
+    assert newest.answer()[0] == 201
+    deadline = time.monotonic() + 10
+    while (ended := sum(map(_is_closed, held[2:]))) < 64:
+        assert time.monotonic() < deadline
+    assert ended == 64
+    held[1].send(post("/at-once")[-10:])
+    assert held[1].answer()[0] == 201, "a request that has begun is no idle connection"
+    held[0].send(post("/at-once"))
+    assert held[0].answer()[0] == 201
+
+
+def _is_closed(caller: Caller) -> bool:
+    readable, _, _ = select.select([caller.socket], [], [], 0)
+    return bool(readable) and caller.socket.recv(1, socket.MSG_PEEK) == b""
 
 
 def test_trusted_proxies_are_not_counted(serve: Callable[[Limits], uvicorn.Server]) -> None:
