@@ -1,21 +1,24 @@
 """The console's HTTP face: the page and its live stream.
 
-Both carry totals, and alarms as kind, place and owner, of no person: so they need no token. Whatever will show a person
-needs one, and is logged.
+Without a token both carry totals of the city: no area, no place. A bearer's stream carries the alarms of their subtree
+too, as kind, place and owner, of no person. Whatever will show a person is logged.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from chassis.auth import Bearer
 from chassis.problems import Problem
-from services.console.live import Live, LiveResponse
+from services.console.areas import Areas
+from services.console.domain.figures import Reach
+from services.console.live import Live, LiveResponse, Screen
 from services.console.pages.overview import Overview
 
 PROBLEMS: dict[type[Exception], int] = {}
@@ -45,7 +48,11 @@ class _Files(StaticFiles):
         return response
 
 
-def add_routes(app: FastAPI, *, live: Live, overview: Overview, vendor: Path) -> None:
+ALARM_READERS = ("operator", "community", "approver")
+"""The roles that read alarms at the ledger read them here."""
+
+
+def add_routes(app: FastAPI, *, live: Live, overview: Overview, areas: Areas, vendor: Path) -> None:
     """`vendor` holds the browser libraries; the page says so when they are not there."""
     router = APIRouter()
 
@@ -61,19 +68,35 @@ def add_routes(app: FastAPI, *, live: Live, overview: Overview, vendor: Path) ->
         responses={
             200: {
                 "description": "Server-sent events; each `data` is one JSON object "
-                "{at, figures: {known_until, age_s, scans, colours, ledgers, alarms …} | null, processes: […]}",
+                "{at, figures: {known_until, age_s, scans, colours, ledgers, alarms …} | null, processes: […], "
+                "reach: {area, area_name, shows_alarms, alarms_today} | null}",
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
+            401: {"description": "a token that is not valid; without one the totals are read"},
             503: {"description": "as many screens as one process serves"},
         },
     )
-    async def live_stream() -> Response:
-        """The figures, once a second, until the reader leaves."""
+    async def live_stream(request: Request) -> Response:
+        """The figures, once a second, until the reader leaves or the token expires.
+
+        Without a token they are totals of the city. With one `figures.alarms` lists the newest alarms of the bearer's
+        subtree, for the roles operator, community and approver; `reach` says which subtree it is.
+        """
+        screen = _screen_of(request)
         if live.is_full():
             raise Problem(
                 503, "screens_full", "Too many screens are watching; try again.", headers={"Retry-After": "5"}
             )
-        return LiveResponse(live)
+        return LiveResponse(live, screen)
+
+    def _screen_of(request: Request) -> Screen:
+        authorization = request.headers.get("authorization")
+        if authorization is None:
+            return Screen()
+        bearer: Bearer = request.app.state.token_reader.read(authorization)
+        shows_alarms = bool(bearer.area) and bearer.has_role(*ALARM_READERS)
+        reach = Reach(bearer.area, areas.name_of(bearer.area), shows_alarms)
+        return Screen(reach, ends_at=bearer.expires_at)
 
     app.include_router(router)
     app.mount("/static/vendor", _Files(directory=vendor, check_dir=False), name="vendor")

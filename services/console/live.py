@@ -1,5 +1,7 @@
 """The live stream: one picture a second, taken once and handed to every screen, so that a hundred cost as much as one.
 
+A screen without a token sees the city's totals. A bearer's screen sees the alarms of their subtree besides.
+
 A screen that does not keep up is dropped and comes back by itself (`retry`). When the process is told to end, every
 stream ends at once: a server that waited for screens to leave would never stop.
 """
@@ -7,8 +9,10 @@ stream ends at once: a server that waited for screens to leave would never stop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from datetime import datetime
+from typing import Protocol
 
 import orjson
 import structlog
@@ -17,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from chassis.clock import Clock
 from chassis.database import is_passing
-from services.console.domain.figures import Figures, Snapshot
+from services.console.domain.figures import NO_ALARMS, AreaAlarms, Figures, Reach, Snapshot, reached
 from services.console.domain.processes import Process
 
 log = structlog.get_logger("live")
@@ -31,9 +35,13 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-T
 
 
 class Screen:
-    """One reader of the stream; it ends when it is dropped or the process ends."""
+    """One reader of the stream; it ends when it is dropped, its token expires or the process ends.
 
-    def __init__(self) -> None:
+    `reach` is None without a token; `ends_at` in Unix seconds.
+    """
+
+    def __init__(self, reach: Reach | None = None, *, ends_at: float = math.inf) -> None:
+        self.reach, self.ends_at = reach, ends_at
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(PICTURES_WAITING_MAX)
 
     def offer(self, chunk: bytes) -> bool:
@@ -56,12 +64,17 @@ class Screen:
             yield chunk
 
 
+class ReadFigures(Protocol):
+    def __call__(self, now: datetime, watched: Set[str]) -> tuple[Figures, Mapping[str, AreaAlarms]]:
+        """The city's totals, and the alarms of each watched subtree."""
+
+
 class Live:
     """Takes the pictures and knows the screens. Runs on the event loop of one api process."""
 
     def __init__(
         self,
-        read_figures: Callable[[datetime], Figures],
+        read_figures: ReadFigures,
         *,
         processes: Callable[[], list[Process]],
         clock: Clock,
@@ -71,7 +84,8 @@ class Live:
         self._read_figures, self._processes, self._clock = read_figures, processes, clock
         self._period_s = period_s
         self._screens: set[Screen] = set()
-        self._last_chunk = _HEARTBEAT
+        self._alarms: Mapping[str, AreaAlarms] = {}
+        self._chunks: dict[Reach | None, bytes] = {}
         self._has_ended = False
         self.screens_max = screens_max
         self.snapshot: Snapshot | None = None
@@ -87,8 +101,8 @@ class Live:
         while not self._has_ended:
             started = asyncio.get_running_loop().time()
             self.snapshot = await self.take()
-            self._last_chunk = b"data: " + orjson.dumps(self.snapshot, option=orjson.OPT_UTC_Z) + b"\n\n"
-            self.show(self._last_chunk)
+            self._chunks.clear()
+            self.show()
             took = asyncio.get_running_loop().time() - started
             await asyncio.sleep(max(0.0, self._period_s - took))
 
@@ -96,30 +110,49 @@ class Live:
         """A picture of now. While the store is away it has no figures, and screens see the last ones grow old."""
         now = self._clock()
         figures = None
+        watched = {screen.reach.area for screen in self._screens if screen.reach and screen.reach.shows_alarms}
         try:
-            reading = asyncio.create_task(asyncio.to_thread(self._read_figures, now))
+            reading = asyncio.create_task(asyncio.to_thread(self._read_figures, now, watched))
             while not reading.done():
                 await asyncio.wait([reading], timeout=self._period_s)
                 if not reading.done():
                     self.show(_HEARTBEAT)
-            figures = reading.result()
+            figures, self._alarms = reading.result()
         except Exception as error:
             unexpected = None if is_passing(error) else error
             log.warning("the read model cannot be read", error=type(error).__name__, exc_info=unexpected)
         return Snapshot(now, figures, self._processes())
 
-    def show(self, chunk: bytes) -> None:
-        for screen in [screen for screen in self._screens if not screen.offer(chunk)]:
-            self.leave(screen)
-            screen.end()
+    def show(self, chunk: bytes | None = None) -> None:
+        """Hand each screen its picture, or all the same `chunk`; who does not keep up or whose token is over ends."""
+        now = self._clock().timestamp()
+        for screen in list(self._screens):
+            if now >= screen.ends_at or not screen.offer(chunk or self._chunk_for(screen.reach)):
+                self.leave(screen)
+                screen.end()
 
     def join(self, screen: Screen) -> None:
-        """A new screen gets the last picture at once; none is taken in once the process ends."""
+        """A new screen gets the last picture at once; none is taken in once the process ends.
+
+        Alarms of a subtree that nobody watched come with the next picture.
+        """
         if self._has_ended:
             screen.end()
             return
         self._screens.add(screen)
-        screen.offer(self._last_chunk)
+        screen.offer(self._chunk_for(screen.reach))
+
+    def _chunk_for(self, reach: Reach | None) -> bytes:
+        """The picture as it is sent, made once for all screens of the same reach."""
+        if self.snapshot is None:
+            return _HEARTBEAT
+        if reach is not None and reach.shows_alarms and reach.area not in self._alarms and self.snapshot.figures:
+            return _HEARTBEAT
+        if reach not in self._chunks:
+            alarms = self._alarms.get(reach.area, NO_ALARMS) if reach else NO_ALARMS
+            picture = reached(self.snapshot, reach, alarms) if reach else self.snapshot
+            self._chunks[reach] = b"data: " + orjson.dumps(picture, option=orjson.OPT_UTC_Z) + b"\n\n"
+        return self._chunks[reach]
 
     def leave(self, screen: Screen) -> None:
         self._screens.discard(screen)
@@ -140,8 +173,8 @@ class Live:
 class LiveResponse(StreamingResponse):
     """The stream of one screen; a picture that cannot be sent in time ends it."""
 
-    def __init__(self, live: Live, *, send_s_max: float = SEND_S_MAX) -> None:
-        self._live, self._screen, self._send_s_max = live, Screen(), send_s_max
+    def __init__(self, live: Live, screen: Screen, *, send_s_max: float = SEND_S_MAX) -> None:
+        self._live, self._screen, self._send_s_max = live, screen, send_s_max
         super().__init__(self._screen.chunks(), media_type="text/event-stream", headers=_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

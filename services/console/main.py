@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from chassis.telemetry import start_telemetry
 from chassis.worker import consumer_check, every, run_worker
 from services.console.api import PROBLEMS, add_routes
 from services.console.areas import Areas, read_areas
-from services.console.domain.figures import Figures
+from services.console.domain.figures import AreaAlarms, Figures
 from services.console.freshness import Freshness, WatchedLog
 from services.console.live import Live
 from services.console.messages import subscriptions
@@ -33,7 +33,7 @@ from services.console.pages.overview import Overview
 from services.console.process_watch import ProcessWatch
 from services.console.retention import forget_days, forget_seconds
 from services.console.settings import ConsoleSettings
-from services.console.store import read_figures
+from services.console.store import read_alarms, read_figures
 from services.console.vendor import VENDOR
 
 _LOOK_S = 0.2
@@ -51,9 +51,10 @@ def build_api(
     """The application; `is_ending` tells when the server was told to stop, which ends the live streams."""
     watch = ProcessWatch(settings.workers_json)
 
-    def figures(now: datetime) -> Figures:
+    def figures(now: datetime, watched: Set[str]) -> tuple[Figures, Mapping[str, AreaAlarms]]:
         with database.transaction() as tx:
-            return read_figures(tx, now=now, zone=settings.zone, areas=areas)
+            alarms = read_alarms(tx, watched, now=now, zone=settings.zone, areas=areas)
+            return read_figures(tx, now=now, zone=settings.zone), alarms
 
     live = Live(figures, processes=lambda: watch.processes, clock=utc_now, screens_max=settings.screens_max)
 
@@ -73,7 +74,8 @@ def build_api(
         problems=PROBLEMS,
         lifespan=lifespan,
     )
-    add_routes(app, live=live, overview=Overview(settings.zone, city=areas.city(), vendor=vendor), vendor=vendor)
+    overview = Overview(settings.zone, city=areas.city(), vendor=vendor)
+    add_routes(app, live=live, overview=overview, areas=areas, vendor=vendor)
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from services.console.domain.figures import (
     CHANGES_MINUTES,
     CHART_S,
     Alarm,
+    AreaAlarms,
     Figures,
     colour_figures,
     ledger_figures,
@@ -29,18 +31,31 @@ _CHANGED = sa.text(
 )
 _ENTRIES = sa.text("SELECT ledger, stage, entries FROM entry_count")
 _ALARMS_OF_DAY = sa.text("SELECT count(*) FROM alarm WHERE raised_at >= :midnight")
-_ALARMS = sa.text(
-    "SELECT a.alarm_id, a.kind, a.owner, a.area, a.raised_at, coalesce(c.name, '') AS checkpoint_name "
-    "FROM alarm AS a LEFT JOIN checkpoint AS c USING (checkpoint_id) ORDER BY a.raised_at DESC, a.alarm_id LIMIT :shown"
+# An alarm is in a subtree where it happened there or its owner sits there, as the ledger lists them.
+_ALARMS = sa.text("""
+SELECT w.reached, n.*, coalesce(c.name, '') AS checkpoint_name
+FROM unnest(CAST(:areas AS text[])) AS w (reached) CROSS JOIN LATERAL (
+    SELECT a.alarm_id, a.kind, a.owner, a.area, a.checkpoint_id, a.raised_at FROM alarm AS a
+    WHERE left(a.area, length(w.reached)) = w.reached
+       OR left(substring(a.owner FROM '[0-9]*$'), length(w.reached)) = w.reached
+    ORDER BY a.raised_at DESC, a.alarm_id LIMIT :shown
+) AS n LEFT JOIN checkpoint AS c USING (checkpoint_id)
+ORDER BY n.raised_at DESC, n.alarm_id
+""")
+_ALARMS_OF_DAY_BY_AREA = sa.text("""
+SELECT w.reached, count(*) AS alarms
+FROM unnest(CAST(:areas AS text[])) AS w (reached) JOIN alarm AS a ON a.raised_at >= :midnight AND (
+    left(a.area, length(w.reached)) = w.reached
+    OR left(substring(a.owner FROM '[0-9]*$'), length(w.reached)) = w.reached
 )
+GROUP BY w.reached
+""")
 
 
-def read_figures(tx: Connection, *, now: datetime, zone: ZoneInfo, areas: Areas) -> Figures:
-    """The picture at `now`, as far as the read model knows (before its first event: all zero, known until now)."""
-    stored: datetime | None = tx.execute(sa.text("SELECT known_until FROM freshness")).scalar_one_or_none()
-    known_until = min(stored or now, now)
-    local = known_until.astimezone(zone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+def read_figures(tx: Connection, *, now: datetime, zone: ZoneInfo) -> Figures:
+    """The city's totals at `now`, as far as the read model knows; before its first event all are zero."""
+    known_until = _known_until(tx, now)
+    local, midnight = known_until.astimezone(zone), _midnight(known_until, zone)
     by_second = tx.execute(_SCANS_BY_SECOND, {"since": known_until - timedelta(seconds=CHART_S + 5)})
     today = tx.execute(_SCANS_OF_DAY, {"day": local.date()})
     people = tx.execute(_COLOURS)
@@ -58,8 +73,31 @@ def read_figures(tx: Connection, *, now: datetime, zone: ZoneInfo, areas: Areas)
         entries=sum(each.entries for each in ledgers),
         ledgers=ledgers,
         alarms_today=tx.execute(_ALARMS_OF_DAY, {"midnight": midnight}).scalar_one(),
-        alarms=[_alarm(row, areas) for row in tx.execute(_ALARMS, {"shown": ALARMS_SHOWN_MAX})],
     )
+
+
+def read_alarms(
+    tx: Connection, reached: Collection[str], *, now: datetime, zone: ZoneInfo, areas: Areas
+) -> dict[str, AreaAlarms]:
+    """By subtree of `reached` its newest alarms; two statements, however many subtrees are watched."""
+    if not reached:
+        return {}
+    midnight, asked = _midnight(_known_until(tx, now), zone), sorted(reached)
+    newest: dict[str, list[Alarm]] = {area: [] for area in asked}
+    for row in tx.execute(_ALARMS, {"areas": asked, "shown": ALARMS_SHOWN_MAX}):
+        newest[row.reached].append(_alarm(row, areas))
+    counted = tx.execute(_ALARMS_OF_DAY_BY_AREA, {"areas": asked, "midnight": midnight})
+    today = {row.reached: row.alarms for row in counted}
+    return {area: AreaAlarms(today.get(area, 0), newest[area]) for area in asked}
+
+
+def _known_until(tx: Connection, now: datetime) -> datetime:
+    stored: datetime | None = tx.execute(sa.text("SELECT known_until FROM freshness")).scalar_one_or_none()
+    return min(stored or now, now)
+
+
+def _midnight(known_until: datetime, zone: ZoneInfo) -> datetime:
+    return known_until.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _alarm(row: Row[tuple[object, ...]], areas: Areas) -> Alarm:

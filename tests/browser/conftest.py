@@ -20,6 +20,7 @@ from guanka.ports import free_ports
 from guanka.postgres import EmbeddedPostgres
 from services.console.vendor import VENDOR
 from tests.fakes.neighbours import Neighbours
+from tests.integration.checkpoints.town import ISSUER, Issuer
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -40,6 +41,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.fail("Chromium is missing: apt-get install -y chromium")
     with sync_playwright() as playwright:
+        playwright.selectors.set_test_id_attribute("data-test")
         running = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(FLAGS))
         yield running
         running.close()
@@ -58,12 +60,13 @@ class Console:
         self.port, self.worker_port, self.absent_port = free_ports(3)
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        (folder / "jwks.json").write_text('{"keys": []}')
+        self.issuer = Issuer()
+        (folder / "jwks.json").write_text(json.dumps(self.issuer.jwks()))
         self._environment = {
             **os.environ,
             "DATABASE_URL": database_url,
             "EVENT_LOG_URL": event_log_url,
-            "AUTH_ISSUER": "test",
+            "AUTH_ISSUER": ISSUER,
             "AUTH_JWKS": str(folder / "jwks.json"),
             "AREA_FILE": str(ROOT / "data" / "guangzhou" / "areas.csv"),
             "WORKERS_JSON": json.dumps(

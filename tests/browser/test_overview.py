@@ -42,6 +42,11 @@ def figure(page: Page, path: str) -> str:
     return f'[data-slot="{path}"]'
 
 
+def paste(page: Page, token: str) -> None:
+    page.get_by_test_id("token").fill(token)
+    page.get_by_test_id("token-use").click()
+
+
 def tell_a_morning(neighbours: Neighbours) -> None:
     recorded, gate = datetime.now(UTC) - timedelta(seconds=20), uuid4()
     neighbours.tell([scan(decision, recorded_at=recorded) for decision in ["pass"] * 1200 + ["check"] * 7 + ["stop"]])
@@ -59,7 +64,8 @@ def test_what_happens_in_the_city_shows_on_the_page(
     page.goto(f"{console.address}/")
     expect(page.locator("body")).to_have_attribute("data-freshness", "fresh")
     expect(page.locator(figure(page, "figures.scans.last_minute.pass"))).to_have_text("0")
-    expect(page.locator(".alarms .empty")).to_be_visible()
+    expect(page.locator(".alarms .empty")).to_be_hidden()
+    expect(page.locator(".alarms .hidden-part")).to_be_visible()
 
     tell_a_morning(neighbours)
 
@@ -73,6 +79,8 @@ def test_what_happens_in_the_city_shows_on_the_page(
         "figures.alarms_today": "1",
     }.items():
         expect(page.locator(figure(page, path))).to_have_text(text, timeout=10_000)
+    expect(page.locator(".alarm")).to_have_count(0)
+    paste(page, console.issuer.token("operator", area="440103"))
     expect(page.locator(".alarm")).to_contain_text("西塱站安检点 01")
     expect(page.locator(".alarm")).to_contain_text("荔湾区")
     expect(page.locator('[data-key="close_contact"] .ledger-stages')).to_have_text("待管控 found 1")
@@ -83,6 +91,30 @@ def test_what_happens_in_the_city_shows_on_the_page(
     BUILD.mkdir(exist_ok=True)
     page.screenshot(path=BUILD / "console-overview.png")
     assert complaints == []
+
+
+def test_a_pasted_token_shows_what_it_reaches_and_stays_in_the_memory_of_the_page(
+    page: Page, console: Console, neighbours: Neighbours
+) -> None:
+    tell_a_morning(neighbours)
+    page.goto(f"{console.address}/")
+    expect(page.locator(figure(page, "figures.alarms_today"))).to_have_text("1", timeout=10_000)
+    token = console.issuer.token("operator", area="440111")
+    paste(page, token)
+    expect(page.locator(".alarms .reach")).to_contain_text("白云区")
+    expect(page.locator(".alarm")).to_have_count(0)
+    paste(page, console.issuer.token("community", area="440103"))
+    expect(page.locator(".alarms .reach")).to_contain_text("荔湾区")
+    expect(page.locator(".alarm")).to_have_count(1)
+    assert token not in page.content() + page.url
+    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert kept == '[{},{},""]'
+    paste(page, token[:-8] + "AAAAAAAA")
+    expect(page.locator("#token-refused")).to_be_visible()
+    expect(page.locator(".alarm")).to_have_count(0)
+    expect(page.locator("body")).to_have_attribute("data-freshness", "fresh")
+    page.reload()
+    expect(page.locator(".alarms .hidden-part")).to_be_visible()
 
 
 def test_without_scripts_the_page_shows_the_figures_of_its_moment(

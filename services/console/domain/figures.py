@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from services.console.domain.processes import Process
@@ -86,7 +86,10 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything applied up to `known_until`; `age_s` is how long ago that was when the picture was taken."""
+    """Everything applied up to `known_until`; `age_s` is how long ago that was when the picture was taken.
+
+    All are totals of the city, but `alarms`: those of the subtree that the screen's bearer reaches.
+    """
 
     known_until: datetime
     age_s: float
@@ -95,16 +98,49 @@ class Figures:
     entries: int
     ledgers: list[LedgerFigures]
     alarms_today: int
-    alarms: list[Alarm]
+    alarms: list[Alarm] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The part of the city that a screen's bearer reaches; `shows_alarms`: a role of theirs reads alarms."""
+
+    area: str
+    area_name: str
+    shows_alarms: bool
+    alarms_today: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`figures` is None while the read model cannot be read; the processes are then told all the same."""
+    """`figures` is None while the read model cannot be read; the processes are then told all the same.
+
+    `reach` is None on a screen without a token, which is told totals of the city and no place.
+    """
 
     at: datetime
     figures: Figures | None
     processes: list[Process]
+    reach: Reach | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AreaAlarms:
+    """The newest alarms of one subtree, and how many there were today."""
+
+    today: int
+    newest: list[Alarm]
+
+
+NO_ALARMS = AreaAlarms(0, [])
+
+
+def reached(snapshot: Snapshot, reach: Reach, alarms: AreaAlarms) -> Snapshot:
+    """The picture with what the reach adds to the totals."""
+    if snapshot.figures is None or not reach.shows_alarms:
+        return replace(snapshot, reach=reach)
+    figures = replace(snapshot.figures, alarms=alarms.newest)
+    return replace(snapshot, figures=figures, reach=replace(reach, alarms_today=alarms.today))
 
 
 def scan_figures(

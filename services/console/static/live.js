@@ -1,34 +1,79 @@
 // The live stream: listens, comes back by itself, and knows how old the figures are.
+// It is read by fetch, since an EventSource cannot send a token.
 
-const RETRY_MS = 3000;
+const RETRY_MS = 2000;
 const LATE_S = 5;
 const STALE_S = 10;
 
-/** Calls `onSnapshot` with each picture; `age()` tells how many seconds the figures shown are behind now. */
-export function listen(address, onSnapshot) {
-  let source = null;
+/**
+ * Calls `onSnapshot` with each picture; `age()` tells how many seconds the figures shown are behind now.
+ * `use(token)` begins anew with that token, or with none; `onRefused` is called when the server does not take it.
+ */
+export function listen(address, onSnapshot, onRefused) {
+  let token = null;
+  let ending = null;
   let receivedAt = null;
   let ageThen = 0;
 
-  function open() {
-    source = new EventSource(address);
-    source.onmessage = (event) => {
-      const snapshot = JSON.parse(event.data);
-      if (snapshot.figures) {
-        receivedAt = performance.now();
-        ageThen = snapshot.figures.age_s;
+  function take(snapshot) {
+    if (snapshot.figures) {
+      receivedAt = performance.now();
+      ageThen = snapshot.figures.age_s;
+    }
+    onSnapshot(snapshot);
+  }
+
+  async function open() {
+    ending?.abort();
+    const ended = new AbortController();
+    ending = ended;
+    while (!ended.signal.aborted) {
+      try {
+        const headers = token === null ? {} : { authorization: `Bearer ${token}` };
+        const answer = await fetch(address, { headers, signal: ended.signal, cache: "no-store" });
+        if (answer.status === 401 && token !== null) {
+          token = null;
+          onRefused();
+          continue;
+        }
+        if (answer.ok) for await (const data of messages(answer.body)) take(JSON.parse(data));
+      } catch {
+        // The server is away or the page leaves: the age of the figures tells it.
       }
-      onSnapshot(snapshot);
-    };
-    source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) setTimeout(open, RETRY_MS);
-    };
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
   }
 
   open();
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", () => ending.abort());
   addEventListener("pageshow", (event) => event.persisted && open());
-  return { age: () => (receivedAt === null ? null : ageThen + (performance.now() - receivedAt) / 1000) };
+  return {
+    age: () => (receivedAt === null ? null : ageThen + (performance.now() - receivedAt) / 1000),
+    use: (given) => {
+      token = given;
+      open();
+    },
+  };
+}
+
+/** The `data` of each server-sent event. */
+async function* messages(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const events = (text + value).split("\n\n");
+      text = events.pop();
+      for (const event of events) {
+        const data = event.split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice(6));
+        if (data.length) yield data.join("\n");
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
 }
 
 /** waking (nothing received yet), fresh, late or stale. */

@@ -19,6 +19,7 @@ async function show(snapshot) {
   // A picture without figures leaves the last ones standing: their age tells.
   known = snapshot.figures ?? known;
   const values = { ...snapshot, figures: known };
+  document.body.dataset.reach = snapshot.reach?.shows_alarms ? "alarms" : "totals";
   fill(document, values);
   for (const list of document.querySelectorAll("[data-list]")) fillList(list, valueAt(values, list.dataset.list) ?? []);
   if (!snapshot.figures) return;
@@ -42,5 +43,14 @@ function showAge(age) {
   banner.textContent = freshness === "stale" ? `数字停在 ${until}，不是现在。 The figures stopped at ${until}; they are not now.` : "";
 }
 
-const stream = listen("/v1/live", show);
+// The token is kept in this page's memory only: neither stored nor shown, and gone when the page is.
+const pasted = document.getElementById("token");
+const refused = document.getElementById("token-refused");
+const stream = listen("/v1/live", show, () => (refused.hidden = false));
+document.getElementById("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  refused.hidden = true;
+  stream.use(pasted.value.trim() || null);
+  pasted.value = "";
+});
 setInterval(() => showAge(stream.age()), 500);

@@ -16,10 +16,10 @@ from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.event_log.local import LocalEventLog
 from services.console.areas import Areas, read_areas
-from services.console.domain.figures import Figures
+from services.console.domain.figures import AreaAlarms, Figures
 from services.console.freshness import Freshness, WatchedLog
 from services.console.messages import subscriptions
-from services.console.store import read_figures
+from services.console.store import read_alarms, read_figures
 from tests.fakes.neighbours import Neighbours
 
 GUANGZHOU = ZoneInfo("Asia/Shanghai")
@@ -46,7 +46,12 @@ class Hearing:
 
     def figures_at(self, now: datetime) -> Figures:
         with self.database.transaction() as tx:
-            return read_figures(tx, now=now, zone=GUANGZHOU, areas=self.areas)
+            return read_figures(tx, now=now, zone=GUANGZHOU)
+
+    def alarms_of(self, area: str) -> AreaAlarms:
+        """Of everything that `figures()` waited for."""
+        with self.database.transaction() as tx:
+            return read_alarms(tx, [area], now=datetime.now(UTC), zone=GUANGZHOU, areas=self.areas)[area]
 
 
 @pytest.fixture

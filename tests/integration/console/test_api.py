@@ -6,9 +6,11 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 import uvicorn
 from fastapi.testclient import TestClient
 
@@ -17,17 +19,20 @@ from chassis.database import Database
 from services.console.areas import read_areas
 from services.console.main import build_api
 from services.console.settings import ConsoleSettings
+from tests.integration.checkpoints.town import ISSUER, Issuer
 from tests.serving import serving
+
+ISSUING = Issuer()
 
 
 def settings(url: str, tmp_path: Path, **more: object) -> ConsoleSettings:
-    (tmp_path / "jwks.json").write_text('{"keys": []}')
+    (tmp_path / "jwks.json").write_text(json.dumps(ISSUING.jwks()))
     return ConsoleSettings.model_validate(
         {
             "database_url": url,
             "event_log_url": "local:postgresql://nowhere",
             "http_port": 0,
-            "auth_issuer": "test",
+            "auth_issuer": ISSUER,
             "auth_jwks": str(tmp_path / "jwks.json"),
             "area_file": "data/guangzhou/areas.csv",
         }
@@ -106,6 +111,53 @@ def test_the_stream_sends_a_picture_each_second_and_ends_when_the_server_is_told
         running.should_exit = True
         assert not [line for line in lines if line.startswith("data: ")]
         assert time.monotonic() - told < 8
+
+
+def one_picture(address: str, *roles: str, area: str) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {ISSUING.token(*roles, area=area)}"} if roles else {}
+    with httpx.stream("GET", f"{address}/v1/live", timeout=10, headers=headers) as answer:
+        line = next(line for line in answer.iter_lines() if line.startswith("data: "))
+    picture: dict[str, Any] = json.loads(line.removeprefix("data: "))
+    return picture
+
+
+def test_a_token_adds_what_its_role_and_area_reach_to_the_totals_of_the_city(
+    migrated: Callable[[str], str], tmp_path: Path
+) -> None:
+    made = settings(migrated("console"), tmp_path)
+    database = Database(made.database_url)
+    with database.transaction() as tx:
+        tx.execute(
+            sa.text(
+                "INSERT INTO checkpoint VALUES ('c1', 'metro', '西塱站安检点 01', '440103019');"
+                "INSERT INTO alarm VALUES (gen_random_uuid(), 'fever', '440103', '440103019', 'c1', now())"
+            )
+        )
+    app = build_api(made, database, read_areas(made.area_file), is_ending=lambda: running.should_exit, vendor=tmp_path)
+    running = server(app, host="127.0.0.1", port=0)
+    with serving(running) as (host, port):
+        address = f"http://{host}:{port}"
+        public = one_picture(address, area="")
+        assert (public["reach"], public["figures"]["alarms"], public["figures"]["alarms_today"]) == (None, [], 1)
+        told = json.dumps([public, httpx.get(address).text], ensure_ascii=False)
+        assert "西塱" not in told
+        assert "440103" not in told
+        for roles, area, alarms in (
+            (("operator",), "4401", 1),
+            (("community",), "440103", 1),
+            (("approver",), "440103019", 1),
+            (("operator",), "440111", 0),
+            (("authority",), "4401", 0),
+            (("gate",), "440103", 0),
+            (("citizen",), "", 0),
+        ):
+            picture = one_picture(address, *roles, area=area)
+            assert len(picture["figures"]["alarms"]) == alarms, (roles, area)
+            assert picture["reach"]["area"] == area
+            assert picture["figures"]["alarms_today"] == 1
+        refused = httpx.get(f"{address}/v1/live", headers={"Authorization": "Bearer nonsense"})
+        assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+    database.close()
 
 
 def test_more_screens_than_one_process_serves_are_asked_to_come_back(served: tuple[str, uvicorn.Server]) -> None:

@@ -145,7 +145,8 @@ def test_an_alarm_says_what_where_and_for_whom_but_not_about_whom(hearing: Heari
         ]
     )
     figures = hearing.figures()
-    newest, older = figures.alarms
+    assert figures.alarms == [], "a place is told to those who reach it"
+    newest, older = hearing.alarms_of("440103").newest
     assert (newest.kind, newest.owner, newest.checkpoint_name) == ("fever", "荔湾区", "西塱站安检点 01")
     assert newest.area_name.startswith("荔湾区 ")
     assert (older.owner, older.checkpoint_name) == ("荔湾区 沙面街道", "")
@@ -163,7 +164,27 @@ def test_a_checkpoint_takes_its_new_name(hearing: Hearing) -> None:
             alarm_raised("fever", owner="440103", area="440103", checkpoint_id=gate),
         ]
     )
-    assert hearing.figures().alarms[0].checkpoint_name == "new"
+    hearing.figures()
+    assert hearing.alarms_of("4401").newest[0].checkpoint_name == "new"
+
+
+def test_an_alarm_is_told_where_it_happened_and_where_its_owner_sits_and_nowhere_else(hearing: Hearing) -> None:
+    hearing.neighbours.tell(
+        [alarm_raised("fever", owner="440103", area="440111001", checkpoint_id=uuid4()) for _ in range(9)]
+    )
+    assert hearing.figures().alarms_today == 9
+    counted = {
+        area: hearing.alarms_of(area) for area in ("4401", "440103", "440111", "440111001", "440103001", "440104")
+    }
+    assert {area: alarms.today for area, alarms in counted.items()} == {
+        "4401": 9,
+        "440103": 9,
+        "440111": 9,
+        "440111001": 9,
+        "440103001": 0,
+        "440104": 0,
+    }
+    assert {len(alarms.newest) for area, alarms in counted.items() if alarms.today} == {7}
 
 
 def test_a_message_that_cannot_be_read_is_put_aside_and_the_rest_goes_on(hearing: Hearing) -> None:

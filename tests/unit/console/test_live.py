@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Set
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
 from starlette.types import Message
 
-from services.console.domain.figures import Figures, colour_figures, ledger_figures, scan_figures
+from services.console.domain.figures import (
+    NO_ALARMS,
+    Alarm,
+    AreaAlarms,
+    Figures,
+    Reach,
+    colour_figures,
+    ledger_figures,
+    scan_figures,
+)
 from services.console.domain.processes import away
+from services.console.domain.words import Label
 from services.console.live import PICTURES_WAITING_MAX, Live, LiveResponse, Screen
 
 NOW = datetime(2020, 3, 2, tzinfo=UTC)
 
 
 def figures_at(now: datetime) -> Figures:
-    return Figures(now, 0.0, scan_figures({}, {}, now), colour_figures({}, {}), 0, ledger_figures({}), 0, [])
+    return Figures(now, 0.0, scan_figures({}, {}, now), colour_figures({}, {}), 0, ledger_figures({}), 0)
 
 
-def live_of(read: Callable[[datetime], Figures] = figures_at, *, screens_max: int = 10, period_s: float = 0.01) -> Live:
+def live_of(
+    read: Callable[[datetime], Figures] = figures_at,
+    *,
+    alarms: Mapping[str, AreaAlarms] = MappingProxyType({}),
+    screens_max: int = 10,
+    period_s: float = 0.01,
+) -> Live:
+    def with_alarms(now: datetime, watched: Set[str]) -> tuple[Figures, Mapping[str, AreaAlarms]]:
+        return read(now), {area: alarms.get(area, NO_ALARMS) for area in watched}
+
     return Live(
-        read, processes=lambda: [away("codes-worker")], clock=lambda: NOW, screens_max=screens_max, period_s=period_s
+        with_alarms,
+        processes=lambda: [away("codes-worker")],
+        clock=lambda: NOW,
+        screens_max=screens_max,
+        period_s=period_s,
     )
 
 
@@ -138,7 +162,7 @@ def test_a_send_that_never_returns_ends_the_stream() -> None:
             await asyncio.Event().wait()
             raise AssertionError
 
-        await LiveResponse(live, send_s_max=0.05)({"type": "http"}, receive, stuck)
+        await LiveResponse(live, Screen(), send_s_max=0.05)({"type": "http"}, receive, stuck)
         assert live.screens == 0
 
     run(story)
@@ -156,7 +180,7 @@ def test_a_reader_that_leaves_is_forgotten() -> None:
                 await asyncio.sleep(0)
             return {"type": "http.disconnect"}
 
-        await LiveResponse(live)({"type": "http"}, receive, send)
+        await LiveResponse(live, Screen())({"type": "http"}, receive, send)
         assert live.screens == 0
 
     run(story)
@@ -197,5 +221,52 @@ def test_when_the_process_is_told_to_end_every_stream_ends_and_none_begins() -> 
         live.join(refused)
         await collect(refused, chunks)
         assert chunks == [b"retry: 2000\n\n"]
+
+    run(story)
+
+
+def alarm_in(area: str) -> Alarm:
+    return Alarm(f"alarm-{area}", "fever", Label("发热", "Fever"), "owner", area, "name", "post", NOW)
+
+
+def test_each_screen_is_told_what_its_bearer_reaches_and_one_without_a_token_no_place() -> None:
+    async def story() -> None:
+        alarms = {area: AreaAlarms(1, [alarm_in(area)]) for area in ("440103", "440111")}
+        live = live_of(alarms=alarms)
+        reaches = [
+            None,
+            Reach("440103", "荔湾区", shows_alarms=True),
+            Reach("440111", "白云区", shows_alarms=True),
+            Reach("440103", "荔湾区", shows_alarms=False),
+        ]
+        screens = [Screen(reach) for reach in reaches]
+        seen: list[list[bytes]] = [[] for _ in screens]
+        for screen in screens:
+            live.join(screen)
+        watching = [asyncio.create_task(collect(*pair)) for pair in zip(screens, seen, strict=True)]
+        running = asyncio.create_task(live.run())
+        while any(len(chunks) < 6 for chunks in seen):
+            await asyncio.sleep(0)
+        live.end()
+        await asyncio.gather(running, *watching)
+        public, liwan, baiyun, silent = (json.loads(chunks[5].removeprefix(b"data: ")) for chunks in seen)
+        assert (public["figures"]["alarms"], public["reach"]) == ([], None)
+        assert "4401" not in seen[0][5].decode()
+        assert [each["area"] for each in liwan["figures"]["alarms"]] == ["440103"]
+        assert [each["area"] for each in baiyun["figures"]["alarms"]] == ["440111"]
+        assert liwan["reach"] == {"area": "440103", "area_name": "荔湾区", "shows_alarms": True, "alarms_today": 1}
+        assert silent["figures"]["alarms"] == []
+
+    run(story)
+
+
+def test_a_stream_ends_when_its_token_expires() -> None:
+    async def story() -> None:
+        live, chunks = live_of(), list[bytes]()
+        screen = Screen(Reach("4401", "广州市", shows_alarms=True), ends_at=NOW.timestamp())
+        live.join(screen)
+        live.show()
+        await collect(screen, chunks)
+        assert (live.screens, chunks) == (0, [b"retry: 2000\n\n"])
 
     run(story)
