@@ -8,11 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from chassis.consumer import Message, Subscription
 from chassis.event_log import Topic
+from chassis.message import Message, Subscription, each
 from chassis.timestamps import moment_of
 from services.console import read_model
 from services.console.domain.scans import ScanTaken, tally
+from services.console.domain.titles import DefinitionTitles, StageTitle
+from services.console.domain.words import Label
 from services.console.read_model import AlarmRaised, CheckpointNamed, ColourChange
 from wire.checkpoints.v1 import events_pb2 as checkpoints
 from wire.codes.v1 import events_pb2 as codes
@@ -56,6 +58,7 @@ def subscriptions(zone: tzinfo) -> list[Subscription]:
                 "guanka.ledger.v1.EntryMoved": entries_moved,
                 "guanka.ledger.v1.EntryClosed": entries_closed,
                 "guanka.ledger.v1.AlarmRaised": alarms_raised,
+                "guanka.ledger.v1.LedgerDefined": each(ledger_defined),
             },
         ),
     ]
@@ -96,6 +99,18 @@ def entries_moved(tx: Connection, messages: Sequence[Message]) -> None:
 
 def entries_closed(tx: Connection, messages: Sequence[Message]) -> None:
     read_model.close_entries(tx, {UUID(ledger.EntryClosed.FromString(m.payload).entry_id) for m in messages})
+
+
+def ledger_defined(tx: Connection, message: Message) -> None:
+    told = ledger.LedgerDefined.FromString(message.payload)
+    stages = [StageTitle(stage.stage, _label(stage.title)) for stage in told.stages if not stage.is_final]
+    valid_from = moment_of(told.valid_from)
+    titles = DefinitionTitles(told.ledger, told.version, valid_from, told.strength, _label(told.title), stages)
+    read_model.title_ledger(tx, titles)
+
+
+def _label(title: ledger.Title) -> Label:
+    return Label(title.zh, title.en)
 
 
 def alarms_raised(tx: Connection, messages: Sequence[Message]) -> None:

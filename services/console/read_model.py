@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from services.console.domain.scans import ScanTally
+from services.console.domain.titles import DefinitionTitles
 
 Place = TypeVar("Place", bound=tuple[Any, ...])
 """Where something is counted: the key columns of a row."""
@@ -90,6 +91,14 @@ _SET_ALARM = sa.text(
     "ON CONFLICT (alarm_id) DO UPDATE SET kind = excluded.kind, owner = excluded.owner, area = excluded.area, "
     "checkpoint_id = excluded.checkpoint_id, raised_at = excluded.raised_at"
 )
+_FORGET_TITLES = sa.text("DELETE FROM ledger_title WHERE ledger = :ledger AND version = :version")
+_SET_LEDGER_TITLE = sa.text(
+    "INSERT INTO ledger_title (ledger, version, valid_from, strength, zh, en) "
+    "VALUES (:ledger, :version, :valid_from, :strength, :zh, :en)"
+)
+_SET_STAGE_TITLE = sa.text(
+    "INSERT INTO stage_title (ledger, version, stage, zh, en) VALUES (:ledger, :version, :stage, :zh, :en)"
+)
 _SET_CHECKPOINT = sa.text(
     "INSERT INTO checkpoint (checkpoint_id, kind, name, area) VALUES (:checkpoint_id, :kind, :name, :area) "
     "ON CONFLICT (checkpoint_id) DO UPDATE SET kind = excluded.kind, name = excluded.name, area = excluded.area"
@@ -138,6 +147,17 @@ def show_alarms(tx: Connection, alarms: Sequence[AlarmRaised]) -> None:
 
 def name_checkpoints(tx: Connection, checkpoints: Sequence[CheckpointNamed]) -> None:
     tx.execute(_SET_CHECKPOINT, [{name: getattr(c, name) for name in CheckpointNamed.__slots__} for c in checkpoints])
+
+
+def title_ledger(tx: Connection, titles: DefinitionTitles) -> None:
+    """Give a version of a ledger and its stages the words that it was told with last."""
+    key = {"ledger": titles.ledger, "version": titles.version}
+    tx.execute(_FORGET_TITLES, key)
+    words = {"zh": titles.label.zh, "en": titles.label.en}
+    tx.execute(_SET_LEDGER_TITLE, key | words | {"valid_from": titles.valid_from, "strength": titles.strength})
+    stages = [key | {"stage": each.stage, "zh": each.label.zh, "en": each.label.en} for each in titles.stages]
+    if stages:
+        tx.execute(_SET_STAGE_TITLE, stages)
 
 
 def _entries_before(tx: Connection, entries: Iterable[UUID]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -21,7 +22,8 @@ from services.console.domain.figures import (
     ledger_figures,
     scan_figures,
 )
-from services.console.domain.words import ALARMS, label_of
+from services.console.domain.titles import DefinitionTitles, StageTitle, Titles
+from services.console.domain.words import ALARMS, Label, label_of
 
 _SCANS_BY_SECOND = sa.text("SELECT second, decision, scans FROM scan_second WHERE second > :since")
 _SCANS_OF_DAY = sa.text("SELECT decision, scans FROM scan_day WHERE day = :day")
@@ -30,6 +32,10 @@ _CHANGED = sa.text(
     "SELECT colour, sum(people)::bigint AS people FROM colour_second WHERE second > :since GROUP BY colour"
 )
 _ENTRIES = sa.text("SELECT ledger, stage, entries FROM entry_count")
+_TITLES = sa.text(
+    "SELECT l.ledger, l.version, l.valid_from, l.strength, l.zh, l.en, s.stage, s.zh AS stage_zh, s.en AS stage_en "
+    "FROM ledger_title AS l LEFT JOIN stage_title AS s USING (ledger, version) ORDER BY l.ledger, l.version"
+)
 _ALARMS_OF_DAY = sa.text("SELECT count(*) FROM alarm WHERE raised_at >= :midnight")
 # An alarm is in a subtree where it happened there or its owner sits there, as the ledger lists them.
 _ALARMS = sa.text("""
@@ -60,7 +66,8 @@ def read_figures(tx: Connection, *, now: datetime, zone: ZoneInfo) -> Figures:
     today = tx.execute(_SCANS_OF_DAY, {"day": local.date()})
     people = tx.execute(_COLOURS)
     changed = tx.execute(_CHANGED, {"since": known_until - timedelta(minutes=CHANGES_MINUTES)})
-    ledgers = ledger_figures({(row.ledger, row.stage): row.entries for row in tx.execute(_ENTRIES)})
+    entries = {(row.ledger, row.stage): row.entries for row in tx.execute(_ENTRIES)}
+    ledgers = ledger_figures(entries, read_titles(tx, now))
     return Figures(
         known_until=known_until,
         age_s=round((now - known_until).total_seconds(), 1),
@@ -98,6 +105,16 @@ def _known_until(tx: Connection, now: datetime) -> datetime:
 
 def _midnight(known_until: datetime, zone: ZoneInfo) -> datetime:
     return known_until.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def read_titles(tx: Connection, now: datetime) -> Titles:
+    definitions = []
+    for (ledger, version), rows in groupby(tx.execute(_TITLES), key=lambda row: (row.ledger, row.version)):
+        first, *more = rows
+        stages = [StageTitle(row.stage, Label(row.stage_zh, row.stage_en)) for row in (first, *more) if row.stage]
+        label = Label(first.zh, first.en)
+        definitions.append(DefinitionTitles(ledger, version, first.valid_from, first.strength, label, stages))
+    return Titles(definitions, now)
 
 
 def _alarm(row: Row[tuple[object, ...]], areas: Areas) -> Alarm:

@@ -34,11 +34,14 @@ from services.ledger.domain.city import City
 from services.ledger.domain.contacts import pseudonym_of
 from services.ledger.sealing import read_sealer
 from services.ledger.settings import LedgerSettings, read_area_file
+from services.ledger.store import told_definitions
 from services.ledger.store.book import PostgresBook
 from services.ledger.store.pages import pages_to_tell
 from services.ledger.use_cases.telling_again import state_of
 
 _DEADLINES_EVERY_S = 1.0
+_DEFINITIONS_EVERY_S = 60.0
+"""They are read at start, so one look is enough; further ones are for a store that was away at the first."""
 
 
 def api() -> int:
@@ -67,6 +70,7 @@ def worker() -> int:
     check = deadline_check(parts.database, parts.city, parts.open_book, parts.clock)
     loops: dict[str, Loop] = {
         "topics": declaring(event_log, messages.declared(settings.history_days)),
+        "definitions": every(_DEFINITIONS_EVERY_S, partial(tell_definitions, parts), name="definitions", first_s=0.0),
         "relay": relay.run,
         "consumer": consumer.run,
         "deadlines": every(_DEADLINES_EVERY_S, check, name="deadlines"),
@@ -77,10 +81,13 @@ def worker() -> int:
 
 
 def republish() -> int:
-    """Tell the state of every entry that is open or was closed of late, for whoever lost a part of the log."""
+    """Tell definitions, and entries that are open or were closed of late, for readers that lost a part of the log."""
     settings = read_settings(LedgerSettings, os.environ)
     parts = compose(settings)
-    told = 0
+    with parts.database.transaction() as tx:
+        definitions = told_definitions.told(tx, parts.city.ledgers.definitions, parts.clock())
+        messages.tell(tx, definitions)
+    told = len(definitions)
     for page in pages_to_tell(parts.database, partial(pseudonym_of, parts.city_key), parts.clock()):
         with parts.database.transaction() as tx:
             happenings = state_of(*page(tx), parts.clock())
@@ -88,6 +95,12 @@ def republish() -> int:
         told += len(happenings)
     print(json.dumps({"events": told}))
     return 0
+
+
+def tell_definitions(parts: Parts) -> None:
+    """Tell the definitions that are new or whose words have changed since they were told."""
+    with parts.database.transaction() as tx:
+        messages.tell(tx, told_definitions.untold(tx, parts.city.ledgers.definitions, parts.clock()))
 
 
 def replay_dead_letter(dead_letter_id: int) -> int:

@@ -20,6 +20,7 @@ from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
 from services.ledger.domain.city import City
 from services.ledger.domain.colours import ColourChange, Reason
 from services.ledger.domain.contacts import Grade, HeldTrace, Meeting, TracePart
+from services.ledger.domain.definition import Definition, Words
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.happenings import (
     AlarmRaised,
@@ -28,6 +29,7 @@ from services.ledger.domain.happenings import (
     EntryOpened,
     EvidenceFound,
     Happening,
+    LedgerDefined,
     TaskCompleted,
     TaskOpened,
     TraceRequested,
@@ -45,7 +47,7 @@ from wire.ledger.v1 import events_pb2 as words
 
 SOURCE = "/ledger"
 EVENTS = "ledger.events.v1"
-TOPICS = {"entry": EVENTS, "evidence": EVENTS, "trace": EVENTS, "alarm": EVENTS, "task": EVENTS}
+TOPICS = {"entry": EVENTS, "evidence": EVENTS, "trace": EVENTS, "alarm": EVENTS, "task": EVENTS, "definition": EVENTS}
 
 _COLOURS = {
     codes.COLOUR_GREEN: "green",
@@ -92,6 +94,8 @@ def event_of(happening: Happening) -> outbox.Event:
         case TaskCompleted(task):
             at = task.completed_at or task.opened_at
             return _event("TaskCompleted", "task", task.task_id, task.version, at, _task_completed(task), task.area)
+        case LedgerDefined(definition, revision, at):
+            return _event("LedgerDefined", "definition", definition.name, revision, at, _defined(definition), "")
 
 
 def _entry_event(name: str, entry: Entry, at: datetime, payload: bytes) -> outbox.Event:
@@ -99,7 +103,7 @@ def _entry_event(name: str, entry: Entry, at: datetime, payload: bytes) -> outbo
 
 
 def _event(
-    name: str, aggregate: str, identifier: UUID, revision: int, at: datetime, payload: bytes, area: str
+    name: str, aggregate: str, identifier: UUID | str, revision: int, at: datetime, payload: bytes, area: str
 ) -> outbox.Event:
     return outbox.Event(
         type=f"guanka.ledger.v1.{name}",
@@ -230,6 +234,25 @@ def _task_completed(task: Task) -> bytes:
         outcome=task.outcome or "",
         completed_at=_stamp_or_none(task.completed_at),
     ).SerializeToString()
+
+
+def _defined(definition: Definition) -> bytes:
+    return words.LedgerDefined(
+        definition=definition.name,
+        ledger=definition.ledger,
+        version=definition.version,
+        valid_from=stamp_of(definition.valid_from),
+        strength=definition.strength,
+        title=_title(definition.title),
+        stages=[
+            words.DefinedStage(stage=name, title=_title(stage.title), is_final=stage.is_final)
+            for name, stage in definition.stages.items()
+        ],
+    ).SerializeToString()
+
+
+def _title(text: Words) -> words.Title:
+    return words.Title(zh=text.zh, en=text.en)
 
 
 def _stamp_or_none(at: datetime | None) -> Timestamp | None:

@@ -21,6 +21,7 @@ from tests.fakes.neighbours import (
     checkpoint_registered,
     colour_changed,
     entry_opened,
+    ledger_defined,
     scan,
 )
 
@@ -54,6 +55,7 @@ def tell_a_morning(neighbours: Neighbours) -> None:
     neighbours.tell(
         [entry_opened(uuid4(), "confirmed", "in_hospital"), entry_opened(uuid4(), "close_contact", "found")]
     )
+    neighbours.tell([ledger_defined("close_contact", ("密切接触者", "Close contacts"), {"found": ("待管控", "found")})])
     neighbours.tell([checkpoint_registered(gate, "西塱站安检点 01", area="440103019")])
     neighbours.tell([alarm_raised("person_stopped", owner="440103", area="440103019", checkpoint_id=gate)])
 

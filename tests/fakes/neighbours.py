@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -112,6 +112,32 @@ def checkpoint_registered(checkpoint_id: UUID, name: str, *, area: str = "440103
 def entry_opened(entry_id: UUID, of: str, stage: str) -> Record:
     event = ledger.EntryOpened(entry_id=str(entry_id), ledger=of, stage=stage, person_ref=str(uuid4()))
     return record("ledger.events.v1", event, subject=f"entry/{entry_id}", revision=1, key=str(entry_id))
+
+
+def ledger_defined(
+    of: str,
+    title: tuple[str, str],
+    stages: Mapping[str, tuple[str, str]],
+    *,
+    version: int = 1,
+    revision: int = 1,
+    strength: int = 1,
+    valid_from: datetime | None = None,
+) -> Record:
+    """Titles as (zh, en); in force from 2020 on."""
+    name = f"{of}@{version}"
+    event = ledger.LedgerDefined(
+        definition=name,
+        ledger=of,
+        version=version,
+        valid_from=stamp(valid_from or datetime(2020, 1, 1, tzinfo=UTC)),
+        strength=strength,
+        title=ledger.Title(zh=title[0], en=title[1]),
+        stages=[
+            ledger.DefinedStage(stage=stage, title=ledger.Title(zh=zh, en=en)) for stage, (zh, en) in stages.items()
+        ],
+    )
+    return record("ledger.events.v1", event, subject=f"definition/{name}", revision=revision, key=name)
 
 
 def entry_moved(entry_id: UUID, of: str, stage: str, *, revision: int) -> Record:

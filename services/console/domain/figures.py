@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from services.console.domain.processes import Process
 from services.console.domain.scans import DECISIONS
-from services.console.domain.words import LEDGERS, STAGES, Label, label_of
+from services.console.domain.titles import Titles
+from services.console.domain.words import Label
 
 COLOURS = ("green", "yellow", "red", "lapsed")
 CHART_S = 180
@@ -190,15 +191,16 @@ def bar_of(counts: Mapping[str, int]) -> dict[str, BarPart]:
     return parts
 
 
-def ledger_figures(entries: Mapping[tuple[str, str], int]) -> list[LedgerFigures]:
-    """The known ledgers in their order, empty ones too, then any other by name."""
-    others = sorted({ledger for ledger, _ in entries} - LEDGERS.keys())
+def ledger_figures(entries: Mapping[tuple[str, str], int], titles: Titles) -> list[LedgerFigures]:
+    """The defined ledgers, the strongest first and empty ones too, then any other by name."""
+    known = titles.ledgers()
+    others = sorted({ledger for ledger, _ in entries} - set(known))
     found = []
-    for ledger in (*LEDGERS, *others):
+    for ledger in (*known, *others):
         stages = [
-            StageFigures(stage, label_of(STAGES, stage), count)
+            StageFigures(stage, titles.of_stage(ledger, stage), count)
             for (of, stage), count in sorted(entries.items(), key=lambda item: (-item[1], item[0]))
             if of == ledger and count
         ]
-        found.append(LedgerFigures(ledger, label_of(LEDGERS, ledger), sum(each.entries for each in stages), stages))
+        found.append(LedgerFigures(ledger, titles.of_ledger(ledger), sum(each.entries for each in stages), stages))
     return found

@@ -29,8 +29,10 @@ def signed(value: int) -> str:
 
 
 def stages(value: Sequence[Mapping[str, Any]]) -> str:
-    """Each stage in both languages, and its entries."""
-    return " · ".join(f"{each['label']['zh']} {each['label']['en']} {each['entries']:,}" for each in value)
+    """Each stage in both languages, where it has both, and its entries."""
+    return " · ".join(
+        " ".join(filter(None, (each["label"]["zh"], each["label"]["en"], f"{each['entries']:,}"))) for each in value
+    )
 
 
 def lag(value: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ const formats = {
   rate: (value) => (value >= 100 ? grouped.format(Math.round(value)) : value.toFixed(1)),
   share: (value) => `${value.toFixed((value > 0 && value < 1) || (value > 99 && value < 100) ? 2 : 1)} %`,
   signed: (value) => (value ? `+${grouped.format(value)}` : NOTHING),
-  stages: (value) => value.map(({ label, entries }) => `${label.zh} ${label.en} ${grouped.format(entries)}`).join(" · "),
+  stages: (value) => value.map(({ label, entries }) => [label.zh, label.en, grouped.format(entries)].filter(Boolean).join(" ")).join(" · "),
   lag: (value) => {
     const waiting = Object.entries(value).filter(([, records]) => records);
     if (!waiting.length) return Object.keys(value).length ? "0" : NOTHING;

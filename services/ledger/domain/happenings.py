@@ -7,6 +7,7 @@ from datetime import datetime
 
 from services.ledger.domain.alarms import Alarm
 from services.ledger.domain.contacts import Trace
+from services.ledger.domain.definition import Definition
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.evidence import Evidence
 from services.ledger.domain.tasks import Task
@@ -57,6 +58,21 @@ class TaskCompleted:
     task: Task
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerDefined:
+    definition: Definition
+    revision: int
+    at: datetime
+
+
 Happening = (
-    EntryOpened | EntryMoved | EntryClosed | EvidenceFound | TraceRequested | AlarmRaised | TaskOpened | TaskCompleted
+    EntryOpened
+    | EntryMoved
+    | EntryClosed
+    | EvidenceFound
+    | TraceRequested
+    | AlarmRaised
+    | TaskOpened
+    | TaskCompleted
+    | LedgerDefined
 )

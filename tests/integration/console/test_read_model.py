@@ -19,6 +19,7 @@ from tests.fakes.neighbours import (
     entry_closed,
     entry_moved,
     entry_opened,
+    ledger_defined,
     scan,
     scan_completed,
 )
@@ -127,6 +128,27 @@ def test_entries_stand_in_their_stage_until_they_are_closed(hearing: Hearing) ->
     }
     assert open_entries == {("confirmed", "in_hospital"): 1, ("close_contact", "found"): 1}
     assert figures.entries == 2
+
+
+def test_ledgers_and_stages_are_called_what_the_ledger_last_called_them(hearing: Hearing) -> None:
+    words = {"found": ("已排查", "found"), "under_observation": ("健康监测", "under observation")}
+    hearing.neighbours.tell(
+        [
+            entry_opened(uuid4(), "general_contact", "found"),
+            entry_opened(uuid4(), "close_contact", "found"),
+            ledger_defined("close_contact", ("密切接触者台账", "Close contacts"), {"found": ("待管控", "found")}),
+            ledger_defined("general_contact", ("一般接触者台账", "General contacts"), words),
+            ledger_defined("general_contact", ("一般接触者台账", "General contacts"), words | {"found": ("待告知", "")},
+                           revision=2),
+        ]
+    )  # fmt: skip
+    shown = {
+        each.ledger: (each.label.zh, [stage.label.zh for stage in each.stages]) for each in hearing.figures().ledgers
+    }
+    assert shown == {
+        "close_contact": ("密切接触者台账", ["待管控"]),
+        "general_contact": ("一般接触者台账", ["待告知"]),
+    }
 
 
 def test_an_alarm_says_what_where_and_for_whom_but_not_about_whom(hearing: Hearing) -> None:

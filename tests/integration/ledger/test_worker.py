@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +19,8 @@ import pytest
 from chassis.event_log import Received, Record, Topic
 from chassis.event_log.local import LocalEventLog
 from chassis.ids import uuid7
+from services.ledger.domain.definition import Ledgers, Words
+from services.ledger.main import tell_definitions
 from tests.integration.ledger.conftest import Ledger
 from wire.checkpoints.v1 import events_pb2 as checkpoints
 from wire.ledger.v1 import events_pb2 as words
@@ -158,6 +161,32 @@ def test_republishing_tells_the_present_state_at_its_revision(
         assert run("republish", environment(ledger, fresh_database)).returncode == 0
     named = [(again.requested_by, headers["ce_revision"]) for headers, again in ledger.told("TraceRequested")]
     assert named == [(asked.requested_by, "2")] * 2
+
+
+def test_definitions_are_told_once_again_when_their_words_change_and_by_republish(
+    ledger: Ledger, fresh_database: str
+) -> None:
+    definitions = ledger.parts.city.ledgers.definitions
+    for _ in range(2):
+        tell_definitions(ledger.parts)
+    told = {defined.definition: (headers, defined) for headers, defined in ledger.told("LedgerDefined")}
+    assert len(ledger.told("LedgerDefined")) == len(told) == len(definitions)
+    headers, defined = told["general_contact@1"]
+    assert (headers["ce_subject"], headers["ce_revision"]) == ("definition/general_contact@1", "1")
+    stages = {stage.stage: (stage.title.zh, stage.is_final) for stage in defined.stages}
+    assert (defined.title.zh, stages["found"][1], stages["released"][1]) == ("一般接触者台账", False, True)
+
+    first, *others = definitions
+    renamed = replace(first, title=Words("新名", "New name"))
+    city = replace(ledger.parts.city, ledgers=Ledgers([renamed, *others]))
+    tell_definitions(replace(ledger.parts, city=city))
+    (headers, defined), *more = ledger.told("LedgerDefined")[len(definitions) :]
+    assert (defined.definition, defined.title.en, headers["ce_revision"], more) == (first.name, "New name", "2", [])
+
+    ledger.change("DELETE FROM outbox")
+    assert run("republish", environment(ledger, fresh_database)).returncode == 0
+    again = {defined.definition: headers["ce_revision"] for headers, defined in ledger.told("LedgerDefined")}
+    assert again == {each.name: "1" for each in others} | {first.name: "2"}
 
 
 def test_a_bad_environment_is_refused_with_every_problem(ledger: Ledger, fresh_database: str) -> None:

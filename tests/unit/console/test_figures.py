@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.console.domain.figures import CHART_S, bar_of, colour_figures, ledger_figures, scan_figures
+from services.console.domain.figures import CHART_S, bar_of, colour_figures, scan_figures
 
 NOW = datetime(2020, 3, 2, 0, 0, 30, 400_000, UTC)
 
@@ -61,15 +61,3 @@ def test_the_parts_of_the_bar_fill_it_side_by_side(counts: dict[str, int]) -> No
     assert sum(part.width for part in parts) == pytest.approx(100 if any(counts.values()) else 0, abs=0.01)
     for left, right in itertools.pairwise(parts):
         assert right.x == pytest.approx(left.x + left.width, abs=0.01)
-
-
-def test_known_ledgers_are_shown_empty_and_new_ones_by_their_own_name() -> None:
-    found = ledger_figures({("night_shift", "begun"): 2, ("confirmed", "reported"): 1, ("confirmed", "in_hospital"): 4})
-    assert [each.ledger for each in found] == [
-        "confirmed", "close_contact", "general_contact", "isolation", "night_shift",
-    ]  # fmt: skip
-    assert found[0].entries == 5
-    assert [stage.stage for stage in found[0].stages] == ["in_hospital", "reported"]
-    assert found[1].entries == 0
-    assert found[1].stages == []
-    assert found[4].label.en == "night shift"

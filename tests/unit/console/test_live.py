@@ -19,7 +19,6 @@ from services.console.domain.figures import (
     Figures,
     Reach,
     colour_figures,
-    ledger_figures,
     scan_figures,
 )
 from services.console.domain.processes import away
@@ -30,7 +29,7 @@ NOW = datetime(2020, 3, 2, tzinfo=UTC)
 
 
 def figures_at(now: datetime) -> Figures:
-    return Figures(now, 0.0, scan_figures({}, {}, now), colour_figures({}, {}), 0, ledger_figures({}), 0)
+    return Figures(now, 0.0, scan_figures({}, {}, now), colour_figures({}, {}), 0, [], 0)
 
 
 def live_of(

@@ -12,6 +12,7 @@ import pytest
 
 from services.console.domain.figures import Alarm, Figures, Snapshot, colour_figures, ledger_figures, scan_figures
 from services.console.domain.processes import away
+from services.console.domain.titles import DefinitionTitles, StageTitle, Titles
 from services.console.domain.words import Label
 from services.console.pages import formats
 from services.console.pages.overview import Overview
@@ -19,6 +20,8 @@ from services.console.pages.overview import Overview
 GUANGZHOU = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2020, 3, 2, 0, 12, 31, tzinfo=UTC)
 STATIC = Path("services/console/static")
+IN_HOSPITAL = StageTitle("in_hospital", Label("隔离治疗", "in hospital"))
+TITLES = Titles([DefinitionTitles("confirmed", 1, NOW, 4, Label("确诊病例", "Confirmed cases"), [IN_HOSPITAL])], NOW)
 
 
 def snapshot() -> Snapshot:
@@ -29,7 +32,7 @@ def snapshot() -> Snapshot:
         scans=scan_figures({}, {"pass": 1_234_567}, NOW),
         colours=colour_figures({"green": 9990, "red": 10}, {"red": 3}),
         entries=2,
-        ledgers=ledger_figures({("confirmed", "in_hospital"): 2}),
+        ledgers=ledger_figures({("confirmed", "in_hospital"): 2, ("night_shift", "begun"): 1}, TITLES),
         alarms_today=1,
         alarms=[alarm],
     )
@@ -52,6 +55,12 @@ def test_the_page_shows_the_figures_without_any_script() -> None:
         "失联",
     ):
         assert shown in page
+
+
+def test_what_has_one_name_for_both_languages_is_named_once() -> None:
+    page = rendered(snapshot())
+    assert page.count("night shift") == 1
+    assert ">begun 1<" in page
 
 
 def test_the_page_is_whole_before_the_first_picture_and_without_figures() -> None:

@@ -1,9 +1,10 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -176,3 +177,39 @@ class TaskCompleted(_message.Message):
     outcome: str
     completed_at: _timestamp_pb2.Timestamp
     def __init__(self, task_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., outcome: _Optional[str] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class LedgerDefined(_message.Message):
+    __slots__ = ("definition", "ledger", "version", "valid_from", "strength", "title", "stages")
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    VALID_FROM_FIELD_NUMBER: _ClassVar[int]
+    STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    definition: str
+    ledger: str
+    version: int
+    valid_from: _timestamp_pb2.Timestamp
+    strength: int
+    title: Title
+    stages: _containers.RepeatedCompositeFieldContainer[DefinedStage]
+    def __init__(self, definition: _Optional[str] = ..., ledger: _Optional[str] = ..., version: _Optional[int] = ..., valid_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., strength: _Optional[int] = ..., title: _Optional[_Union[Title, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[DefinedStage, _Mapping]]] = ...) -> None: ...
+
+class Title(_message.Message):
+    __slots__ = ("zh", "en")
+    ZH_FIELD_NUMBER: _ClassVar[int]
+    EN_FIELD_NUMBER: _ClassVar[int]
+    zh: str
+    en: str
+    def __init__(self, zh: _Optional[str] = ..., en: _Optional[str] = ...) -> None: ...
+
+class DefinedStage(_message.Message):
+    __slots__ = ("stage", "title", "is_final")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    IS_FINAL_FIELD_NUMBER: _ClassVar[int]
+    stage: str
+    title: Title
+    is_final: bool
+    def __init__(self, stage: _Optional[str] = ..., title: _Optional[_Union[Title, _Mapping]] = ..., is_final: _Optional[bool] = ...) -> None: ...
