@@ -24,6 +24,7 @@ from guanka.keys import TokenIssuer
 from guanka.processes import be_nice, die_with_parent
 from guanka.report import write_report
 from guanka.stack import STATUS_LIST_URI
+from loadtests.bench_storm import Storms
 from loadtests.figures import figures_of, use_figures, write_series
 from loadtests.journal import acknowledgements_in, read_journals
 from loadtests.machine_use import cpu_seconds, machine_seconds
@@ -33,6 +34,7 @@ from loadtests.population import person_ref
 from loadtests.reckoning import Reckoning, await_drained, reckon
 from loadtests.shapes import PROFILES, Asked, Shape, read_points, shape_names, shape_of, stations_of
 from loadtests.stack import LoadStack, load_stack
+from loadtests.vegeta import VegetaMissing, binary
 
 _PEOPLE_MIN, _RIDERS = 200_000, 5_000
 _CITY_TIME = ZoneInfo("Asia/Shanghai")
@@ -102,6 +104,8 @@ def main() -> int:
     settings = dict(order.shape.settings)
     with load_stack(order.people, events=order.events, settings=settings, seed=order.seed) as stack:
         figures, checks = run(stack, order, console, ROOT / "build" / "reports")
+        if order.shape.name == "storm":
+            add_foreign(stack, order, console, figures, checks)
     for name in ("load", f"load-{order.shape.name}"):
         path = write_report(name, started_at, figures, checks)
     _tell(console, order.shape, figures, checks, path)
@@ -137,6 +141,21 @@ def run(stack: LoadStack, order: Order, console: Console, reports: Path) -> tupl
     figures |= _counts(reckoning) | {"people": order.people, "checkpoints": len(plan.gates), "workers": order.workers}
     write_series(reports / f"load-{order.shape.name}.csv", written.results)
     return figures, checks_of(order.shape, figures, reckoning, was_cut_short=written.figures["cut_short"] > 0)
+
+
+def add_foreign(
+    stack: LoadStack, order: Order, console: Console, figures: dict[str, float], checks: dict[str, bool]
+) -> None:
+    """The same storm by Vegeta: Locust takes a core for itself, and hides what the product takes."""
+    try:
+        binary()
+    except VegetaMissing as error:
+        console.print(f"[yellow]{error}[/]")
+        return
+    seconds = round(order.shape.segments[-1].seconds)
+    foreign, kept = Storms(stack, console, seconds).run(["storm"])
+    figures |= {f"vegeta_{name}": value for name, value in foreign.items()}
+    checks |= {f"vegeta_{name}": holds for name, holds in kept.items()}
 
 
 def plan_of(stack: LoadStack, order: Order, folder: Path) -> Plan:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from chassis.ids import uuid7
+from loadtests.bench_storm import Storms
 from loadtests.journal import read_journals
 from loadtests.reckoning import reckon
 from loadtests.run import order_of, run
-from loadtests.stack import load_stack
+from loadtests.stack import LoadStack, load_stack
 
 
 @pytest.mark.timeout(600)
@@ -30,8 +32,18 @@ def test_a_tiny_load_by_two_workers_comes_out_even_and_what_would_not_is_seen(tm
         assert not reckon(stack, written.acknowledged | {more}, set()).checks()["acknowledged_is_stored"]
         assert not reckon(stack, written.acknowledged - {known}, set()).checks()["stored_is_acknowledged"]
         assert reckon(stack, written.acknowledged - {known}, {known}).unexplained == 0
+        _storm_by_a_foreign_generator(stack)
 
     with (tmp_path / "load-peak.csv").open() as file:
         assert sum(int(line["accepted"]) for line in csv.DictReader(file)) == figures["acknowledged"]
     assert "scan by pass" in (tmp_path / "load-peak_stats.csv").read_text()
     assert "<html" in (tmp_path / "load-peak.html").read_text()
+
+
+def _storm_by_a_foreign_generator(stack: LoadStack) -> None:
+    """A second of it, where Go is there to build Vegeta."""
+    if shutil.which("go") is None:
+        return
+    figures, checks = Storms(stack, Console(quiet=True), 1).run(["storm"])
+    assert checks["taken_is_stored"], figures
+    assert figures["taken"] > 100

@@ -196,6 +196,7 @@ def test_a_missed_budget_ends_with_a_status_other_than_zero(
     monkeypatch.setattr(run, "load_stack", no_stack)
     figures = {"offered": 4, "given_up": 1, "given_up_share": 0.25, "p99_ms": 31.0}
     monkeypatch.setattr(run, "run", lambda *_: (figures, {"p99_ms_within_budget": holds}))
+    monkeypatch.setattr(run, "add_foreign", lambda *_: None)
     monkeypatch.setattr(run, "write_report", report)
     monkeypatch.setenv("SHAPE", "storm")
     assert run.main() == status
