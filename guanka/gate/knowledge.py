@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import math
+import sys
 import zlib
+from array import array
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +99,7 @@ def read_bundle(
         board, over_at = Board(math.inf), []
         for each in bundle["status_lists"]:
             number, claims = int(each["list"]), _claims(bundle["jwks"], tokens[each["list"]], each["uri"], now)
-            board.put(number, revision_of(each["etag"]), _packed(claims))
+            board.put(number, revision_of(each["etag"]), _packed(claims), _void(claims))
             over_at.append(datetime.fromtimestamp(claims["exp"], UTC))
         issued_at, expires_at = _moment(bundle["issued_at"]), min(_moment(bundle["expires_at"]), *over_at)
         as_of = min(_moment(bundle["board"]["as_of"]), issued_at)
@@ -171,6 +173,17 @@ def _claims(jwks: Mapping[str, Any], token: str, uri: str, now: datetime) -> dic
     if now.timestamp() >= claims["exp"]:
         raise BundleRefused("a list is over")
     return claims
+
+
+def _void(claims: Mapping[str, Any]) -> array[int]:
+    """The entries of a list whose passes are void; the claim is there where there are any."""
+    void = array("I")
+    if "void_entries" in claims:
+        compressed = base64.b64decode(claims["void_entries"], validate=True)
+        void.frombytes(zlib.decompressobj().decompress(compressed, _LIST_BYTES_MAX * 16))
+    if sys.byteorder == "big":
+        void.byteswap()
+    return void
 
 
 def _packed(claims: Mapping[str, Any]) -> bytes:

@@ -1,14 +1,16 @@
 """The board: everyone's colour in memory, a replica of codes' status lists; one byte a person.
 
-Two bits of a byte are the colour as the status list has it (0 green, 1 red, 2 yellow, 3 lapsed), the rest are room for
-the age of a test. One thread feeds it (board_feed.py), any may read: a byte is written whole, and a list's revision is
-raised after its bytes.
+Two bits of a byte are the colour as the status list has it (0 green, 1 red, 2 yellow, 3 lapsed). The third says that
+the entry's passes are void; the rest are room for the age of a test. One thread feeds it (board_feed.py), any may read:
+a byte is written whole, and a list's revision is raised after its bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +22,9 @@ from services.checkpoints.domain.scans import Colour, Entry
 COLOURS = (Colour.GREEN, Colour.RED, Colour.YELLOW, Colour.LAPSED)
 _SPREAD = [bytes((byte >> shift) & 3 for byte in range(256)) for shift in (0, 2, 4, 6)]
 _COLOUR_BITS = bytes(byte & 3 for byte in range(256))
-_OTHER_BITS = 0b1111_1100
+_VOID_BIT = 0b0000_0100
+_VOID = re.compile(b"[" + b"".join(re.escape(bytes([byte])) for byte in range(256) if byte & _VOID_BIT) + b"]")
+_TOLD_BITS, _OTHER_BITS = 0b0000_0111, 0b1111_1000
 
 
 class Applied(Enum):
@@ -33,7 +37,8 @@ class Applied(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StandingsChange:
-    """One change of a list in columns: `colours` has a byte an entry, `person_refs` 16 bytes an entry."""
+    """One change of a list in columns: `colours` has a byte an entry (4 added where its passes are void), `person_refs`
+    16 bytes an entry."""
 
     list: int
     revision: int
@@ -88,7 +93,8 @@ class Board:
             return Standing(Colour.LAPSED, 0, is_stale)
         if entry.idx >= len(held.people):
             return Standing(Colour.UNKNOWN, held.revision, is_stale, is_void=True)
-        return Standing(COLOURS[held.people[entry.idx] & 3], held.revision, is_stale)
+        person = held.people[entry.idx]
+        return Standing(COLOURS[person & 3], held.revision, is_stale, person & _VOID_BIT != 0)
 
     def age_s(self, now_s: float) -> float:
         """Seconds since the board was last known to miss nothing."""
@@ -106,6 +112,13 @@ class Board:
             held = self._lists[number]
             return held.revision, pack(held.people)
 
+    def snapshot(self, number: int) -> tuple[int, bytes, array[int]]:
+        """(revision, colours as `packed`, the entries whose passes are void) of one moment."""
+        with self._changing:
+            held = self._lists[number]
+            void = array("I", (match.start() for match in _VOID.finditer(held.people)))
+            return held.revision, pack(held.people), void
+
     def fingerprint(self) -> Fingerprint:
         """As `hash_of` makes it. Costs 3 ms for each list that has changed since the last time."""
         revisions, digests = {}, []
@@ -121,9 +134,13 @@ class Board:
 
     # -- feeding -----------------------------------------------------------------------------------------------------
 
-    def put(self, number: int, revision: int, packed: bytes) -> None:
-        """Take a whole list, unless what is held is newer."""
+    def put(self, number: int, revision: int, packed: bytes, void: Iterable[int] = ()) -> None:
+        """Take a whole list, unless what is held is newer; `void` are the entries whose passes are void."""
         people = unpack(packed)
+        for idx in void:
+            if idx >= len(people):
+                raise ValueError("an entry beyond the list")
+            people[idx] |= _VOID_BIT
         with self._changing:
             held = self._lists.get(number)
             if held is None or revision >= held.revision:
@@ -139,7 +156,7 @@ class Board:
                 return Applied.KNOWN
             people = held.people
             for idx, colour in zip(change.idx, change.colours, strict=True):
-                people[idx] = people[idx] & _OTHER_BITS | colour & 3
+                people[idx] = people[idx] & _OTHER_BITS | colour & _TOLD_BITS
             held.revision = change.revision
             return Applied.TAKEN
 

@@ -39,8 +39,8 @@ class Standings(Protocol):
     def standing_list(self, number: int, *, has_persons: bool) -> StandingList: ...
 
 
-Snapshot = Callable[[], Iterable[tuple[int, int, bytes]]]
-"""The lists of our own database: (list, revision, packed)."""
+Snapshot = Callable[[], Iterable[tuple[int, int, bytes, Sequence[int]]]]
+"""The lists of our own database: (list, revision, packed, entries whose passes are void)."""
 Decode = Callable[[Received], StandingsChange | Heartbeat | None]
 
 
@@ -88,8 +88,8 @@ class BoardFeed:
 
     def _start(self) -> Reader:
         if not self._is_snapshot_read:
-            for number, revision, packed in self._snapshot():
-                self._board.put(number, revision, packed)
+            for number, revision, packed, void in self._snapshot():
+                self._board.put(number, revision, packed, void)
             self._is_snapshot_read = True
         bounds = self._event_log.bounds(self._topic)
         try:
@@ -119,7 +119,7 @@ class BoardFeed:
     def _fetch(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             found = self._codes.standing_list(number, has_persons=False)
-            self._board.put(found.list, found.revision, found.packed)
+            self._board.put(found.list, found.revision, found.packed, found.void)
 
     def _take_all(self, records: Sequence[Received]) -> None:
         """Apply what codes told; where a recorded trace led to it, in a span, which is the end of that trace."""

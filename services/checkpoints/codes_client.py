@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,15 @@ class CodesUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StandingList:
-    """A list as codes holds it: `packed` two bits a person; `idx` and `person_refs` (16 bytes each) its holders."""
+    """A list as codes holds it: `packed` two bits a person; `idx` and `person_refs` (16 bytes each) its holders; `void`
+    the entries whose passes are void."""
 
     list: int
     revision: int
     packed: bytes
     idx: array[int]
     person_refs: bytes
+    void: array[int] = field(default_factory=lambda: array("I"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,11 @@ class CodesClient:
             person_refs = _inflated(answer["person_refs"]) if has_persons else b""
             if len(idx) * 16 != len(person_refs):
                 raise ValueError("person_refs")
-            return StandingList(number, int(answer["revision"]), packed, idx, person_refs)
+            void = array("I")
+            void.frombytes(_inflated(answer["void"]) if "void" in answer else b"")
+            if any(entry >= size for entry in void):
+                raise ValueError("void")
+            return StandingList(number, int(answer["revision"]), packed, idx, person_refs, void)
         except (KeyError, TypeError, ValueError, zlib.error) as error:
             raise CodesUnavailable(type(error).__name__) from None
 

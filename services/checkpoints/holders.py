@@ -32,8 +32,8 @@ class Holders:
 
     def load_snapshot(self) -> None:
         with self._database.transaction() as tx:
-            for number, revision, packed in standings.read_lists(tx):
-                self._board.put(number, revision, packed)
+            for number, revision, packed, void in standings.read_lists(tx):
+                self._board.put(number, revision, packed, void)
                 self._kept[number] = revision
 
     def take_changes(self, tx: Connection, changes: Sequence[StandingsChange]) -> None:
@@ -47,9 +47,9 @@ class Holders:
         """Keep the lists that have changed since they were kept."""
         for number, revision in self._board.revisions().items():
             if self._kept.get(number) != revision and number not in self._gaps:
-                kept_revision, packed = self._board.packed(number)
+                kept_revision, packed, void = self._board.snapshot(number)
                 with self._database.transaction() as tx:
-                    standings.put_list(tx, number, kept_revision, packed, self._clock())
+                    standings.put_list(tx, number, kept_revision, packed, void, self._clock())
                 self._kept[number] = kept_revision
 
     def catch_up(self) -> None:
@@ -71,8 +71,8 @@ class Holders:
         found = self._codes.standing_list(number, has_persons=True)
         with self._database.transaction() as tx:
             standings.put_holders(tx, number, found.idx, found.person_refs)
-            standings.put_list(tx, number, found.revision, found.packed, self._clock())
-        self._board.put(number, found.revision, found.packed)
+            standings.put_list(tx, number, found.revision, found.packed, found.void, self._clock())
+        self._board.put(number, found.revision, found.packed, found.void)
         self._kept[number] = found.revision
         self._gaps.discard(number)
         log.info("a list was fetched with its holders", list=number, revision=found.revision, holders=len(found.idx))

@@ -438,8 +438,8 @@ def _changed_checkpoints(database: Database) -> Callable[..., Any]:
     return read
 
 
-def _snapshot(database: Database) -> Callable[[], Iterator[tuple[int, int, bytes]]]:
-    def read() -> Iterator[tuple[int, int, bytes]]:
+def _snapshot(database: Database) -> Callable[[], Iterator[tuple[int, int, bytes, Sequence[int]]]]:
+    def read() -> Iterator[tuple[int, int, bytes, Sequence[int]]]:
         with database.transaction() as tx:
             yield from standings.read_lists(tx)
 

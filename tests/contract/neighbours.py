@@ -149,11 +149,13 @@ class Neighbours:
     # -- the event log -----------------------------------------------------------------------------------------------
 
     def waiting_keys(self) -> list[tuple[str, str]]:
-        """(service that takes it, key) of what waits."""
-        return sorted(key for key, messages in self.waiting.items() if messages)
+        """(service that takes it, key) of what waits, in the order in which it came."""
+        return list(self.waiting)
 
     def deliver(self, key: tuple[str, str]) -> Message:
         message = self.waiting[key].popleft()
+        if not self.waiting[key]:
+            del self.waiting[key]
         self._hand(key[0], message)
         return message
 

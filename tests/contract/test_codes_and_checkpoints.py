@@ -28,11 +28,14 @@ from services.checkpoints.policy_shelf import PolicyShelf
 from services.checkpoints.signed import POLICY, public_keys
 from services.checkpoints.signed_policies import read_signed_policy
 from services.codes.api import build
+from services.codes.domain.dossier import Evidence
 from services.codes.main import desk_of
 from services.codes.settings import CodesSettings
+from services.codes.use_cases.evidence import take_findings
 from tests.integration.checkpoints.town import SHIPPED_POLICY, PolicyOffice
 from tests.integration.codes.city import ISSUER, ROOT, City, Issuer, rows, write_keys
 
+HEALTHY = {"symptoms": [], "stays": [], "contact_with_case": False}
 URI = "https://guanka.example/s"
 
 
@@ -103,13 +106,18 @@ def test_what_codes_tells_of_its_standings_is_what_it_answers(city, codes):
     assert after.packed != before.packed
 
 
-def test_a_list_that_codes_signs_is_a_gates_knowledge(city, codes):
+@pytest.mark.parametrize("is_dead", [False, True])
+def test_a_list_that_codes_signs_is_a_gates_knowledge(city, codes, is_dead):
     person = city.enrol()
     city.declare(person)
     minted = city.client.post(
         f"/v1/people/{person}/passes", json={"kind": "shown"}, headers=city.issuer.headers("operator")
     ).json()
     now, place, office = datetime.now(UTC), uuid4(), PolicyOffice()
+    if is_dead:
+        desk = city.client.app.state.desk
+        with desk.database.transaction() as tx:
+            take_findings(tx, desk.office, [Evidence(uuid4(), "death", person, None, {}, now, "/ledger")], now)
     board = Board(30)
     board.put(1, 1, b"")
     held = SignedLists(codes, board, lambda: now).current()
@@ -128,8 +136,43 @@ def test_a_list_that_codes_signs_is_a_gates_knowledge(city, codes):
     known = read_bundle(bundle, {each["list"]: each["token"] for each in bundle["status_lists"]}, now)
     _, attempt = read_line(minted["token"], str(place), datetime.now(UTC))
     taken = decide_offline(known, attempt)
+    if is_dead:
+        assert (taken.decision, taken.refusal) == (Decision.CHECK, Refusal.PASS_VOID)
+        return
     assert (taken.decision, taken.colour, taken.is_settled) == (Decision.PASS, Colour.GREEN, True)
     assert codes.status_list(1, held.lists[1].etag) is None
+
+
+def test_a_pass_of_the_dead_is_void_on_the_board_by_every_way_there(city, codes):
+    """Field case 11: told as a change, fetched as a list, kept as a snapshot; and taken back."""
+    person = city.enrol()
+    city.declare(person)
+    headers = city.issuer.headers("operator")
+    minted = city.client.post(f"/v1/people/{person}/passes", json={"kind": "printed"}, headers=headers).json()
+    desk, now, before = city.client.app.state.desk, datetime.now(UTC), codes.standing_list(1, has_persons=False)
+    ring, told_board, fetched, kept = KeyRing(URI), Board(30), Board(30), Board(30)
+    ring.put(codes.jwks())
+    entry = ring.read(minted["token"], now)
+    told_board.put(1, before.revision, before.packed)
+    death = Evidence(uuid4(), "death", person, None, {}, now, "/ledger")
+    for is_void, finding in [(True, death), (False, replace(death, ended_at=now, outcome="corrected"))]:
+        with desk.database.transaction() as tx:
+            take_findings(tx, desk.office, [finding], now)
+        told = rows(desk.database, "SELECT payload FROM outbox WHERE aggregatetype = 'standings' ORDER BY seq")
+        for (payload,) in told:
+            told_board.apply(messages.standings_change(bytes(payload)))
+        found = codes.standing_list(1, has_persons=True)
+        fetched.put(1, found.revision, found.packed, found.void)
+        kept.put(1, *told_board.snapshot(1))
+        colour = Colour.LAPSED if is_void else Colour.GREEN
+        for board in (told_board, fetched, kept):
+            standing = board.standing_of(entry, now.timestamp())
+            assert (standing.colour, standing.is_void) == (colour, is_void)
+        status = 409 if is_void else 201
+        for path, body in [("passes", {"kind": "shown"}), ("declarations", HEALTHY)]:
+            answer = city.client.post(f"/v1/people/{person}/{path}", json=body, headers=headers)
+            assert answer.status_code == status
+            assert not is_void or answer.json()["code"] == "person_dead"
 
 
 def test_what_codes_says_of_a_person_is_what_a_guard_compares(city, codes, tmp_path):

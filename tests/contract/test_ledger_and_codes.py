@@ -183,6 +183,24 @@ def test_a_refuted_case_lets_go_whom_only_it_holds(city: Neighbours) -> None:
     assert city.colour(ordered) == "red"
 
 
+def test_what_a_trace_made_of_an_ordered_contact_goes_with_the_trace(city: Neighbours) -> None:
+    person, met_at = healthy(city), city.clock() - days(1)
+    city.open("general_contact", person, met_at=met_at.isoformat())
+    case = case_of(city, healthy(city))
+    city.trace(case, (person, GRADE_CLOSE, city.clock()))
+    assert city.open_entry(person).ledger == "close_contact"
+    city.move(case, "refute", reason="x")
+    city.settle()
+    again = city.open_entry(person)
+    assert (again.ledger, again.facts["met_at"]) == ("general_contact", met_at.isoformat())
+    assert city.colour(person) == "yellow"
+    city.move(again.entry_id, "become_close")
+    second = case_of(city, healthy(city))
+    city.trace(second, (person, GRADE_CLOSE, city.clock()))
+    city.move(second, "refute", reason="x")
+    assert city.open_entry(person).ledger == "close_contact"
+
+
 def test_a_contact_who_became_a_case_stays_one_when_the_first_case_is_refuted(city: Neighbours) -> None:
     first, second = healthy(city), healthy(city)
     case = case_of(city, first)

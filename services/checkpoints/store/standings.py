@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -26,24 +28,38 @@ WHERE holder.person_ref <> excluded.person_ref
 """
 
 
-def read_lists(tx: Connection) -> Iterator[tuple[int, int, bytes]]:
-    """(list, revision, two bits a person) of the snapshot, one at a time: a city's are 5 MB."""
+def read_lists(tx: Connection) -> Iterator[tuple[int, int, bytes, array[int]]]:
+    """(list, revision, two bits a person, entries whose passes are void) of the snapshot, one at a time: a city's are
+    5 MB."""
     numbers = tx.execute(sa.text("SELECT list FROM standing_list ORDER BY list")).scalars().all()
     for number in numbers:
-        one = sa.text("SELECT revision, packed FROM standing_list WHERE list = :list")
+        one = sa.text("SELECT revision, packed, void FROM standing_list WHERE list = :list")
         for row in tx.execute(one, {"list": number}):
-            yield number, row.revision, zlib.decompress(row.packed)
+            void = array("I", zlib.decompress(row.void) if row.void else b"")
+            if sys.byteorder == "big":
+                void.byteswap()
+            yield number, row.revision, zlib.decompress(row.packed), void
 
 
-def put_list(tx: Connection, number: int, revision: int, packed: bytes, now: datetime) -> None:
+def put_list(tx: Connection, number: int, revision: int, packed: bytes, void: array[int], now: datetime) -> None:
     """Keep a list, unless a newer one is kept."""
+    if sys.byteorder == "big":
+        void = array("I", void)
+        void.byteswap()
     tx.execute(
         sa.text(
-            "INSERT INTO standing_list VALUES (:list, :revision, :packed, :now) ON CONFLICT (list) DO UPDATE "
-            "SET revision = excluded.revision, packed = excluded.packed, taken_at = excluded.taken_at "
-            "WHERE standing_list.revision <= excluded.revision"
+            "INSERT INTO standing_list (list, revision, packed, void, taken_at) "
+            "VALUES (:list, :revision, :packed, :void, :now) ON CONFLICT (list) DO UPDATE "
+            "SET revision = excluded.revision, packed = excluded.packed, void = excluded.void, "
+            "taken_at = excluded.taken_at WHERE standing_list.revision <= excluded.revision"
         ),
-        {"list": number, "revision": revision, "packed": zlib.compress(packed, 1), "now": now},
+        {
+            "list": number,
+            "revision": revision,
+            "packed": zlib.compress(packed, 1),
+            "void": zlib.compress(void.tobytes(), 1) if void else b"",
+            "now": now,
+        },
     )
 
 

@@ -38,7 +38,8 @@ class RevisionsAnswer(BaseModel):
 
 class StandingsAnswer(BaseModel):
     """Each text is base64 of zlib: `colours` packed two-bit values, least significant bits first, unassigned 3; `idx`
-    little-endian uint32 of the assigned entries; `person_refs` 16 bytes each in the order of `idx`."""
+    little-endian uint32 of the assigned entries; `person_refs` 16 bytes each in the order of `idx`; `void` like `idx`,
+    the entries whose passes are void, where there are any."""
 
     list: int
     revision: int
@@ -46,6 +47,7 @@ class StandingsAnswer(BaseModel):
     colours: str
     idx: str | None = None
     person_refs: str | None = None
+    void: str | None = None
 
 
 @router.get("/.well-known/jwks.json")

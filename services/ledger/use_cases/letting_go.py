@@ -128,13 +128,15 @@ def _by_order(
     first: Mapping[UUID, Mapping[str, Fact]],
     now: datetime,
 ) -> Contact | None:
-    """An ordered contact that lasts, or that was handed on and on to an entry that lasts."""
+    """An ordered contact that lasts, or that was handed on and on to an entry that lasts, as closely as an official
+    graded it: what a trace alone made of it goes with the trace."""
     if entry.entry_id not in first:
         return None
     line = _line(entry, entries)
     if not line[-1].is_open:
         return None
-    grades = [each for each in (city.definition_of(each, now) for each in line) if each.is_of_contacts]
+    ordered = [each for each in line if each.cause.entry_id is None or each.cause.entry_id in entries]
+    grades = [each for each in (city.definition_of(each, now) for each in ordered) if each.is_of_contacts]
     definition, facts = grades[-1], first[entry.entry_id]
     began = _begin(definition, facts, entry.opened_at)
     return _unless_over(Contact(definition, began, facts, Cause(entry.entry_id)), now)

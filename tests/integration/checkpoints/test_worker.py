@@ -47,7 +47,7 @@ def test_the_snapshot_is_what_codes_has(running, topic, codes, sql, settings):
     wait_for(lambda: sql("SELECT count(*) FROM holder") == [(1,)])
     running.holders.keep_snapshot()
     with running.database.transaction() as tx:
-        [(number, revision, packed)] = standings.read_lists(tx)
+        [(number, revision, packed, _)] = standings.read_lists(tx)
     expected = codes.standing_list(1, has_persons=False)
     assert (number, revision, packed) == (1, codes.revision[1], expected.packed)
     del idx

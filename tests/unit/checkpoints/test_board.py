@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 
 import pytest
 
@@ -53,6 +54,22 @@ def test_a_repeat_changes_nothing_and_a_gap_is_seen():
     assert board.apply(change(7, i0=0)) is Applied.GAP
     assert board.standing_of(Entry(1, 0), 0.0).colour is Colour.LAPSED
     assert board.revisions() == {1: 5}
+
+
+def test_a_void_entry_stays_void_through_a_snapshot_until_a_change_takes_it_back():
+    board, again = Board(30), Board(30)
+    board.put(1, 5, bytes([0xFF] * 4), [2])
+    assert board.apply(change(6, i9=0b111, i3=0)) is Applied.TAKEN
+    assert board.snapshot(1) == (6, board.packed(1)[1], array("I", [2, 9]))
+    again.put(1, *board.snapshot(1))
+    for each in (board, again):
+        assert [idx for idx in range(16) if each.standing_of(Entry(1, idx), 0.0).is_void] == [2, 9]
+        assert each.standing_of(Entry(1, 9), 0.0).colour is Colour.LAPSED
+    assert again.apply(change(7, i9=0)) is Applied.TAKEN
+    assert again.standing_of(Entry(1, 9), 0.0)[:1] == (Colour.GREEN,)
+    assert again.snapshot(1)[2] == array("I", [2])
+    with pytest.raises(ValueError, match="beyond"):
+        board.put(1, 8, bytes([0xFF]), [4])
 
 
 def test_a_list_that_is_not_here_is_a_gap_and_nobody_on_it_is_known():
