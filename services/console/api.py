@@ -69,6 +69,8 @@ def add_routes(app: FastAPI, *, live: Live, overview: Overview, areas: Areas, ve
             200: {
                 "description": "Server-sent events; each `data` is one JSON object "
                 "{at, figures: {known_until, age_s, scans, colours, ledgers, alarms …} | null, processes: […], "
+                "{at, figures: {known_until, age_s, scans, colours, ledgers, alarms …} | null, processes: […], "
+                "sources: {checkpoints, codes, ledger: {known_until, age_s}}, "
                 "reach: {area, area_name, shows_alarms, alarms_today} | null}",
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },

@@ -23,6 +23,7 @@ from chassis.clock import Clock
 from chassis.database import is_passing
 from services.console.domain.figures import NO_ALARMS, AreaAlarms, Figures, Reach, Snapshot, reached
 from services.console.domain.processes import Process
+from services.console.domain.sources import Source
 
 log = structlog.get_logger("live")
 
@@ -77,11 +78,13 @@ class Live:
         read_figures: ReadFigures,
         *,
         processes: Callable[[], list[Process]],
+        sources: Callable[[datetime, datetime], dict[str, Source]],
         clock: Clock,
         screens_max: int,
         period_s: float = PERIOD_S,
     ) -> None:
         self._read_figures, self._processes, self._clock = read_figures, processes, clock
+        self._sources = sources
         self._period_s = period_s
         self._screens: set[Screen] = set()
         self._alarms: Mapping[str, AreaAlarms] = {}
@@ -121,7 +124,8 @@ class Live:
         except Exception as error:
             unexpected = None if is_passing(error) else error
             log.warning("the read model cannot be read", error=type(error).__name__, exc_info=unexpected)
-        return Snapshot(now, figures, self._processes())
+        sources = {} if figures is None else self._sources(now, figures.known_until)
+        return Snapshot(now, figures, self._processes(), sources)
 
     def show(self, chunk: bytes | None = None) -> None:
         """Hand each screen its picture, or all the same `chunk`; who does not keep up or whose token is over ends."""

@@ -56,7 +56,13 @@ def build_api(
             alarms = read_alarms(tx, watched, now=now, zone=settings.zone, areas=areas)
             return read_figures(tx, now=now, zone=settings.zone), alarms
 
-    live = Live(figures, processes=lambda: watch.processes, clock=utc_now, screens_max=settings.screens_max)
+    live = Live(
+        figures,
+        processes=lambda: watch.processes,
+        sources=watch.sources,
+        clock=utc_now,
+        screens_max=settings.screens_max,
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

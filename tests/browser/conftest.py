@@ -57,7 +57,8 @@ class Console:
     """The console's two processes, started and ended one by one."""
 
     def __init__(self, folder: Path, *, database_url: str, event_log_url: str) -> None:
-        self.port, self.worker_port, self.absent_port = free_ports(3)
+        self._ports = dict(zip(("api", "worker", "ledger-worker", "absent"), free_ports(4), strict=True))
+        self.port = self._ports["api"]
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self.issuer = Issuer()
@@ -69,21 +70,27 @@ class Console:
             "AUTH_ISSUER": ISSUER,
             "AUTH_JWKS": str(folder / "jwks.json"),
             "AREA_FILE": str(ROOT / "data" / "guangzhou" / "areas.csv"),
-            "WORKERS_JSON": json.dumps(
-                {
-                    "console-worker": f"http://127.0.0.1:{self.worker_port}",
-                    "codes-worker": f"http://127.0.0.1:{self.absent_port}",
-                }
-            ),
         }
+        self._watch(**{"console-worker": "worker", "import-worker": "absent"})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
+    def _watch(self, **processes: str) -> None:
+        workers = {name: f"http://127.0.0.1:{self._ports[process]}" for name, process in processes.items()}
+        self._environment["WORKERS_JSON"] = json.dumps(workers)
+
+    def watch_a_ledger_worker(self) -> None:
+        """Show one more worker, under the name of the ledger's: a second process of the console that stands by."""
+        self._watch(**{"console-worker": "worker", "ledger-worker": "ledger-worker"})
+        self.start("ledger-worker")
+        self.end("api")
+        self.start("api")
+
     def start(self, process: str) -> None:
-        """Start `api` or `worker` and wait until it listens."""
-        port = self.port if process == "api" else self.worker_port
+        """Start `api`, `worker` or `ledger-worker` and wait until it listens."""
+        port, command = self._ports[process], "api" if process == "api" else "worker"
         with (self._folder / f"{process}.log").open("ab") as output:
             self._processes[process] = subprocess.Popen(
-                [sys.executable, "-m", "services.console.main", process],
+                [sys.executable, "-m", "services.console.main", command],
                 cwd=ROOT,
                 env=self._environment | {"HTTP_PORT": str(port)},
                 stdout=output,
@@ -114,6 +121,7 @@ class Console:
 
     def end_all(self) -> None:
         for process in list(self._processes):
+            self._processes[process].send_signal(signal.SIGCONT)
             self.end(process)
 
     def pid(self, process: str) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from uuid import uuid4
 
 import httpx
@@ -27,6 +29,8 @@ from tests.fakes.neighbours import (
 
 pytestmark = pytest.mark.usefixtures("chart_library")
 BUILD = ROOT / "build"
+STATIC = ROOT / "services" / "console" / "static"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ def test_what_happens_in_the_city_shows_on_the_page(
         "figures.scans.last_minute.check": "7",
         "figures.scans.last_minute.stop": "1",
         "figures.colours.people.green": "40",
-        "figures.colours.changed.red": "+2",
+        "figures.colours.changed.red": "2",
         "figures.entries": "2",
         "figures.alarms_today": "1",
     }.items():
@@ -87,7 +91,7 @@ def test_what_happens_in_the_city_shows_on_the_page(
     expect(page.locator(".alarm")).to_contain_text("荔湾区")
     expect(page.locator('[data-key="close_contact"] .ledger-stages')).to_have_text("待管控 found 1")
     expect(page.locator('[data-key="console-worker"]')).to_have_attribute("data-state", "ok")
-    expect(page.locator('[data-key="codes-worker"]')).to_have_attribute("data-state", "away")
+    expect(page.locator('[data-key="import-worker"]')).to_have_attribute("data-state", "away")
     assert page.locator('rect[data-bar="red"]').get_attribute("width") != "0"
     assert page.locator("#chart canvas").count() == 1
     BUILD.mkdir(exist_ok=True)
@@ -158,18 +162,114 @@ def test_when_only_the_worker_dies_the_figures_grow_old_although_the_stream_goes
     expect(page.locator("body")).to_have_attribute("data-freshness", "fresh", timeout=15_000)
 
 
+def test_when_the_ledgers_worker_stands_still_its_figures_and_the_page_are_no_longer_called_live(
+    page: Page, console: Console
+) -> None:
+    console.watch_a_ledger_worker()
+    page.goto(f"{console.address}/")
+    expect(page.locator("#age-en")).to_contain_text("live", timeout=15_000)
+    os.kill(console.pid("ledger-worker"), signal.SIGSTOP)
+    for section in (".ledgers", ".alarms"):
+        expect(page.locator(section)).to_have_attribute("data-age", "stale", timeout=20_000)
+        expect(page.locator(f"{section} .as-of")).to_contain_text(re.compile(r"停在 \d\d:\d\d:\d\d stopped"))
+    expect(page.locator("body")).to_have_attribute("data-freshness", "stale")
+    expect(page.locator("#age-en")).to_contain_text("ledgers stale")
+    expect(page.locator("#banner")).to_contain_text("The figures of ledgers stopped at")
+    for section in (".scans", ".decisions", ".colours"):
+        expect(page.locator(section)).to_have_attribute("data-age", "fresh")
+        expect(page.locator(f"{section} .as-of")).to_contain_text("s ago")
+    os.kill(console.pid("ledger-worker"), signal.SIGCONT)
+    expect(page.locator("#age-en")).to_contain_text("live", timeout=15_000)
+    expect(page.locator("#banner")).to_be_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_the_page_fits_a_phone_and_a_desk(
     browser: Browser, console: Console, neighbours: Neighbours, scheme: str
 ) -> None:
     tell_a_morning(neighbours)
-    for width, height in ((390, 844), (1280, 800)):
+    for width, height in ((320, 640), (390, 844), (820, 1100), (1280, 800)):
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
         page = context.new_page()
         page.goto(f"{console.address}/")
         expect(page.locator(figure(page, "figures.alarms_today"))).to_have_text("1", timeout=10_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         context.close()
+
+
+def test_on_a_phone_alarms_come_before_figures_that_nobody_acts_on(browser: Browser, console: Console) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{console.address}/")
+    tops = page.evaluate(
+        "[...document.querySelectorAll('section')].map(s => [s.className, s.getBoundingClientRect().top])"
+    )
+    assert [name for name, _ in sorted(tops, key=itemgetter(1))] == [
+        "alarms", "ledgers", "scans", "decisions", "colours", "processes",
+    ]  # fmt: skip
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "ratio"), [(320, 2), (390, 3), (412, 2.625), (1280, 1), (2560, 1)])
+def test_the_labels_of_the_chart_can_be_read_on_every_screen(
+    browser: Browser, console: Console, width: int, ratio: float
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, device_scale_factor=ratio)
+    context.add_init_script("""
+        window.labels = [];
+        const draw = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+            window.labels.push([text, parseFloat(this.font.match(/([\\d.]+)px/)[1]) / devicePixelRatio]);
+            return draw.call(this, text, ...rest);
+        };
+    """)
+    page = context.new_page()
+    page.goto(f"{console.address}/")
+    page.wait_for_function("window.labels.some(([text]) => text === 'now')")
+    sizes = page.evaluate("window.labels.map(([, size]) => size)")
+    assert 11 <= min(sizes) <= max(sizes) <= 24
+    context.close()
+
+
+def test_the_key_of_the_chart_names_everything_that_is_drawn_each_in_its_own_colour(
+    page: Page, console: Console
+) -> None:
+    page.goto(f"{console.address}/")
+    keys = page.locator(".chart-key > span")
+    colours = keys.evaluate_all("keys => keys.map(key => getComputedStyle(key, '::before').backgroundColor)")
+    drawn = re.findall(r'(?:fill|stroke): ink\("(--[a-z]+)"\)', (STATIC / "chart.js").read_text())
+    assert len(drawn) == len(set(drawn)) == len(set(colours)) == 3
+    read = "names => names.map(name => { const e = document.createElement('i'); e.style.color = `var(${name})`; "
+    read += "document.body.append(e); return getComputedStyle(e).color; })"
+    assert set(page.evaluate(read, drawn)) == set(colours)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_while_the_page_is_fresh_and_while_it_is_stale(
+    browser: Browser, console: Console, neighbours: Neighbours, scheme: str
+) -> None:
+    """Text keeps 4.5 to 1 also where it is stale (WCAG 2.2 AA, axe-core's rules)."""
+    tell_a_morning(neighbours)
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{console.address}/")
+    expect(page.locator(figure(page, "figures.alarms_today"))).to_have_text("1", timeout=10_000)
+    paste(page, console.issuer.token("operator"))
+    expect(page.locator(".alarm")).to_have_count(1, timeout=10_000)
+    page.add_script_tag(path=AXE)
+    assert complaints_of_axe(page) == []
+    console.end("worker", signal.SIGKILL)
+    expect(page.locator(".alarms")).to_have_attribute("data-age", "stale", timeout=20_000)
+    assert complaints_of_axe(page) == []
+    context.close()
+
+
+def complaints_of_axe(page: Page) -> list[str]:
+    found = page.evaluate(
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+        ".then(told => told.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html} ${n.failureSummary}`)))"
+    )
+    return list(found)
 
 
 def test_who_asks_for_less_motion_gets_none(browser: Browser, console: Console) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from services.console.domain.processes import Process
 from services.console.domain.scans import DECISIONS
+from services.console.domain.sources import Source
 from services.console.domain.titles import Titles
 from services.console.domain.words import Label
 
@@ -116,12 +117,14 @@ class Reach:
 class Snapshot:
     """`figures` is None while the read model cannot be read; the processes are then told all the same.
 
+    `sources`, by service, are how old the figures that its events make up are; none without figures.
     `reach` is None on a screen without a token, which is told totals of the city and no place.
     """
 
     at: datetime
     figures: Figures | None
     processes: list[Process]
+    sources: dict[str, Source] = field(default_factory=dict)
     reach: Reach | None = None
 
 

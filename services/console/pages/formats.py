@@ -24,8 +24,9 @@ def share(value: float) -> str:
     return f"{value:.2f} %" if 0 < value < 1 or 99 < value < 100 else f"{value:.1f} %"
 
 
-def signed(value: int) -> str:
-    return f"+{value:,}" if value else NOTHING
+def changes(value: int) -> str:
+    """How often something happened; a dash where it did not. No sign: it is no difference."""
+    return f"{value:,}" if value else NOTHING
 
 
 def stages(value: Sequence[Mapping[str, Any]]) -> str:
@@ -54,7 +55,7 @@ def formats(zone: ZoneInfo) -> dict[str, Callable[[Any], str]]:
         "number": number,
         "rate": rate,
         "share": share,
-        "signed": signed,
+        "changes": changes,
         "stages": stages,
         "lag": lag,
         "text": text,

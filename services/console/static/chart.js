@@ -44,7 +44,8 @@ function options(uPlot, box) {
   const quiet = ink("--ink-quiet");
   const line = ink("--line");
   const em = parseFloat(getComputedStyle(document.documentElement).fontSize);
-  const font = `${0.69 * em}px ${getComputedStyle(document.body).fontFamily}`;
+  // uPlot takes whole figures alone: it scales `(\d+)px` to the screen's pixels, and of 11.04px only the 04.
+  const font = `${Math.round(0.75 * em)}px ${getComputedStyle(document.body).fontFamily}`;
   const axis = { stroke: quiet, font, ticks: { show: false }, border: { show: false } };
   return {
     ...sizeOf(box),
@@ -69,7 +70,7 @@ function options(uPlot, box) {
     ],
     series: [
       {},
-      { fill: ink("--accent-soft"), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.72, 8] }) },
+      { fill: ink("--bar"), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.72, 8] }) },
       { stroke: ink("--accent"), width: 2, points: { show: false }, paths: uPlot.paths.spline() },
       { scale: "stops", fill: ink("--ink"), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.72, 8] }) },
     ],

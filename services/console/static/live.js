@@ -2,23 +2,25 @@
 // It is read by fetch, since an EventSource cannot send a token.
 
 const RETRY_MS = 2000;
-const LATE_S = 5;
+// Workers are asked each second and may take as long to answer, so an age of a few seconds is usual.
+const LATE_S = 6;
 const STALE_S = 10;
 
 /**
- * Calls `onSnapshot` with each picture; `age()` tells how many seconds the figures shown are behind now.
+ * Calls `onSnapshot` with each picture. `ages()` tells by source how many seconds the figures shown are behind now:
+ * null before the first picture, Infinity for a source of which that is not known.
  * `use(token)` begins anew with that token, or with none; `onRefused` is called when the server does not take it.
  */
 export function listen(address, onSnapshot, onRefused) {
   let token = null;
   let ending = null;
   let receivedAt = null;
-  let ageThen = 0;
+  let sources = {};
 
   function take(snapshot) {
     if (snapshot.figures) {
       receivedAt = performance.now();
-      ageThen = snapshot.figures.age_s;
+      sources = snapshot.sources;
     }
     onSnapshot(snapshot);
   }
@@ -48,7 +50,11 @@ export function listen(address, onSnapshot, onRefused) {
   addEventListener("pagehide", () => ending.abort());
   addEventListener("pageshow", (event) => event.persisted && open());
   return {
-    age: () => (receivedAt === null ? null : ageThen + (performance.now() - receivedAt) / 1000),
+    ages: () => {
+      if (receivedAt === null) return null;
+      const since = (performance.now() - receivedAt) / 1000;
+      return Object.fromEntries(Object.entries(sources).map(([name, { age_s }]) => [name, (age_s ?? Infinity) + since]));
+    },
     use: (given) => {
       token = given;
       open();
@@ -76,9 +82,8 @@ async function* messages(body) {
   }
 }
 
-/** waking (nothing received yet), fresh, late or stale. */
+/** fresh, late or stale. */
 export function freshnessOf(age) {
-  if (age === null) return "waking";
   if (age < LATE_S) return "fresh";
   return age < STALE_S ? "late" : "stale";
 }

@@ -9,7 +9,7 @@ const formats = {
   number: (value) => grouped.format(value),
   rate: (value) => (value >= 100 ? grouped.format(Math.round(value)) : value.toFixed(1)),
   share: (value) => `${value.toFixed((value > 0 && value < 1) || (value > 99 && value < 100) ? 2 : 1)} %`,
-  signed: (value) => (value ? `+${grouped.format(value)}` : NOTHING),
+  changes: (value) => (value ? grouped.format(value) : NOTHING),
   stages: (value) => value.map(({ label, entries }) => [label.zh, label.en, grouped.format(entries)].filter(Boolean).join(" ")).join(" · "),
   lag: (value) => {
     const waiting = Object.entries(value).filter(([, records]) => records);

@@ -22,6 +22,7 @@ from services.console.domain.figures import (
     scan_figures,
 )
 from services.console.domain.processes import away
+from services.console.domain.sources import Source
 from services.console.domain.words import Label
 from services.console.live import PICTURES_WAITING_MAX, Live, LiveResponse, Screen
 
@@ -45,6 +46,7 @@ def live_of(
     return Live(
         with_alarms,
         processes=lambda: [away("codes-worker")],
+        sources=lambda _now, until: {"codes": Source(until, 0.0)},
         clock=lambda: NOW,
         screens_max=screens_max,
         period_s=period_s,

@@ -34,7 +34,8 @@ def test_the_lock_file_holds_contents_and_no_address() -> None:
     packages = {name: package for name, package in lock["packages"].items() if name}
     assert all("integrity" in package and "resolved" not in package for package in packages.values())
     assert "://" not in (ROOT / "package-lock.json").read_text()
-    exact = json.loads((ROOT / "package.json").read_text())["dependencies"]
+    named = json.loads((ROOT / "package.json").read_text())
+    exact = named["dependencies"] | named["devDependencies"]
     assert exact == {name.removeprefix("node_modules/"): package["version"] for name, package in packages.items()}
 
 
