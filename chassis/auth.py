@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import jwt
-from fastapi import Request
+from fastapi import Request, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 
 from chassis.issuer_keys import IssuerKeys, NoKeys
 from chassis.problems import Problem
@@ -65,6 +67,16 @@ class Bearer:
 
     def is_person(self, person_ref: UUID) -> bool:
         return "citizen" in self.roles and self.person_ref == person_ref
+
+
+BEARER = "bearer"
+BEARER_SCHEME: dict[str, Any] = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "A token of the city's issuer. `guanka token ROLE` prints one of the embedded product.",
+}
+"""The security scheme in OpenAPI, and its name there."""
 
 
 def unauthenticated(detail: str, code: str = "unauthenticated") -> Problem:
@@ -170,7 +182,21 @@ def _texts(claims: Mapping[str, Any], name: str) -> list[str]:
     return values
 
 
-def needs(*roles: str, scope: str | None = None) -> Callable[[Request], Awaitable[Bearer]]:
+class _Scheme(SecurityBase):
+    """Lets OpenAPI say which endpoints need a bearer; it reads nothing itself."""
+
+    def __init__(self) -> None:
+        self.scheme_name = BEARER
+        self.model = HTTPBearer.model_validate(BEARER_SCHEME)
+
+    async def __call__(self) -> None:
+        return None
+
+
+_SCHEME = _Scheme()
+
+
+def needs(*roles: str, scope: str | None = None) -> Callable[..., Awaitable[Bearer]]:
     """A FastAPI dependency: the bearer, who must have one of the roles (403 otherwise).
 
     A bearer who comes as `service` alone must have a token that names the scope too.
@@ -178,7 +204,7 @@ def needs(*roles: str, scope: str | None = None) -> Callable[[Request], Awaitabl
     officials = [role for role in roles if role != SERVICE]
     assert scope is not None or SERVICE not in roles, "what a service may do here has a name"
 
-    async def bearer_with_role(request: Request) -> Bearer:
+    async def bearer_with_role(request: Request, _scheme: Annotated[None, Security(_SCHEME)]) -> Bearer:
         bearer: Bearer = request.app.state.token_reader.read(request.headers.get("authorization"))
         if not bearer.has_role(*roles):
             raise Problem(403, "role_missing", f"This needs one of the roles {', '.join(sorted(roles))}.")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from chassis.auth import Bearer
+from chassis.auth import BEARER, Bearer
 from chassis.problems import Problem
 from services.console.areas import Areas
 from services.console.domain.figures import Reach
@@ -64,6 +64,7 @@ def add_routes(app: FastAPI, *, live: Live, overview: Overview, areas: Areas, ve
     @router.get(
         "/v1/live",
         tags=["live"],
+        openapi_extra={"security": [{}, {BEARER: []}]},
         response_class=Response,
         responses={
             200: {

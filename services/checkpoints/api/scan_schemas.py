@@ -8,10 +8,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from chassis.auth import BEARER
+from chassis.description import describe
 from chassis.fields import DateTime
 from services.checkpoints.api.models import DocumentIn
 from services.checkpoints.attempts import (
@@ -161,13 +162,7 @@ _REFERENCE = "#/components/schemas/{model}"
 def document_scan_routes(app: FastAPI) -> None:
     """Let the application's OpenAPI show the two routes that are served before it is reached."""
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
-            _add_scan_routes(app.openapi_schema)
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    describe(app, _add_scan_routes)
 
 
 def _add_scan_routes(schema: dict[str, Any]) -> None:
@@ -189,6 +184,7 @@ def _operation(summary: str, name: str, taken: type[BaseModel], given: type[Base
         "tags": ["scans"],
         "summary": summary,
         "operationId": name,
+        "security": [{BEARER: []}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _reference(taken)}}},
         "responses": {
             "200": {"description": "recorded", "content": {"application/json": {"schema": _reference(given)}}},
