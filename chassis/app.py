@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
-from chassis.auth import TokenReader
+from chassis.auth import IsArea, TokenReader
 from chassis.body_limit import BodyLimit
 from chassis.closing import ClosingConnection, ClosingServer
 from chassis.description import describe
@@ -45,6 +45,7 @@ def create_app(
     *,
     checks: Mapping[str, ReadinessCheck],
     problems: Mapping[type[Exception], int],
+    is_area: IsArea | None = None,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """A FastAPI application with everything that services have in common, and nothing of any one of them."""
@@ -69,7 +70,7 @@ def create_app(
         dependencies=[Depends(known_query_only)],
     )
     app.state.token_reader = TokenReader(
-        settings.auth_jwks, issuer=settings.auth_issuer, audience=settings.auth_audience
+        settings.auth_jwks, issuer=settings.auth_issuer, audience=settings.auth_audience, is_area=is_area
     )
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     install_problems(app, problems)

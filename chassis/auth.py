@@ -40,6 +40,7 @@ _SUBJECT_CHARACTERS_MAX = 200
 _CACHE_S = 60.0
 _CACHED_MAX = 20_000
 _TOKEN_CHARACTERS_MAX = 4096
+IsArea = Callable[[str], bool]
 _UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 """What a token can do to those who read it, the last by brackets within brackets."""
 
@@ -87,10 +88,14 @@ class TokenReader:
     """Verifies bearer tokens with the issuer's keys (`issuer_keys.py`).
 
     A verified token is remembered until it expires, or 60 seconds, so that a gate's token costs one signature a minute.
+    With `is_area` a token whose claim `area` is no node of the tree is refused: as a prefix it would open what nobody
+    meant.
     """
 
-    def __init__(self, jwks: str, *, issuer: str, audience: str, refresh_s: float = 300.0) -> None:
-        self._keys = IssuerKeys(jwks, refresh_s=refresh_s)
+    def __init__(
+        self, jwks: str, *, issuer: str, audience: str, refresh_s: float = 300.0, is_area: IsArea | None = None
+    ) -> None:
+        self._keys, self._is_area = IssuerKeys(jwks, refresh_s=refresh_s), is_area
         self._issuer, self._audience = issuer, audience
         self._verified: dict[str, tuple[float, Bearer]] = {}
 
@@ -128,7 +133,12 @@ class TokenReader:
                 audience=self._audience,
                 options={"require": ["iss", "aud", "sub", "exp"], "strict_aud": False},
             )
-            return bearer_of(claims)
+            bearer = bearer_of(claims)
+            if bearer.area and self._is_area is not None and not self._is_area(bearer.area):
+                raise Problem(
+                    403, "area_claim_unknown", "The claim `area` of your token is no node of the city's area tree."
+                )
+            return bearer
         except NoKeys:
             raise Problem(
                 503,

@@ -37,6 +37,7 @@ CHASSIS = [
     Entry(400, "request_malformed", "This is no request of HTTP/1.1; the detail says why. The connection is closed."),
     Entry(401, "token_expired", "The token has expired; ask its issuer for a new one."),
     Entry(401, "unauthenticated", "There is no bearer token, or it is not one that this service trusts."),
+    Entry(403, "area_claim_unknown", "The claim `area` of your token is no node of the city's area tree."),
     Entry(403, "area_refused", "Your token does not reach the area."),
     Entry(403, "role_missing", "Your token carries none of the roles that this needs; the detail names them."),
     Entry(

@@ -108,6 +108,8 @@ def token(
 ) -> None:
     """Print a development token, and nothing else."""
     from chassis.auth import ROLES
+    from city.areas import read_areas
+    from guanka.home import REFERENCE
     from guanka.keys import CITY, SERVICE_SCOPES, TokenIssuer
 
     if role not in ROLES:
@@ -120,6 +122,8 @@ def token(
         raise _refuse(error) from error
     if scope and (role != "service" or not set(scope) <= set(SERVICE_SCOPES)):
         raise _refuse(ValueError(f"--scope is for the role service: {', '.join(SERVICE_SCOPES)}"))
+    if area and not read_areas(REFERENCE / "areas.csv").has(area):
+        typer.secho(f"{area} is no node of the area tree: the services will refuse this token", fg="yellow", err=True)
     checkpoints = [*(checkpoint or []), *(more or [])]
     typer.echo(
         issuer.token(

@@ -23,6 +23,7 @@ from chassis.forgetting import LOG_SHORTER, forgetting
 from chassis.settings import read_settings
 from chassis.telemetry import start_telemetry
 from chassis.worker import consumer_check, every, run_worker
+from city.areas import read_areas as read_area_tree
 from services.console.api import PROBLEMS, add_routes
 from services.console.areas import Areas, read_areas
 from services.console.domain.figures import AreaAlarms, Figures
@@ -78,6 +79,7 @@ def build_api(
         settings,
         checks={"database": lambda: Readiness(database.is_ready())},
         problems=PROBLEMS,
+        is_area=read_area_tree(settings.area_file).has,
         lifespan=lifespan,
     )
     overview = Overview(settings.zone, city=areas.city(), vendor=vendor)

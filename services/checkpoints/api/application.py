@@ -48,7 +48,9 @@ _MODULES = (
 def build(
     settings: CheckpointsSettings, desk: Desk, *, checks: Mapping[str, ReadinessCheck], lifespan: Lifespan
 ) -> FastAPI:
-    app = create_app("checkpoints", settings, checks=checks, problems=PROBLEMS, lifespan=lifespan)
+    app = create_app(
+        "checkpoints", settings, checks=checks, problems=PROBLEMS, is_area=desk.areas.has, lifespan=lifespan
+    )
     app.state.desk = desk
     for module in _MODULES:
         app.include_router(module.router)

@@ -15,7 +15,8 @@ def build(settings: CodesSettings, desk: Desk, *, lifespan: Lifespan | None = No
     def database() -> Readiness:
         return Readiness(desk.database.is_ready(), {"rule_set": desk.office.rule_set.name})
 
-    app = create_app("codes", settings, checks={"database": database}, problems=PROBLEMS, lifespan=lifespan)
+    checks, is_area = {"database": database}, desk.areas.has
+    app = create_app("codes", settings, checks=checks, problems=PROBLEMS, is_area=is_area, lifespan=lifespan)
     app.state.desk = desk
     for router in (people.router, evidence.router, lists.router, masks.router):
         app.include_router(router)

@@ -43,7 +43,7 @@ PROBLEMS: dict[type[Exception], int] = {
 
 def ledger_app(settings: ServiceSettings, parts: Parts) -> FastAPI:
     checks = {"database": lambda: Readiness(parts.database.is_ready())}
-    app = create_app("Guanka ledger", settings, checks=checks, problems=PROBLEMS)
+    app = create_app("Guanka ledger", settings, checks=checks, problems=PROBLEMS, is_area=parts.city.areas.has)
     app.add_exception_handler(InvalidRequest, _invalid_request)
     for routes in (ledgers, entries, people, alarms, tasks, journal):
         app.include_router(routes.routes(parts))

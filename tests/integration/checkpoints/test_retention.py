@@ -348,7 +348,7 @@ def test_republishing_tells_the_ledgers_contacts_again_and_nobody_elses(settings
     with database.transaction() as tx:
         assert traces.told_to_ledger(tx) == [orders[0].trace_id]
     database.close()
-    given = {name.upper(): str(value) for name, value in settings.model_dump().items() if value is not None}
+    given = {name.upper(): str(value) for name, value in settings.model_dump(exclude_defaults=True).items()}
     command = [sys.executable, "-m", "services.checkpoints.main", "republish"]
     ran = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, timeout=60, check=True)
     [(payload, headers)] = sql("SELECT payload, headers FROM outbox WHERE aggregatetype = 'trace'")

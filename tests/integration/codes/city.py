@@ -43,8 +43,11 @@ class Issuer:
     def jwks(self) -> dict[str, Any]:
         return {"keys": [ECAlgorithm.to_jwk(self.key.public_key(), as_dict=True) | {"kid": "test"}]}
 
-    def headers(self, *roles: str, area: str = CITY, person: UUID | None = None, life_s: int = 600) -> dict[str, str]:
-        claims: dict[str, Any] = {"iss": ISSUER, "aud": "guanka", "sub": f"test-{roles[0]}", "roles": list(roles)}
+    def headers(
+        self, *roles: str, area: str = CITY, person: UUID | None = None, life_s: int = 600, sub: str | None = None
+    ) -> dict[str, str]:
+        claims: dict[str, Any] = {"iss": ISSUER, "aud": "guanka", "sub": sub or f"test-{roles[0]}"}
+        claims["roles"] = list(roles)
         claims |= {"area": area, "exp": int(time.time()) + life_s}
         if "service" in roles:
             claims["scope"] = " ".join(SERVICE_SCOPES)

@@ -150,6 +150,18 @@ def test_a_token_that_is_not_the_issuers_or_not_as_agreed_lets_nobody_in(
     assert refusal(reader, authorization) == (401, "unauthenticated")
 
 
+def test_an_area_that_is_no_node_of_the_tree_opens_nothing(jwks: Path) -> None:
+    """As a prefix `44` would be the province and everything in it, and `4401030` half a district."""
+    reader = TokenReader(str(jwks), issuer=ISSUER, audience=AUDIENCE, is_area={"4401", "440103"}.__contains__)
+    assert reader.read(signed(area="440103")).area == "440103"
+    for absent in ({"without": "area"}, {"area": ""}, {"area": None}):
+        assert reader.read(signed(**absent)).area == ""
+    for area in ("44", "4401030", "4", " 4401", "４４０１", "9999"):
+        with pytest.raises(Problem) as refused:
+            reader.read(signed(area=area))
+        assert (refused.value.status, refused.value.code) == (403, "area_claim_unknown")
+
+
 @pytest.mark.parametrize("subject", ["zhang", "张三@cdc.gz", "o" * 200, "device:7/A", "Anna Maria"])
 def test_a_printable_subject_is_taken_as_it_is(reader: TokenReader, subject: str) -> None:
     assert reader.read(signed(sub=subject)).subject == subject
