@@ -13,6 +13,7 @@ from services.ledger.domain.city import City
 from services.ledger.use_cases.alarms import escalate_overdue
 from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.keeping import Actor
+from services.ledger.use_cases.letting_go import observe_for_the_rest
 from services.ledger.use_cases.tasks import escalate_overdue_tasks
 
 TIMER = Actor("timer:deadlines")
@@ -22,10 +23,15 @@ _ENTRIES_AT_ONCE = 200
 def deadline_check(
     database: Database, city: City, open_book: Callable[[Connection], Book], clock: Clock
 ) -> Callable[[], int]:
-    """An action that escalates every deadline that has passed by now, and says how many."""
+    """An action that escalates every deadline that has passed by now, and says how many.
+
+    Contacts whose measure ends while another counts are handed on first.
+    """
 
     def check() -> int:
         now, escalated = clock(), 0
+        with database.transaction() as tx:
+            observe_for_the_rest(open_book(tx), city, TIMER, now)
         while (some := _escalate_some(database, city, open_book, now)) > 0:
             escalated += some
         return escalated

@@ -407,3 +407,72 @@ def test_a_death_closes_whatever_else_is_open(city: Neighbours) -> None:
     )
     city.move(other, "record_death")
     assert [each for each in city.entries(person) if each.is_open] == []
+
+
+# -- a contact counts from the last meeting (field case 1) -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("grade", "colour", "count"), [(GRADE_GENERAL, "yellow", 7), (GRADE_CLOSE, "red", 14)])
+def test_a_contact_is_coloured_until_so_many_days_after_the_last_meeting(
+    city: Neighbours, grade: int, colour: str, count: int
+) -> None:
+    first, second = case_of(city, healthy(city)), case_of(city, healthy(city))
+    met, last = healthy(city), city.clock()
+    city.trace(first, (met, grade, last - days(6)))
+    city.settle()
+    city.trace(second, (met, grade, last))
+    city.settle()
+    city.trace(second, (met, grade, last - days(5)))
+    city.settle()
+    ends_at = last + days(count)
+    entry = city.open_entry(met)
+    city.move(entry.entry_id, "observe" if grade == GRADE_GENERAL else "place")
+    assert city.open_entry(met).next_deadline == ends_at
+    city.wait(ends_at - city.clock() - timedelta(minutes=1))
+    city.declare(met)
+    city.settle()
+    assert city.colour(met) == colour, "a minute before it is over"
+    city.wait(timedelta(minutes=2))
+    city.settle()
+    assert city.colour(met) == "green"
+    city.move(second, "refute", reason="false positive")
+
+
+def test_a_refuted_case_takes_its_later_meeting_with_it(city: Neighbours) -> None:
+    first, second = case_of(city, healthy(city)), case_of(city, healthy(city))
+    met, now = healthy(city), city.clock()
+    city.trace(first, (met, GRADE_CLOSE, now - days(6)))
+    city.trace(second, (met, GRADE_CLOSE, now))
+    city.settle()
+    assert city.open_entry(met).facts["met_at"] == now.isoformat()
+    city.move(second, "refute", reason="false positive")
+    city.settle()
+    assert city.open_entry(met).facts["met_at"] == (now - days(6)).isoformat()
+    assert city.colour(met) == "red"
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+def test_a_close_contact_who_was_met_generally_later_is_observed_for_the_rest_without_a_gap(
+    city: Neighbours, is_released: bool
+) -> None:
+    case, met, now = case_of(city, healthy(city)), healthy(city), city.clock()
+    city.trace(case, (met, GRADE_CLOSE, now - days(10)), (met, GRADE_GENERAL, now))
+    city.settle()
+    assert (city.colour(met), city.open_entry(met).ledger) == ("red", "close_contact")
+    city.move(city.open_entry(met).entry_id, "place")
+    if is_released:
+        city.wait(days(4) - timedelta(minutes=5))
+        city.move(city.open_entry(met).entry_id, "release")
+    else:
+        city.wait(days(4) - timedelta(seconds=9))
+    city.declare(met)
+    assert city.colour(met) == "red"
+    city.settle()
+    assert (city.colour(met), city.open_entry(met).ledger) == ("yellow", "general_contact")
+    city.wait(timedelta(minutes=10))
+    city.settle()
+    assert city.colour(met) == "yellow"
+    city.wait(days(3) + timedelta(minutes=1))
+    city.declare(met)
+    city.settle()
+    assert city.colour(met) == "green"

@@ -99,6 +99,10 @@ def by_contact(meetings: Iterable[Meeting], case: UUID) -> dict[UUID, list[Meeti
     return found
 
 
-def deciding(meetings: Sequence[Meeting]) -> Meeting:
-    """The meeting that grades a contact: the closest grade, and of those the latest."""
-    return min(meetings, key=lambda each: (_ORDER.index(each.grade), -each.met_at.timestamp()))
+def last_of_each_grade(meetings: Iterable[Meeting]) -> list[Meeting]:
+    """The last meeting of each grade, the closest grade first: a contact counts from the last contact."""
+    last: dict[Grade, Meeting] = {}
+    for meeting in meetings:
+        if meeting.grade not in last or meeting.met_at > last[meeting.grade].met_at:
+            last[meeting.grade] = meeting
+    return sorted(last.values(), key=lambda each: _ORDER.index(each.grade))

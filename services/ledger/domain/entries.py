@@ -71,6 +71,12 @@ def measure_end(definition: Definition, facts: Mapping[str, Fact], opened_at: da
     return (date_time_of(facts, definition.measure.since) or opened_at) + definition.measure.lasts
 
 
+def measure_began(definition: Definition, entry: Entry) -> datetime:
+    """When the measure that holds the entry's person began: the last contact of a contact, as far as it is known."""
+    end = measure_end(definition, entry.facts, entry.opened_at)
+    return entry.opened_at if end is None or definition.measure is None else end - definition.measure.lasts
+
+
 def _named_dates(definition: Definition, stage: str, facts: Mapping[str, Fact], opened_at: datetime) -> list[datetime]:
     named = definition.stages[stage].deadline_from
     dates = [opened_at if name == OPENED_AT else date_time_of(facts, name) for name in named]

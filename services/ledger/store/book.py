@@ -93,6 +93,20 @@ class PostgresBook:
         )
         return [entry_of(row) for row in rows]
 
+    def ending_entries(self, ledgers: Collection[str], before: datetime, entries_max: int) -> list[Entry]:
+        rows = self._tx.execute(
+            sa.select(entry)
+            .where(
+                entry.c.closed_at.is_(None),
+                entry.c.escalated_deadline.is_distinct_from(entry.c.next_deadline),
+                entry.c.next_deadline < before,
+                entry.c.ledger.in_(sorted(ledgers)),
+            )
+            .order_by(entry.c.next_deadline, entry.c.entry_id)
+            .limit(entries_max)
+        )
+        return [entry_of(row) for row in rows]
+
     def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]:
         return self._by_person(_open_of(persons)) if persons else {}
 

@@ -83,6 +83,9 @@ class Book(Protocol):
     def first_facts(self, entries: Collection[UUID]) -> dict[UUID, Mapping[str, Fact]]:
         """What entries were opened with."""
 
+    def ending_entries(self, ledgers: Collection[str], before: datetime, entries_max: int) -> list[Entry]:
+        """Open entries of these ledgers whose deadline comes before then, and was not escalated; not locked."""
+
     def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]: ...
 
     def lock_open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]:

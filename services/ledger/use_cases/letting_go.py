@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.ids import uuid7
@@ -16,7 +16,7 @@ from services.ledger.domain.alarms import Alarm, AlarmKind
 from services.ledger.domain.city import City
 from services.ledger.domain.contacts import OPENS
 from services.ledger.domain.definition import Definition, Occurrence
-from services.ledger.domain.entries import Cause, Entry, measure_end, open_entry
+from services.ledger.domain.entries import Cause, Entry, measure_began, measure_end, open_entry
 from services.ledger.domain.facts import Fact
 from services.ledger.use_cases.alarms import raise_alarms
 from services.ledger.use_cases.book import Book, Met
@@ -24,6 +24,9 @@ from services.ledger.use_cases.colours import isolate_the_left
 from services.ledger.use_cases.handing_over import keep_successions
 from services.ledger.use_cases.keeping import Actor, Moved, keep_moves, keep_openings
 from services.ledger.use_cases.moving_by_occurrence import moved_by, renew
+
+HANDED_ON_BEFORE = timedelta(seconds=10)
+"""So long before a measure ends what follows on it is told, and has reached codes when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,56 @@ def refute_case(book: Book, city: City, moved: Moved, by: Actor, now: datetime) 
         moved = replace(moved, after=replace(moved.after, succeeded_by=again.entry_id))
     let_contacts_go(book, city, case, by, now)
     return moved.after
+
+
+def contact_left(book: Book, city: City, closing: Moved, now: datetime) -> Contact | None:
+    """What a contact who is let go is a contact by still: a weaker meeting after the last one that held the person.
+
+    Such a person is under quarantine until that is over, and under observation for the rest of the days.
+    """
+    leaving = closing.before
+    definition = city.definition_of(leaving, now)
+    if not definition.is_of_contacts:
+        return None
+    began = measure_began(definition, leaving)
+    entries = {entry.entry_id: entry for entry in book.entries_of([leaving.person_ref])}
+    found = (_by_meeting(city, met, entries, now) for met in book.meetings_of([leaving.person_ref]))
+    left = [
+        contact
+        for contact in found
+        if contact is not None and contact.definition.strength < definition.strength and contact.met_at > began
+    ]
+    return max(left, key=lambda each: (each.definition.strength, each.met_at), default=None)
+
+
+def keep_contact_left(book: Book, city: City, closing: Moved, left: Contact, by: Actor, now: datetime) -> Entry:
+    """The closed entry, after the one that holds the person for the rest was opened."""
+    opening = _opening(city, closing.before.person_ref, closing.before.area, left, now)
+    successions = _opened(book, city, [(closing, opening)], by, now)
+    keep_successions(book, city, successions, by, now)
+    return replace(closing.after, succeeded_by=successions[0][1].entry_id)
+
+
+def observe_for_the_rest(book: Book, city: City, by: Actor, now: datetime, entries_max: int = 200) -> int:
+    """Hand on the contacts whose measure ends in a moment while a later, weaker meeting still counts; how many.
+
+    Their code would be green otherwise from the end of the one measure until somebody orders the release.
+    """
+    ledgers = {each.ledger for each in city.ledgers.current(now) if each.is_of_contacts}
+    ending = book.ending_entries(ledgers, now + HANDED_ON_BEFORE, entries_max)
+    book.lock_persons({entry.person_ref for entry in ending})
+    held = book.lock_open_entries_of({entry.person_ref for entry in ending})
+    handed_on = 0
+    for entry in (each for of_person in held.values() for each in of_person if each.ledger in ledgers):
+        end = measure_end(city.definition_of(entry, now), entry.facts, entry.opened_at)
+        closing = moved_by(city, entry, Occurrence.ENTRY_OPENED, since=now, now=now)
+        if closing is None or end is None or end >= now + HANDED_ON_BEFORE:
+            continue
+        left = contact_left(book, city, closing, max(now, end))
+        if left is not None:
+            keep_contact_left(book, city, closing, left, by, now)
+            handed_on += 1
+    return handed_on
 
 
 def let_contacts_go(book: Book, city: City, case: Entry, by: Actor, now: datetime) -> None:

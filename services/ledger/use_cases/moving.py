@@ -17,7 +17,7 @@ from services.ledger.use_cases.book import Answer, Book
 from services.ledger.use_cases.colours import isolate_the_left
 from services.ledger.use_cases.handing_over import hand_over_by_order
 from services.ledger.use_cases.keeping import Actor, Moved, keep_moves
-from services.ledger.use_cases.letting_go import refute_case
+from services.ledger.use_cases.letting_go import contact_left, keep_contact_left, refute_case
 from services.ledger.use_cases.moving_by_occurrence import moved_by
 from services.ledger.use_cases.opening import answer_of
 
@@ -89,6 +89,8 @@ def _kept(book: Book, city: City, definition: Definition, move: Move, moved: Mov
         return hand_over_by_order(book, city, moved, move.opens, by, now)
     if _refutes(definition, move):
         after = refute_case(book, city, moved, by, now)
+    elif stage.is_final and not stage.is_void and not stage.bars and (left := contact_left(book, city, moved, now)):
+        after = keep_contact_left(book, city, moved, left, by, now)
     else:
         keep_moves(book, city, [moved], by, now)
         after = moved.after

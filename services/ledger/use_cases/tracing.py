@@ -1,8 +1,13 @@
-"""Take a trace's answer: who met a case is opened in the ledger of the closest meeting, and every meeting is kept."""
+"""Take a trace's answer: a contact is opened in the ledger of the closest meeting, or dated by a later meeting.
+
+A contact counts until so many days after the last meeting, by whichever case and trace it is found. A later meeting
+prolongs the open entry and dates its evidence anew; an earlier one shortens nothing. Every meeting is kept.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -11,13 +16,16 @@ import structlog
 from chassis.ids import uuid7
 from services.ledger.domain.alarms import Alarm, AlarmKind
 from services.ledger.domain.city import City
-from services.ledger.domain.contacts import OPENS, HeldTrace, Meeting, TracePart, by_contact, deciding
-from services.ledger.domain.entries import Cause, Entry, open_entry
+from services.ledger.domain.contacts import OPENS, HeldTrace, Meeting, TracePart, by_contact, last_of_each_grade
+from services.ledger.domain.definition import Definition
+from services.ledger.domain.entries import Cause, Entry, measure_began, open_entry
+from services.ledger.domain.facts import Fact
 from services.ledger.domain.records import Record
 from services.ledger.use_cases.alarms import raise_alarms
 from services.ledger.use_cases.book import Book
-from services.ledger.use_cases.handing_over import holds, open_entries
+from services.ledger.use_cases.handing_over import holds, is_over, open_entries
 from services.ledger.use_cases.keeping import Actor
+from services.ledger.use_cases.moving_by_occurrence import renew
 
 log = structlog.get_logger("tracing")
 
@@ -35,18 +43,13 @@ def take_contacts(book: Book, city: City, part: TracePart, by: Actor, now: datet
     book.lock_persons({case.person_ref, *(meeting.person_ref for meeting in part.meetings)})
     case = book.entry(case.entry_id) or case
     met = _unknown_meetings(book, case, part)
-    held = book.open_entries_of(met.keys())
+    held = book.lock_open_entries_of(met.keys())
     opened: list[Entry] = []
     if not city.definition_of(case, now).stages[case.stage].is_void:
-        areas = book.areas_of(met.keys())
-        proposed = [
-            entry
-            for person, meetings in met.items()
-            if (entry := _opening(city, case, person, meetings, areas, held, part, now)) is not None
-        ]
-        opened = open_entries(book, city, proposed, by, now)
-        if len(opened) < len(proposed):
-            held = book.open_entries_of(met.keys())
+        following = _Following(city, case, part, book.areas_of(met.keys()), now)
+        effects = [following.of(meetings, held.get(person, ())) for person, meetings in met.items()]
+        renew(book, city, [each for each in effects if isinstance(each, tuple)], by, now)
+        opened = open_entries(book, city, [each for each in effects if isinstance(each, Entry)], by, now)
     entries = _entry_by_person(city, opened, held)
     meetings = [meeting for each in met.values() for meeting in each]
     book.add_meetings(part, case.entry_id, meetings, entries, now)
@@ -81,36 +84,52 @@ def _unknown_meetings(book: Book, case: Entry, part: TracePart) -> dict[UUID, li
     return by_contact([meeting for meeting in part.meetings if meeting.key not in known], case.person_ref)
 
 
-def _opening(
-    city: City,
-    case: Entry,
-    person: UUID,
-    meetings: Sequence[Meeting],
-    areas: Mapping[UUID, str],
-    held: Mapping[UUID, Sequence[Entry]],
-    part: TracePart,
-    now: datetime,
-) -> Entry | None:
-    """The contact's entry, unless the person stands in that ledger or a stronger one already."""
-    meeting = deciding(meetings)
-    occurrence = OPENS.get(meeting.grade)
-    definition = city.ledgers.opened_by(occurrence, now) if occurrence else None
-    if definition is None or occurrence is None:
+Renewal = tuple[Entry, Mapping[str, Fact]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """What follows for a contact from meetings that were not known before."""
+
+    city: City
+    case: Entry
+    part: TracePart
+    areas: Mapping[UUID, str]
+    now: datetime
+
+    def of(self, meetings: Sequence[Meeting], held: Sequence[Entry]) -> Entry | Renewal | None:
+        """An entry to open, or one to date by a later meeting; None where the person is held as long already.
+
+        By the closest grade first. A meeting whose measure is over opens nothing, so a later one of a weaker grade may.
+        """
+        for meeting in last_of_each_grade(meetings):
+            occurrence = OPENS.get(meeting.grade)
+            definition = self.city.ledgers.opened_by(occurrence, self.now) if occurrence else None
+            if definition is None or occurrence is None:
+                continue
+            own = next((entry for entry in held if entry.ledger == definition.ledger), None)
+            if own is not None and meeting.met_at > measure_began(self.city.definition_of(own, self.now), own):
+                return own, {"met_at": meeting.met_at.isoformat()}
+            if any(holds(self.city, entry, definition, self.now) for entry in held):
+                return None
+            opening = self._opening(definition, definition.opens_on[occurrence], meeting)
+            if own is None and not is_over(self.city, opening, self.now):
+                return opening
         return None
-    if any(holds(city, entry, definition, now) for entry in held.get(person, ())):
-        return None
-    area = city.areas.nearest(areas.get(person) or meeting.area)
-    return open_entry(
-        definition,
-        entry_id=uuid7(now),
-        person_ref=person,
-        area=area,
-        owner=city.owner(definition, area),
-        facts={"met_at": meeting.met_at.isoformat()},
-        opened_at=now,
-        stage=definition.opens_on[occurrence],
-        cause=Cause(case.entry_id, part.event_id),
-    )
+
+    def _opening(self, definition: Definition, stage: str, meeting: Meeting) -> Entry:
+        area = self.city.areas.nearest(self.areas.get(meeting.person_ref) or meeting.area)
+        return open_entry(
+            definition,
+            entry_id=uuid7(self.now),
+            person_ref=meeting.person_ref,
+            area=area,
+            owner=self.city.owner(definition, area),
+            facts={"met_at": meeting.met_at.isoformat()},
+            opened_at=self.now,
+            stage=stage,
+            cause=Cause(self.case.entry_id, self.part.event_id),
+        )
 
 
 def _entry_by_person(city: City, opened: Sequence[Entry], held: Mapping[UUID, Sequence[Entry]]) -> dict[UUID, UUID]:

@@ -18,7 +18,7 @@ from services.ledger import journal
 from services.ledger.api import PROBLEMS
 from services.ledger.domain import errors
 from services.ledger.domain.colours import ColourChange, waves
-from services.ledger.domain.contacts import Grade, Meeting, by_contact, deciding
+from services.ledger.domain.contacts import Grade, Meeting, by_contact, last_of_each_grade
 from services.ledger.domain.errors import InvalidRequest
 from services.ledger.domain.facts import FactRule, FactType, check_facts
 from services.ledger.domain.records import Record
@@ -73,7 +73,7 @@ def meeting(person: UUID, grade: Grade, minutes: int = 0) -> Meeting:
     return Meeting(person, grade, "c", "mall", "440103", NOW + timedelta(minutes=minutes), 1.0, "a", "b")
 
 
-def test_the_closest_grade_decides_and_of_those_the_latest_meeting() -> None:
+def test_of_each_grade_the_last_meeting_counts_the_closest_grade_first() -> None:
     person, case = uuid4(), uuid4()
     met = [
         meeting(person, Grade.CLOSE, 1),
@@ -83,7 +83,7 @@ def test_the_closest_grade_decides_and_of_those_the_latest_meeting() -> None:
     ]
     found = by_contact(met, case)
     assert list(found) == [person]
-    assert deciding(found[person]) == met[2]
+    assert last_of_each_grade(found[person]) == last_of_each_grade(reversed(found[person])) == [met[2], met[1]]
 
 
 def test_waves_hold_each_person_once_and_keep_the_order() -> None:
