@@ -55,10 +55,9 @@ def spans() -> Iterator[InMemorySpanExporter]:
         provider = TracerProvider(span_limits=SpanLimits(max_links=LINKS_MAX))
         trace.set_tracer_provider(provider)
     exporter = InMemorySpanExporter()
-    processor = SimpleSpanProcessor(exporter)
-    provider.add_span_processor(processor)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
     yield exporter
-    processor.shutdown()
+    exporter.shutdown()
 
 
 @dataclass

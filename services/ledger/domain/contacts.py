@@ -13,7 +13,7 @@ from services.ledger.domain.definition import Occurrence
 
 
 def pseudonym_of(city_key: bytes, subject: str) -> UUID:
-    """Who somebody (`sub`) is to the other services of the city, and to nobody else (docs/adr/0017)."""
+    """Who somebody (`sub`) is to the other services of the city, and to nobody else (docs/adr/0021)."""
     return keyed_uuid(city_key, "requester", subject)
 
 

@@ -34,7 +34,7 @@ RENEW = "renew"
 class Actor:
     """Who does something: the bearer's `sub` and roles, or the event or timer that did it.
 
-    `pseudonym` stands for a person outside the ledger (docs/adr/0017); None for an event or a timer.
+    `pseudonym` stands for a person outside the ledger (docs/adr/0021); None for an event or a timer.
     """
 
     name: str

@@ -411,7 +411,7 @@ def test_the_trace_of_an_unknown_requester_is_approved_by_nobody_until_the_ledge
 def test_an_approver_and_a_reader_reach_the_area_of_the_case(register, visit, ask, settings, client, issuer, sql):
     path = held_trace(register, visit, ask, settings, client, issuer, area="440103001")
     missing = f"/v1/traces/{uuid4()}"
-    for area in ("440104", "440103002", "440103001001"):
+    for area in ("440104", "440103002", "440103001101"):
         assert approve(client, issuer, path, area=area) == (403, "area_refused")
         elsewhere = issuer.headers("authority", area=area)
         refusals = [client.get(each, headers=elsewhere) for each in (path, missing, f"{missing}/contacts")]
@@ -423,7 +423,7 @@ def test_an_approver_and_a_reader_reach_the_area_of_the_case(register, visit, as
         assert client.get(path, headers=issuer.headers("authority", area=area)).status_code == 200
     [(case,)] = sql("SELECT person_ref FROM trace")
     refused = sql("SELECT person_ref, area FROM access_log WHERE is_refused AND what = 'approval of a trace'")
-    assert refused == [(case, "440104"), (case, "440103002"), (case, "440103001001")]
+    assert refused == [(case, "440104"), (case, "440103002"), (case, "440103001101")]
     assert approve(client, issuer, path, area="440103") == (200, "answered")
 
 
