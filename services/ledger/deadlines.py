@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -11,12 +12,14 @@ from chassis.clock import Clock
 from chassis.database import Database
 from services.ledger.domain.city import City
 from services.ledger.use_cases.alarms import escalate_overdue
+from services.ledger.use_cases.amending import FIRST, follow_amendments
 from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.keeping import Actor
 from services.ledger.use_cases.letting_go import observe_for_the_rest
 from services.ledger.use_cases.tasks import escalate_overdue_tasks
 
 TIMER = Actor("timer:deadlines")
+AMENDMENTS = Actor("timer:amendments")
 _ENTRIES_AT_ONCE = 200
 
 
@@ -35,6 +38,20 @@ def deadline_check(
         while (some := _escalate_some(database, city, open_book, now)) > 0:
             escalated += some
         return escalated
+
+    return check
+
+
+def amendment_check(
+    database: Database, city: City, open_book: Callable[[Connection], Book], clock: Clock
+) -> Callable[[], None]:
+    """An action that brings every entry to what amendments of its definition say."""
+
+    def check() -> None:
+        after: UUID | None = FIRST
+        while after is not None:
+            with database.transaction() as tx:
+                after = follow_amendments(open_book(tx), city, after, AMENDMENTS, clock())
 
     return check
 

@@ -28,7 +28,7 @@ from chassis.worker import Loop, consumer_check, declaring, every, relay_check, 
 from services.ledger import journal, messages
 from services.ledger.api import ledger_app
 from services.ledger.api.parts import Parts
-from services.ledger.deadlines import deadline_check
+from services.ledger.deadlines import amendment_check, deadline_check
 from services.ledger.definition_files import read_definitions
 from services.ledger.domain.city import City
 from services.ledger.domain.contacts import pseudonym_of
@@ -39,6 +39,7 @@ from services.ledger.store.book import PostgresBook
 from services.ledger.store.pages import pages_to_tell
 from services.ledger.use_cases.telling_again import state_of
 
+_AMENDMENTS_EVERY_S = 3600.0
 _DEADLINES_EVERY_S = 1.0
 _DEFINITIONS_EVERY_S = 60.0
 """They are read at start, so one look is enough; further ones are for a store that was away at the first."""
@@ -68,11 +69,13 @@ def worker() -> int:
         attempts_max=settings.handler_attempts_max,
     )
     check = deadline_check(parts.database, parts.city, parts.open_book, parts.clock)
+    amend = amendment_check(parts.database, parts.city, parts.open_book, parts.clock)
     loops: dict[str, Loop] = {
         "topics": declaring(event_log, messages.declared(settings.history_days)),
         "definitions": every(_DEFINITIONS_EVERY_S, partial(tell_definitions, parts), name="definitions", first_s=0.0),
         "relay": relay.run,
         "consumer": consumer.run,
+        "amendments": every(_AMENDMENTS_EVERY_S, amend, name="amendments", first_s=0.0),
         "deadlines": every(_DEADLINES_EVERY_S, check, name="deadlines"),
         "forgetting": forgetting(parts.database, event_log, history=timedelta(days=settings.history_days)),
     }

@@ -9,8 +9,10 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from services.codes.domain.errors import PersonDead as DeadToCodes
+from services.ledger.deadlines import amendment_check
 from services.ledger.definition_files import PACKAGED, read_definitions
 from services.ledger.domain.errors import InvalidRequest, MoveRefused, PersonDead
 from tests.contract.neighbours import Neighbours, make_neighbours
@@ -255,6 +257,8 @@ CONTRADICTIONS = [
     (["admit"], "discharge", {"discharged_at": -10}, "discharged_at"),
     (["admit"], "record_death", {}, None),
     (["admit", "discharge"], "recover", {"last_test_at": -1}, "last_test_at"),
+    (["admit", "discharge"], "readmit", {"readmitted_at": -1}, "readmitted_at"),
+    (["admit"], "record_death", {"died_at": 0}, None),
     ([], "admit", {}, None),
 ]
 
@@ -264,7 +268,7 @@ def test_facts_of_a_case_are_checked_against_each_other(
     city: Neighbours, moves: list[str], move: str, told: dict[str, float], field: str | None
 ) -> None:
     case = case_of(city, healthy(city))
-    hospital = {"admit": {"hospital": "A"}}
+    hospital = {"admit": {"hospital": "A"}, "readmit": {"hospital": "B"}}
     for each in moves:
         city.move(case, each, **hospital.get(each, {}))
     facts = {name: (city.clock() + days(offset)).isoformat() for name, offset in told.items()}
@@ -272,7 +276,7 @@ def test_facts_of_a_case_are_checked_against_each_other(
         city.move(case, move, **hospital.get(move, {}), **facts)
         return
     with pytest.raises(InvalidRequest) as refused:
-        city.move(case, move, **facts)
+        city.move(case, move, **hospital.get(move, {}), **facts)
     [(name, message)] = refused.value.errors
     assert name == f"facts.{field}"
     assert "before" in message
@@ -299,6 +303,39 @@ def test_nothing_is_opened_whose_measure_is_over(city: Neighbours) -> None:
     assert city.entries(person) == []
     city.trace(case, (person, GRADE_GENERAL, now - days(6)))
     assert city.open_entry(person).ledger == "general_contact"
+
+
+def test_entries_of_an_amended_version_are_set_right_once_and_in_the_open(city: Neighbours) -> None:
+    """What version 1 has written: a deadline that counts from the placing, and a death that codes never heard of."""
+    person, dead = healthy(city), healthy(city)
+    met_at = city.clock() - days(10)
+    entry = city.open("close_contact", person, met_at=met_at.isoformat()).entry_id
+    city.move(entry, "place")
+    case = case_of(city, dead)
+    city.move(case, "record_death")
+    city.settle()
+    with city.ledger.database.transaction() as tx:
+        tx.execute(
+            sa.text(
+                "UPDATE entry SET definition_version = 1, next_deadline = next_deadline + interval '10 days'"
+                " WHERE closed_at IS NULL"
+            )
+        )
+        tx.execute(sa.text("UPDATE entry SET definition_version = 1 WHERE closed_at IS NOT NULL"))
+        tx.execute(sa.text("UPDATE evidence SET succeeded_by = NULL"))
+        tx.execute(sa.text("DELETE FROM evidence WHERE kind = 'death'"))
+    with city.codes.transaction() as tx:
+        tx.execute(sa.text("DELETE FROM evidence WHERE kind = 'death'"))
+        tx.execute(sa.text("UPDATE person SET is_void = false, colour = 0"))
+    amend = amendment_check(city.ledger.database, city.ledger.city, city.ledger.open_book, city.clock)
+    amend()
+    amend()
+    city.wait(timedelta(0))
+    city.settle()
+    assert city.open_entry(person).next_deadline == met_at + days(14)
+    assert city.codes_rows("SELECT is_void FROM person WHERE person_ref = :p", p=dead) == [(True,)]
+    steps = city.ledger_rows("SELECT entry_id, made_by FROM step WHERE move = 'amend' ORDER BY entry_id")
+    assert [tuple(step) for step in steps] == [(each, "timer:amendments") for each in sorted([entry, case])]
 
 
 # -- nobody coloured without an owner (field case 20) ------------------------------------------------------------------

@@ -8,6 +8,7 @@ from chassis.problems import Problem
 from services.codes.domain.bounds import Misplaced
 from services.codes.domain.errors import (
     EvidenceConflict,
+    EvidenceKindRefused,
     InvalidRuleSet,
     PersonDead,
     PersonNotFound,
@@ -19,6 +20,7 @@ PROBLEMS: dict[type[Exception], int] = {
     StatusListNotFound: 404,
     EvidenceConflict: 409,
     PersonDead: 409,
+    EvidenceKindRefused: 422,
     InvalidRuleSet: 422,
 }
 

@@ -23,6 +23,9 @@ AREA_RISK, RISK_LEVELS = "area_risk", ("high", "medium", "low")
 DEATH = "death"
 """Evidence of this kind voids the person's passes for as long as it lasts; no rule of colour is asked."""
 
+LEDGER_ALONE = frozenset({DEATH})
+"""Kinds that only the ledger's events give: whoever could send one over HTTP could void a pass."""
+
 STAY_KINDS = ("stay", "travel")
 """Evidence of these kinds tells of a stay: facts {"area", "from", "to"}."""
 

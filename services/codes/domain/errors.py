@@ -17,6 +17,10 @@ class StatusListNotFound(Exception):
     """There is no status list of this number."""
 
 
+class EvidenceKindRefused(Exception):
+    """Evidence of this kind comes from the ledger alone; record there what happened."""
+
+
 class EvidenceConflict(Exception):
     """An evidence_id was given before with other content; nothing of the request was recorded."""
 

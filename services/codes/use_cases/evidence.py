@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from city.areas import subtree_of
-from services.codes.domain.dossier import AREA_RISK, DOSSIER_REACH, STAY_KINDS, Evidence
+from services.codes.domain.dossier import AREA_RISK, DOSSIER_REACH, LEDGER_ALONE, STAY_KINDS, Evidence
+from services.codes.domain.errors import EvidenceKindRefused
 from services.codes.use_cases.changes import settle
 from services.codes.use_cases.ports import Office
 
@@ -18,7 +19,9 @@ PEOPLE_AT_ONCE_MAX = 1_000
 
 
 def take_evidence(tx: Connection, office: Office, evidence: Sequence[Evidence], by: str, now: datetime) -> int:
-    """How many were new. Raises `EvidenceConflict`."""
+    """How many were new. Raises `EvidenceConflict`, `EvidenceKindRefused`."""
+    if any(each.kind in LEDGER_ALONE for each in evidence):
+        raise EvidenceKindRefused
     has_risks = any(each.kind == AREA_RISK for each in evidence)
     if has_risks or any(each.kind in STAY_KINDS for each in evidence):
         office.dossiers.hold_risks(tx, changing=has_risks)

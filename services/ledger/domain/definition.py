@@ -211,6 +211,12 @@ class Ledgers:
             definition = amendment
         return definition
 
+    def amended(self, now: datetime) -> frozenset[tuple[str, int]]:
+        """(ledger, version) of those that another amends by now."""
+        return frozenset(
+            (each.ledger, each.version) for each in self.definitions if self._amendment(each, now) is not None
+        )
+
     def _amendment(self, of: Definition, now: datetime) -> Definition | None:
         valid = (each for each in self.definitions if each.ledger == of.ledger and each.valid_from <= now)
         return max((each for each in valid if each.amends == of.version), key=lambda each: each.version, default=None)

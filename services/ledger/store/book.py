@@ -79,6 +79,26 @@ class PostgresBook:
         row = self._tx.execute(found).one_or_none()
         return entry_of(row) if row else None
 
+    def lock_entries(self, entries: Collection[UUID]) -> list[Entry]:
+        found = sa.select(entry).where(entry.c.entry_id == _any(entries)).order_by(entry.c.entry_id)
+        return [entry_of(row) for row in self._tx.execute(found.with_for_update())]
+
+    def entries_under(
+        self,
+        versions: Collection[tuple[str, int]],
+        barring: Collection[tuple[str, str]],
+        after: UUID,
+        entries_max: int,
+    ) -> list[Entry]:
+        lasting = sa.exists().where(evidence.c.entry_id == entry.c.entry_id, evidence.c.ended_at.is_(None))
+        is_untold = sa.and_(sa.tuple_(entry.c.ledger, entry.c.stage).in_(sorted(barring)), ~lasting)
+        found = sa.select(entry).where(
+            entry.c.entry_id > after,
+            sa.tuple_(entry.c.ledger, entry.c.definition_version).in_(sorted(versions)),
+            sa.or_(entry.c.closed_at.is_(None), is_untold),
+        )
+        return [entry_of(row) for row in self._tx.execute(found.order_by(entry.c.entry_id).limit(entries_max))]
+
     def lock_overdue(self, now: datetime, entries_max: int) -> list[Entry]:
         rows = self._tx.execute(
             sa.select(entry)

@@ -62,6 +62,19 @@ class Book(Protocol):
     def lock_entry(self, entry_id: UUID) -> Entry | None:
         """The entry, kept from changing until the transaction ends."""
 
+    def lock_entries(self, entries: Collection[UUID]) -> list[Entry]:
+        """The entries in ascending order, kept from changing until the transaction ends."""
+
+    def entries_under(
+        self,
+        versions: Collection[tuple[str, int]],
+        barring: Collection[tuple[str, str]],
+        after: UUID,
+        entries_max: int,
+    ) -> list[Entry]:
+        """The next entries in ascending order that were opened under these versions (ledger, version) and are open, or
+        stand at a barring stage (ledger, stage) without evidence that lasts; not locked."""
+
     def lock_overdue(self, now: datetime, entries_max: int) -> list[Entry]:
         """Open entries whose deadline has passed and was not escalated, passing over those locked by others."""
 

@@ -142,3 +142,10 @@ def test_a_thousand_contacts_are_a_few_events(city: City, database: Database) ->
         last=rows_before,
     )
     assert [(row.type.rsplit(".", 1)[1], row.n) for row in told] == [("ColourChanged", 50), ("StandingsChanged", 1)]
+
+
+def test_a_death_is_told_by_the_ledger_alone(city: City) -> None:
+    """Over HTTP it would void anybody's pass, and no correction in the ledger would end it."""
+    person = city.enrol()
+    answer = city.evidence(piece("death", person_ref=str(person)))
+    assert (answer.status_code, answer.json()["code"]) == (422, "evidence_kind_refused")
