@@ -21,9 +21,9 @@ setup: $(BIN)/.ready services/console/static/vendor/.ready ## make .venv from ha
 $(BIN)/.ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Guanka needs Python 3.11 or newer: set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "The venv module is missing (on Debian: apt-get install python3-venv)"; exit 1; }
-	@echo "installing Python packages from requirements/dev.txt"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python requirements/install.py requirements/dev.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "compiling; then come the browser libraries, and what was asked for"
 	@$(BIN)/python -m compileall -q chassis city services wire guanka
 	@touch $@
 

@@ -23,7 +23,12 @@ class Commands:
     migrations: Path
 
     def run(self, arguments: Sequence[str]) -> int:
-        """The exit status: 2 where the command or the settings cannot be used, with what to do on standard error."""
+        """The exit status: 2 where the command or the settings cannot be used, 1 where the database cannot now.
+
+        What to do stands on standard error.
+        """
+        from sqlalchemy.exc import OperationalError
+
         try:
             match arguments:
                 case ["migrate"]:
@@ -35,6 +40,9 @@ class Commands:
         except SettingsError as error:
             print(error, file=sys.stderr)
             return 2
+        except OperationalError as error:
+            print(f"DATABASE_URL: the database cannot be used now; nothing was changed. {error.orig}", file=sys.stderr)
+            return 1
         print(f"usage: python -m services.{self.service}.main {self._words()}", file=sys.stderr)
         return 2
 
@@ -43,14 +51,7 @@ class Commands:
 
     def _migrate(self) -> int:
         """Bring the service's own database to this version's tables; needs only `DATABASE_URL`."""
-        from sqlalchemy.exc import OperationalError
-
         from chassis.migrations import migrate
 
-        url = read_settings(DatabaseSettings, os.environ).database_url
-        try:
-            migrate(url, self.migrations)
-        except OperationalError as error:
-            print(f"DATABASE_URL: the database cannot be used now; nothing was changed. {error.orig}", file=sys.stderr)
-            return 1
+        migrate(read_settings(DatabaseSettings, os.environ).database_url, self.migrations)
         return 0

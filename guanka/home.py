@@ -22,6 +22,9 @@ class AlreadyRunning(Exception):
     """Guanka is running here already."""
 
 
+_AGAIN = "If Guanka runs, stop it with `make stop`; then start it with `make run`."
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """The state directory; everything in it survives a stop, but `run.json`, which tells of the running product."""
@@ -45,12 +48,18 @@ class Home:
         return self.path / "lock"
 
     def running(self) -> dict[str, Any]:
-        """What `run.json` says. Raises `NotRunning`."""
+        """What `run.json` says. Raises `NotRunning`, also where it says nothing that a command can use."""
         try:
-            document: dict[str, Any] = json.loads(self.run_file.read_text())
+            document: Any = json.loads(self.run_file.read_text())
         except FileNotFoundError:
             raise NotRunning(f"{NotRunning.__doc__} (no {self.run_file})") from None
-        return document
+        except (OSError, ValueError) as error:
+            raise NotRunning(
+                f"{self.run_file} cannot be read ({type(error).__name__}). Is GUANKA_HOME right? {_AGAIN}"
+            ) from None
+        if not _tells_of_a_product(document):
+            raise NotRunning(f"{self.run_file} does not tell of a running product. {_AGAIN}")
+        return dict(document)
 
     def address(self, service: str) -> str:
         """The address of a running service's api, such as `http://127.0.0.1:8001`. Raises `NotRunning`."""
@@ -72,6 +81,19 @@ class Home:
         file.write(str(os.getpid()))
         file.flush()
         return file
+
+
+def _tells_of_a_product(document: Any) -> bool:
+    """Whether a `run.json` has the parts that commands read: processes with pid and port, databases with a URL."""
+    if not isinstance(document, dict):
+        return False
+    processes, databases = document.get("processes"), document.get("databases")
+    if not isinstance(processes, dict) or not isinstance(databases, dict):
+        return False
+    apis = [processes.get(f"{service}-api") for service in ("codes", "checkpoints", "ledger", "console")]
+    return all(isinstance(api, dict) and isinstance(api.get("port"), int) for api in apis) and all(
+        isinstance(each, dict) and isinstance(each.get("pid"), int) for each in processes.values()
+    )
 
 
 def home_of(environ: dict[str, str] | os._Environ[str]) -> Home:

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from chassis.date_times import read_date_time
 from guanka.home import Home, NotRunning, home_of
 
+
+class Told(TyperGroup):
+    """Ends a command that finds no product with one clear word, whichever command it is, and never with a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from guanka.absent import word_for
+
+            word = word_for(error, _home())
+            if word is None:
+                raise
+            typer.secho(word, fg="red", err=True)
+            raise typer.Exit(1) from None
+
+
 app = typer.Typer(
+    cls=Told,
     help="Guanka (关卡): health codes, checkpoints and closed loops of a city.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
@@ -34,7 +53,9 @@ def _home() -> Home:
 
 
 def _refuse(error: Exception) -> typer.Exit:
-    typer.secho(str(error), fg="red", err=True)
+    from guanka.absent import word_for
+
+    typer.secho(word_for(error, _home()) or str(error), fg="red", err=True)
     return typer.Exit(1)
 
 

@@ -71,18 +71,21 @@ class Stack:
             cluster = preparing.result()
         if cluster is not None:
             self._start_brokers(cluster)
+        self.say("bringing the databases to this version's tables")
         self._migrate()
         if cluster is not None:
             self._await_brokers(cluster)
         self._watch = Watch(self._service_processes(), say=self.say, changed=self._write_run_file)
         for watched in self._watch.processes:
             watched.start()
+        self.say(f"starting {len(self._watch.processes)} processes: an api and a worker for each service")
         self._wait_ready()
         self._seed()
         self._is_ready, self._ready_at = True, datetime.now(UTC).isoformat()
         self._write_run_file()
 
     def _start_postgres(self) -> None:
+        self.say("starting PostgreSQL (a first start makes its files)")
         self._postgres.prepare()
         self._postgres.start()
         for name in (*SERVICES, *(["eventlog"] if self.events == "local" else [])):
@@ -151,6 +154,7 @@ class Stack:
 
         marker = self.home.path / state_name("seeded", self.events)
         if not marker.exists():
+            self.say("registering Guangzhou's checkpoints and sample venues")
             address = f"http://{_HOST}:{self.port_base + PORT_OFFSETS['checkpoints']}"
             count = seed_checkpoints(address, TokenIssuer(self.home).token("operator"), REFERENCE)
             marker.write_text(f"{count} checkpoints\n")

@@ -1,23 +1,26 @@
 """`python -m tests.lanes`: all tests, in two lanes side by side: most wait for processes more than they work.
 
 The first lane has the tests that start whole products or containers, and the fuzzing, the second everything else: so
-both take about as long. What the second prints is shown when it has ended; the last line counts both.
+both take about as long. Each line says whose it is, `1 |` or `2 |`; after half a minute without one it is said how far
+both are. The last line counts both.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 FIRST = ("faults", "e2e", "deploy", "browser", "fuzz")
+QUIET_S_MAX = 30.0
+_SHARE = re.compile(r"\[ *(\d+%)\]$")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
 
 
@@ -36,30 +39,71 @@ def counted(lines: Sequence[str]) -> Counter[str]:
     return Counter({"error" if word == "errors" else word: int(n) for n, word in _COUNT.findall(summaries[-1])})
 
 
+class Lane:
+    """One pytest at work; its lines are shown as they come, and kept."""
+
+    def __init__(self, name: str, command: Sequence[str], show: Callable[[str], None]) -> None:
+        self.name, self._show = name, show
+        self.lines: list[str] = []
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=TESTS.parent, text=True, errors="replace"
+        )
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            self._show(f"{self.name} | {self.lines[-1]}")
+
+    def has_ended(self) -> bool:
+        return not self._reading.is_alive()
+
+    def end(self) -> None:
+        self._process.terminate()
+        self.wait()
+
+    def wait(self) -> int:
+        self._reading.join()
+        return self._process.wait()
+
+    def share(self) -> str:
+        """How far it is, by the last line that says so."""
+        found = (_SHARE.search(line) for line in reversed(self.lines))
+        return next((each[1] for each in found if each), "0%")
+
+
+class Screen:
+    """Prints whole lines of both lanes, and knows for how long it was quiet."""
+
+    def __init__(self) -> None:
+        self._lock, self._last = threading.Lock(), time.monotonic()
+
+    def show(self, line: str) -> None:
+        with self._lock:
+            print(line, flush=True)
+            self._last = time.monotonic()
+
+    def quiet_s(self) -> float:
+        return time.monotonic() - self._last
+
+
 def main(arguments: Sequence[str]) -> int:
     """The worse exit status of the two."""
-    started = time.monotonic()
-    first, second = lanes()
+    started, screen = time.monotonic(), Screen()
     with tempfile.TemporaryDirectory(prefix="guanka-tests-") as folder:
-        command = [sys.executable, "-m", "pytest", *arguments]
-        output = Path(folder) / "second.txt"
-        with output.open("w") as file:
-            beside = subprocess.Popen(
-                [*command, f"--basetemp={folder}/2", *second], stdout=file, stderr=file, cwd=TESTS.parent
-            )
-        before = subprocess.Popen(
-            [*command, f"--basetemp={folder}/1", *first], stdout=subprocess.PIPE, cwd=TESTS.parent
-        )
-        assert before.stdout is not None
-        shown = b""
-        while part := os.read(before.stdout.fileno(), 4096):
-            sys.stdout.buffer.write(part)
-            sys.stdout.flush()
-            shown += part
-        statuses = [before.wait(), beside.wait()]
-        text = output.read_text()
-    print(text)
-    counts = counted(shown.decode().splitlines()) + counted(text.splitlines())
+        both = [
+            Lane(str(n), [sys.executable, "-m", "pytest", *arguments, f"--basetemp={folder}/{n}", *tests], screen.show)
+            for n, tests in enumerate(lanes(), start=1)
+        ]
+        while not all(lane.has_ended() for lane in both):
+            time.sleep(0.2)
+            if screen.quiet_s() > QUIET_S_MAX:
+                shares = ", ".join(f"lane {lane.name} at {lane.share()}" for lane in both)
+                screen.show(f"… {(time.monotonic() - started) / 60:.1f} min: {shares}")
+        statuses = [lane.wait() for lane in both]
+    counts = sum((counted(lane.lines) for lane in both), Counter[str]())
     told = ", ".join(f"{counts[word]:,} {word}" for word in ("failed", "error", "passed", "skipped") if counts[word])
     print(f"===== all tests: {told} in {(time.monotonic() - started) / 60:.1f} min =====")
     return max(statuses)

@@ -73,7 +73,7 @@ def tell_chain(console: Console, chain: Chain) -> None:
         (chain.alarm, _text(chain.alarm, "alarm {kind} to {owner}, gate in {area}")),
     ):
         tree.add(f"[cyan]{link.type}[/] {text}" if link else "[red]a link is missing[/]")
-    console.print(tree, soft_wrap=True)
+    console.print(tree)
 
 
 def _text(seen: Seen | None, pattern: str) -> str:
@@ -112,4 +112,9 @@ def tell_checks(console: Console, checks: Mapping[str, bool], figures: Mapping[s
     )
     for name, holds in checks.items():
         console.print(f"  {'[green]✓[/]' if holds else '[red]✗[/]'} {name.replace('_', ' ')}")
-    console.print(f"[dim]  written to {path.parent.name}/{path.name}[/]")
+    console.print(f"[dim]  written to {_from_here(path)}[/]", soft_wrap=True)
+
+
+def _from_here(path: Path) -> Path:
+    """The path as the reader can open it where the command was called."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
