@@ -513,3 +513,15 @@ def test_a_close_contact_who_was_met_generally_later_is_observed_for_the_rest_wi
     city.declare(met)
     city.settle()
     assert city.colour(met) == "green"
+
+
+def test_whoever_is_let_go_early_is_free_of_meetings_that_would_be_over_sooner(city: Neighbours) -> None:
+    """As on one morning in the metro: closely met, and a minute later met once more in passing."""
+    case, met, now = case_of(city, healthy(city)), healthy(city), city.clock()
+    city.trace(case, (met, GRADE_CLOSE, now - timedelta(minutes=1)), (met, GRADE_GENERAL, now))
+    city.settle()
+    entry = city.open_entry(met).entry_id
+    city.move(entry, "place")
+    city.move(entry, "release")
+    city.settle()
+    assert (city.colour(met), city.entries(met)[-1].outcome) == ("green", "quarantine_completed")

@@ -16,7 +16,7 @@ from services.ledger.domain.alarms import Alarm, AlarmKind
 from services.ledger.domain.city import City
 from services.ledger.domain.contacts import OPENS
 from services.ledger.domain.definition import Definition, Occurrence
-from services.ledger.domain.entries import Cause, Entry, measure_began, measure_end, open_entry
+from services.ledger.domain.entries import Cause, Entry, measure_end, open_entry
 from services.ledger.domain.facts import Fact
 from services.ledger.use_cases.alarms import raise_alarms
 from services.ledger.use_cases.book import Book, Met
@@ -59,23 +59,29 @@ def refute_case(book: Book, city: City, moved: Moved, by: Actor, now: datetime) 
 
 
 def contact_left(book: Book, city: City, closing: Moved, now: datetime) -> Contact | None:
-    """What a contact who is let go is a contact by still: a weaker meeting after the last one that held the person.
+    """What a contact who is let go is a contact by still: a weaker meeting that counts for longer than what held them.
 
-    Such a person is under quarantine until that is over, and under observation for the rest of the days.
+    Such a person is under quarantine until that is over, and under observation for the rest of the days. Whoever lets
+    a contact go early has judged all that would be over by the end of the quarantine.
     """
     leaving = closing.before
     definition = city.definition_of(leaving, now)
     if not definition.is_of_contacts:
         return None
-    began = measure_began(definition, leaving)
+    end = measure_end(definition, leaving.facts, leaving.opened_at)
     entries = {entry.entry_id: entry for entry in book.entries_of([leaving.person_ref])}
     found = (_by_meeting(city, met, entries, now) for met in book.meetings_of([leaving.person_ref]))
     left = [
         contact
         for contact in found
-        if contact is not None and contact.definition.strength < definition.strength and contact.met_at > began
+        if contact is not None and contact.definition.strength < definition.strength and _outlasts(contact, end)
     ]
     return max(left, key=lambda each: (each.definition.strength, each.met_at), default=None)
+
+
+def _outlasts(contact: Contact, end: datetime | None) -> bool:
+    contact_end = measure_end(contact.definition, contact.facts, contact.met_at)
+    return end is not None and contact_end is not None and contact_end > end
 
 
 def keep_contact_left(book: Book, city: City, closing: Moved, left: Contact, by: Actor, now: datetime) -> Entry:
