@@ -101,13 +101,13 @@ def _look_at_databases(console: Console, databases: dict[str, str]) -> list[str]
                     if waiting and waiting[0]:
                         troubles.append(f"{name} put {waiting[0]} messages aside: `guanka dead-letters list`")
                 if name == "checkpoints":
-                    troubles += _held_traces(connection)
+                    troubles += held_traces(connection)
         except psycopg.Error as error:
             troubles.append(f"database {name} does not answer ({type(error).__name__}); see .guanka/logs/postgres.log")
     return troubles
 
 
-def _held_traces(connection: psycopg.Connection) -> list[str]:
+def held_traces(connection: psycopg.Connection) -> list[str]:
     """Contacts of whom nobody is told until a second person has looked at the trace."""
     held = connection.execute("SELECT count(*), min(requested_at) FROM trace WHERE status = 'held'").fetchone()
     if not held or not held[0]:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from chassis.ids import uuid7
+from guanka.doctor import held_traces
 from services.checkpoints import messages
 from services.checkpoints.domain.facts import official_of
 from tests.integration.checkpoints.test_worker import read_events
@@ -451,6 +452,20 @@ def test_held_traces_are_listed_to_those_who_reach_their_case(register, visit, a
     assert sql("SELECT count(*) FROM access_log WHERE what = 'list of traces' AND person_ref = %s", case) >= [(3,)]
     assert client.get("/v1/traces", headers=issuer.headers("citizen")).status_code == 403
     assert client.get("/v1/traces", params={"state": "lost"}, headers=issuer.headers("approver")).status_code == 422
+
+
+def test_the_doctor_says_that_a_trace_is_held(settings, sql):
+    with psycopg.connect(settings.database_url) as connection:
+        assert held_traces(connection) == []
+        for _ in range(2):
+            sql(
+                "INSERT INTO trace (trace_id, entry_id, person_ref, from_at, to_at, status, tracing_rule) "
+                "VALUES (%s, 'e', %s, now(), now(), 'held', 'default@1')",
+                uuid7(), uuid4(),
+            )  # fmt: skip
+        [trouble] = held_traces(connection)
+    assert trouble.startswith("2 traces are held (since 20")
+    assert "GET /v1/traces?state=held" in trouble
 
 
 def test_splitting_a_question_does_not_evade_the_second_person(register, visit, settings, client, issuer, sql):
