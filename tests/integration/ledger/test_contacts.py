@@ -142,6 +142,16 @@ def test_what_is_over_by_the_closest_meeting_counts_by_a_later_weaker_one(ledger
     assert entries_of(ledger, nobody) == []
 
 
+def test_an_early_release_lets_go_of_what_the_quarantine_would_have_covered(ledger: Ledger) -> None:
+    """Somebody who was met closely and, a minute later, generally is free when the release is ordered today."""
+    case, met = Case(ledger), uuid4()
+    case.met(contact(met, CLOSE, at=ago(minutes=2)), contact(met, GENERAL, at=ago(minutes=1)))
+    [(entry_id,)] = ledger.rows("SELECT entry_id::text FROM entry WHERE person_ref = %s", met)
+    for version, move in enumerate(("place", "release"), 1):
+        ledger.post(f"/v1/entries/{entry_id}/moves", {"move": move, "expected_version": version})
+    assert entries_of(ledger, met) == [("close_contact", ago(minutes=2), False)]
+
+
 def test_who_is_released_with_no_later_meeting_is_released(ledger: Ledger) -> None:
     case, met = Case(ledger), uuid4()
     case.met(contact(met, GENERAL, at=ago(days=13, hours=1)), contact(met, CLOSE, at=ago(days=13)))
