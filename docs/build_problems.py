@@ -122,8 +122,13 @@ def _of_service(service: str) -> list[Entry]:
     table = statuses(service)
     entries = [Entry(table[kind], code_of(kind), first_line(kind)) for kind in domain_errors(service) if kind in table]
     known = {entry.code for entry in [*CHASSIS, *entries]}
-    named = {entry.code: entry for entry in named_in(ROOT / "services" / service) if entry.code not in known}
-    return [*entries, *named.values()]
+    named: dict[tuple[int, str], list[str]] = {}
+    for entry in named_in(ROOT / "services" / service):
+        meanings = named.setdefault((entry.status, entry.code), [])
+        if entry.code not in known and entry.meaning not in meanings:
+            meanings.append(entry.meaning)
+    # A code that is raised for several reasons means each of them.
+    return [*entries, *(Entry(*key, " Or: ".join(meanings)) for key, meanings in named.items() if meanings)]
 
 
 def _section(title: str, entries: list[Entry]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import json
 import re
 import subprocess
 from dataclasses import dataclass
@@ -13,10 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
+from chassis import auth
+from chassis.auth import ROLES
 from chassis.event_log import Topic
 from chassis.event_log.kafka import retention_of
 from chassis.forgetting import LOG_SHORTER
-from docs import build_problems, build_settings
+from docs import build_problems, build_roles, build_settings
 from services.checkpoints import messages as messages_of_checkpoints
 from services.checkpoints.attempts import AGE_MAX
 from services.checkpoints.domain.keeping import SEGMENT, TOLD_LATE, Keeping
@@ -234,6 +238,29 @@ def test_every_variable_that_the_command_line_reads_stands_in_the_page_of_settin
 
 def test_the_page_of_problems_is_what_the_errors_say() -> None:
     assert build_problems.PAGE.read_text() == build_problems.page(), "run `python -m docs.build_problems`"
+
+
+def test_the_page_of_roles_is_what_the_endpoints_need() -> None:
+    assert build_roles.PAGE.read_text() == build_roles.page(), "run `python -m docs.build_roles`"
+
+
+def test_an_endpoint_that_names_no_role_is_open_because_somebody_said_so() -> None:
+    unsaid = {(each.service, each.method, each.path) for each in build_roles.endpoints() if each.roles is None}
+    assert unsaid == build_roles.BY_HAND.keys(), "name its roles with `needs`, or say in docs/build_roles.py what it is"
+
+
+def test_every_role_is_explained() -> None:
+    assert build_roles.MEANINGS.keys() == ROLES
+
+
+def test_the_claims_of_the_page_are_those_that_are_read(tmp_path: Path) -> None:
+    """A claim that `bearer_of` reads stands in the page, and the page's example is a bearer."""
+    read = set(re.findall(r'\(claims, "(\w+)"', inspect.getsource(auth)))
+    stated = set(re.findall(r"^\| `(\w+)` \| (?:always|by )", build_roles.HEAD, re.MULTILINE))
+    assert stated == read | {"iss", "aud", "exp"}
+    example = json.loads(build_roles.HEAD.partition("```json")[2].partition("```")[0])
+    bearer = auth.bearer_of(example)
+    assert (bearer.roles, bearer.area) == ({"community"}, "440103001")
 
 
 @pytest.mark.parametrize("service", build_problems.services())
