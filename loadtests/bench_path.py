@@ -46,7 +46,8 @@ from guanka.ports import free_ports
 from guanka.report import write_report
 from loadtests.budgets import BATCH_TO_VERIFY_MIN, MINT_TO_FLOOR_MIN, SCAN_TO_FLOOR_MIN
 from loadtests.closed_loop import Offered, offer, request
-from services.checkpoints.scan_log import PLANNER, RECORD
+from services.checkpoints.scan_log import PLANNER
+from services.checkpoints.scan_statements import RECORD
 from tests.running import Product, running_product
 
 MEASURED, REST = 0, 1
@@ -186,13 +187,13 @@ class _Bench:
     def _insert_rate(self, connection: psycopg.Connection[Any], size: int) -> float:
         started, rows = time.perf_counter(), 0
         while time.perf_counter() - started < self._seconds:
-            connection.execute(RECORD, (orjson.dumps([self._row() for _ in range(size)]).decode(),))
+            connection.execute(RECORD[True, False], (orjson.dumps([self._row() for _ in range(size)]).decode(),))
             rows += size
         return rows / (time.perf_counter() - started)
 
     def _row(self) -> dict[str, object]:
         """A scan as scan_log.py hands it over."""
-        now, scan_id = datetime.now(UTC), str(uuid7())
+        now, scan_id, number = datetime.now(UTC), str(uuid7()), next(self._numbers)
         return {
             "scan_id": scan_id,
             "checkpoint_id": self._gate.checkpoint_id,
@@ -205,7 +206,9 @@ class _Bench:
             "direction": "in",
             "is_self_reported": False,
             "list": 1,
-            "idx": next(self._numbers) % 1000,
+            "idx": number % 1000,
+            "pass_iat": int(now.timestamp()) + number // 1000,
+            "as_reused": "check",
             "digest": "\\x" + "00" * 32,
             "payload": "\\x" + "00" * 180,
             "headers": header_columns(f"scan/{scan_id}", 1, now, "440103"),

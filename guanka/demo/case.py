@@ -102,7 +102,8 @@ async def confirm(
 ) -> Outcome:
     """Confirm `case` and let every contact hold a pass to a gate, again and again, until it is refused there.
 
-    Passes are minted before the clock starts: what is measured is the way of the news to the gates.
+    Passes are minted before the clock starts: what is measured is the way of the news to the gates. They are printed
+    ones, which may be held to a gate again and again.
     """
     outcome = Outcome(case, contacts, untouched & contacts)
     passes = dict(zip(sorted(contacts), await _passes(riders, [people[n] for n in sorted(contacts)]), strict=True))
@@ -129,7 +130,7 @@ async def _passes(riders: Riders, people: Sequence[str]) -> list[str]:
 
     async def mint(person_ref: str) -> str:
         async with slots:
-            return await riders.show_pass(person_ref)
+            return await riders.print_pass(person_ref)
 
     return list(await asyncio.gather(*(mint(person_ref) for person_ref in people)))
 

@@ -115,9 +115,15 @@ class Riders:
         return person_ref
 
     async def show_pass(self, person_ref: str) -> str:
-        """A shown pass, minted now."""
+        """A shown pass, minted now: it lets its holder in once."""
+        return await self._mint(person_ref, "shown")
+
+    async def print_pass(self, person_ref: str) -> str:
+        return await self._mint(person_ref, "printed")
+
+    async def _mint(self, person_ref: str, kind: str) -> str:
         token = self._issuer.token("citizen", person=person_ref, area="")
-        answer, _ = await self.call("codes", "POST", f"/v1/people/{person_ref}/passes", token, {"kind": "shown"})
+        answer, _ = await self.call("codes", "POST", f"/v1/people/{person_ref}/passes", token, {"kind": kind})
         return str(answer["token"])
 
     async def scan(self, citizen: int, shown: str, gate: Gate, temperature_c: float | None = None) -> Scanned:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from guanka.gate.knowledge import Knowledge
 from services.checkpoints.domain.admission import NOBODY, Admission, Standing, decide
 from services.checkpoints.domain.life import holding
+from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.domain.policy import Say
 from services.checkpoints.domain.scans import (
     STRICTNESS,
@@ -77,7 +78,7 @@ def _judge(knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt, now: 
     signed = knowledge.policy_at(at)
     found = None if attempt.token is None else knowledge.key_ring.read(attempt.token, at)
     fault = found if isinstance(found, Refusal) else None
-    entry = found if isinstance(found, Entry) else None
+    entry = found.entry if isinstance(found, ReadPass) else None
     standing = NOBODY if entry is None else knowledge.standing_of(entry, at, now)
     admission = decide(
         signed.policy.kinds[checkpoint.kind],

@@ -16,7 +16,7 @@ _CREDENTIAL = frozenset(["pass", "document", "plate"])
 _SEEN_OF_EACH = frozenset(["temperature_c", "mask"])
 _SEEN = _SEEN_OF_EACH | {"direction"}
 _PEOPLE, _AT = "people", "scanned_at"
-READER = AttemptReader(bytes(32))
+READER = AttemptReader(bytes(32), is_at_gate=True)
 """Reads as strictly as the server. The references it makes of documents mean nothing: there is no city key here."""
 
 

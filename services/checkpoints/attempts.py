@@ -21,9 +21,12 @@ from chassis.date_times import read_date_time
 from chassis.pseudonym import keyed_uuid
 from city import documents
 from city.documents import Document, DocumentMalformed, person_ref_of
+from services.checkpoints.domain.clocks import is_off
 from services.checkpoints.domain.scans import Attempt, Decision, OfflineDecision, Refusal
 
 AGE_MAX, AHEAD_MAX = timedelta(days=7), timedelta(minutes=5)
+ONLINE_AHEAD_MAX = timedelta(days=1)
+"""A clock that is off by more makes ids of a day on which no scans are kept."""
 ID_APART_MAX_MS = 5 * 60_000
 TEMPERATURE_C_MIN, TEMPERATURE_C_MAX = 25.0, 45.0
 PASS_CHARACTERS_MAX = 4096
@@ -52,22 +55,26 @@ class FieldError(Exception):
 
 
 class AttemptReader:
-    """Reads attempts; documents and plates become references here and go no further."""
+    """Reads attempts; documents and plates become references here and go no further.
 
-    def __init__(self, city_key: bytes) -> None:
-        self._city_key = city_key
+    `is_at_gate`: a gate reads what it will upload, so its own time stands as in an offline scan.
+    """
+
+    def __init__(self, city_key: bytes, *, is_at_gate: bool = False) -> None:
+        self._city_key, self._is_at_gate = city_key, is_at_gate
 
     def read(self, body: object, now: datetime, at: str = "") -> Attempt:
         """The attempt in a parsed body; `at` is put before the names of fields. Raises `FieldError`."""
         given = _members(body, _SCAN, at)
-        scanned_at = read_time(given.get("scanned_at"), at + "scanned_at", now)
+        offline = _offline(given.get("offline"), at + "offline")
+        is_offline = offline is not None or self._is_at_gate
+        scanned_at = _scanned_at(given.get("scanned_at"), at + "scanned_at", now, is_offline=is_offline)
         scan_id = read_scan_id(given.get("scan_id"), at + "scan_id", scanned_at)
         checkpoint_id = _checkpoint_id(given.get("checkpoint_id"), at + "checkpoint_id")
         token, person_ref, vehicle_ref = self._credential(given.get("credential"), at + "credential")
         direction = _direction(given.get("direction"), at + "direction")
         temperature_c = _temperature(given.get("temperature_c"), at + "temperature_c")
         mask = _mask(given.get("mask"), at + "mask")
-        offline = _offline(given.get("offline"), at + "offline")
         shared = (checkpoint_id, scanned_at, direction, offline)
         people: tuple[Attempt, ...] = ()
         if given.get("people") is not None:
@@ -80,7 +87,7 @@ class AttemptReader:
         if offline is not None:
             before = (scan_id, *shared[:3], None, *own, [(person.digest_online or b"").hex() for person in people])
             online = _digest((*before, *seen))
-        return Attempt(
+        attempt = Attempt(
             scan_id=scan_id,
             checkpoint_id=checkpoint_id,
             scanned_at=scanned_at,
@@ -95,6 +102,7 @@ class AttemptReader:
             people=people,
             digest_online=online,
         )
+        return attempt if is_offline or not is_off(scanned_at, now) else _dated(attempt, now)
 
     def read_visit(
         self, scan_id: object, token: object, scanned_at: object, checkpoint_id: UUID, now: datetime
@@ -103,7 +111,7 @@ class AttemptReader:
         at = read_time(scanned_at, "scanned_at", now)
         identifier = read_scan_id(scan_id, "scan_id", at)
         shown = read_pass(token, "pass")
-        return Attempt(
+        visit = Attempt(
             scan_id=identifier,
             checkpoint_id=checkpoint_id,
             scanned_at=at,
@@ -111,6 +119,7 @@ class AttemptReader:
             token=shown,
             is_self_reported=True,
         )
+        return _dated(visit, now) if is_off(at, now) else visit
 
     def _people(
         self,
@@ -220,14 +229,34 @@ def _known_uuid(text: str) -> UUID:
     return read_uuid(text, "")
 
 
-def read_time(value: object, field: str, now: datetime) -> datetime:
-    """A moment within what a gate may report: −7 days … +5 minutes."""
+def _scanned_at(value: object, field: str, now: datetime, *, is_offline: bool) -> datetime:
+    """What an online scan says of its time is kept though the clock is off; the days of the table bound it."""
+    if is_offline:
+        return read_time(value, field, now)
+    return read_time(value, field, now, ahead_max=ONLINE_AHEAD_MAX, bounds="7 days ago and a day ahead")
+
+
+def _dated(attempt: Attempt, now: datetime) -> Attempt:
+    """Dated by the server, for the gate's clock is off; its people too. The digest stays that of what was sent."""
+    people = tuple(_dated(person, now) for person in attempt.people)
+    return attempt._replace(scanned_at=now, gate_said_at=attempt.scanned_at, people=people)
+
+
+def read_time(
+    value: object,
+    field: str,
+    now: datetime,
+    *,
+    ahead_max: timedelta = AHEAD_MAX,
+    bounds: str = "7 days ago and 5 minutes ahead",
+) -> datetime:
+    """A moment within what may be reported: −7 days … +5 minutes."""
     try:
         at = read_date_time(value)
     except ValueError as error:
         raise FieldError(field, str(error)) from None
-    if not now - AGE_MAX <= at <= now + AHEAD_MAX:
-        raise FieldError(field, "must lie between 7 days ago and 5 minutes ahead")
+    if not now - AGE_MAX <= at <= now + ahead_max:
+        raise FieldError(field, f"must lie between {bounds}")
     return at
 
 

@@ -18,7 +18,8 @@ import psycopg
 from chassis.connections import Connection, hanging_up
 from services.checkpoints.domain.errors import StoreUnavailable
 from services.checkpoints.domain.life import Timeline, version_of
-from services.checkpoints.domain.scans import Entry, Holders
+from services.checkpoints.domain.scans import Entry, Holders, Scan
+from services.checkpoints.scan_statements import GIVE_BACK, given_back
 
 _CHECKPOINT = """
 SELECT v.checkpoint_id, v.kind, v.name, v.venue, v.area, c.venue_code, c.revision, v.stage, v.successor, v.holds_from
@@ -111,6 +112,12 @@ class Directory:
         """Of those that are recorded, the digest of their content."""
         return {scan_id: bytes(digest) for scan_id, digest in await self._ask(_DIGESTS, list(scan_ids))}
 
+    async def give_back(self, scans: Iterable[Scan]) -> None:
+        """Let passes be used again that were claimed and let nobody in. Raises `StoreUnavailable`."""
+        if (claims := given_back(scans)) is not None:
+            async with self._turn():
+                await self._done(GIVE_BACK, *claims)
+
     async def _ask_together(self, question: _Question) -> None:
         try:
             async with self._turn():
@@ -157,10 +164,15 @@ class Directory:
 
     async def _answered(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Raises `StoreUnavailable` when there is no answer in time."""
+        cursor = await self._done(statement, *arguments)
+        return await cursor.fetchall()
+
+    async def _done(self, statement: str, *arguments: object) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+        """Raises `StoreUnavailable` when it is not done in time; its rows are here."""
         try:
             connection = await self._connected()
             with hanging_up(connection, after_s=self._timeout_s):
-                return await (await connection.execute(statement.encode(), arguments)).fetchall()
+                return await connection.execute(statement.encode(), arguments)
         except psycopg.Error:
             raise StoreUnavailable() from None
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from chassis.clock import Clock
 from chassis.database import Database
-from services.checkpoints.store import devices
+from services.checkpoints.store import devices, used_passes
 from services.checkpoints.use_cases.measuring import OVERDUE_AT_ONCE, Measuring
 from services.checkpoints.use_cases.places import DUE_AT_ONCE, Places
 from services.checkpoints.use_cases.venues import Venues
@@ -46,6 +46,11 @@ class Duty:
         while told == OVERDUE_AT_ONCE:
             with self._database.transaction() as tx:
                 told = self._measuring.tell_overdue(tx, now)
+
+    def empty_used_passes(self) -> None:
+        """Forget who was let in with passes that nobody can show any more."""
+        with self._database.transaction() as tx:
+            used_passes.empty_opposite(tx, self._clock())
 
     def watch_drift(self) -> None:
         """Tell of devices that drift: this reads an hour of readings, so it is asked less often."""

@@ -3,7 +3,7 @@
 1. read the pass       a forged one costs only CPU, so it is settled first
 2. look on the board   memory only; board.py is kept fresh off this path; was the pass just shown elsewhere?
 3. decide              pure: domain/admission.py
-4. append              the only I/O: scan and outbox row, one shared commit, then answer
+4. append              the only I/O: scan, its claim on a shown pass, and outbox row, one shared commit, then answer
 
 Budget: one statement a group, counted by tests/integration/checkpoints/test_fast_path_budget.py. Only a document asks
 once more, for its holder's entry (and, with a pass beside it, whether that one's holder is known), a vehicle for what
@@ -20,18 +20,22 @@ from uuid import UUID
 
 from chassis.clock import Clock
 from services.checkpoints.domain.admission import NOBODY, Standing, decide, worst
+from services.checkpoints.domain.clocks import on_the_way_s
 from services.checkpoints.domain.errors import ScanIdReused, StoreUnavailable
+from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.domain.policy import KindPolicy, Say
 from services.checkpoints.domain.scans import (
     NO_HOLDERS,
     Attempt,
     Checkpoint,
     Colour,
+    Decision,
     Entry,
     Holders,
     Refusal,
     Ruling,
     Scan,
+    Use,
 )
 
 _TURN = 16
@@ -41,7 +45,7 @@ _WEIGHT = {Colour.UNKNOWN: 0, Colour.LAPSED: 1, Colour.GREEN: 2, Colour.YELLOW: 
 
 
 class KeyRing(Protocol):
-    def read(self, token: str, scanned_at: datetime) -> Entry | Refusal: ...
+    def read(self, token: str, at: datetime, on_the_way_s: float = 0.0) -> ReadPass | Refusal: ...
 
     def entry_in(self, token: str) -> Entry | None: ...
 
@@ -61,6 +65,9 @@ class Policies(Protocol):
 class Sightings(Protocol):
     def is_reused(self, entry: Entry, checkpoint: Checkpoint, scanned_at_s: float, now_s: float) -> bool: ...
 
+
+_Identified = tuple[Entry | None, Refusal | None, int | None]
+"""Whose colour counts, or why nobody's does; and of a shown pass when it was issued, in Unix seconds."""
 
 Tell = Callable[[Ruling | Exception], None]
 TellAll = Callable[[Sequence[Ruling | Exception]], None]
@@ -84,6 +91,8 @@ class Directory(Protocol):
     ) -> None: ...
 
     async def digests_of(self, scan_ids: Iterable[UUID]) -> Mapping[UUID, bytes]: ...
+
+    async def give_back(self, scans: Iterable[Scan]) -> None: ...
 
 
 class ScanPath:
@@ -149,6 +158,7 @@ class ScanPath:
     async def record_vehicle(self, attempt: Attempt, checkpoint: Checkpoint) -> tuple[Ruling, list[Ruling]]:
         """A vehicle and its people: the strictest ruling of all, and each person's own.
 
+        They go in together or not at all, so passes are used up by a vehicle that is let in.
         The vehicle's record comes first: if its id was used before for something else, nothing is recorded; nor if that
         of one of its people was.
         """
@@ -161,21 +171,28 @@ class ScanPath:
         own = self._settled(attempt, checkpoint, holders, now)
         if attempt.names_nobody():
             own = Scan(attempt, checkpoint, None, worst(person.ruling for person in people))
+        is_online = attempt.offline is None
+        if is_online and worst(scan.ruling for scan in (own, *people)).decision is not Decision.PASS:
+            own, people = _using_nothing(own), [_using_nothing(person) for person in people]
         first = await self._scan_log.append(own)
         rulings = []
         for ruling in await self._scan_log.append_all(people):
             if isinstance(ruling, Exception):
                 raise ruling
             rulings.append(ruling)
-        return worst([first, *rulings]), rulings
+        told = worst([first, *rulings])
+        if is_online and told.decision is not Decision.PASS:
+            await self._directory.give_back([own, *people])
+        return told, rulings
 
     def _settled(self, attempt: Attempt, checkpoint: Checkpoint, holders: Holders, now: datetime) -> Scan:
         """Steps 1 to 3."""
-        entry, fault = self._identified(attempt, holders, now)
-        now_s, is_reused = now.timestamp(), False
+        entry, fault, shown_at_s = self._identified(attempt, holders, now)
+        now_s, is_reused, offline = now.timestamp(), False, attempt.offline
         standing = NOBODY if entry is None else self._board.standing_of(entry, now_s)
         if entry is not None and attempt.is_use_of_a_pass():
             is_reused = self._sightings.is_reused(entry, checkpoint, attempt.scanned_at.timestamp(), now_s)
+            is_reused |= offline is not None and offline.refusal == Refusal.PASS_REUSED
         policy = self._policy_for(attempt, checkpoint)
         admission = decide(
             policy,
@@ -185,9 +202,12 @@ class ScanPath:
             has_no_mask=attempt.mask is False,
             is_reused=is_reused,
             is_revoked=not checkpoint.is_open,
+            is_clock_off=attempt.gate_said_at is not None,
         )
         ruling = Ruling(admission.decision, admission.colour, admission.refusal, policy.version, standing.revision, now)
-        return Scan(attempt, checkpoint, entry, ruling)
+        if shown_at_s is None or attempt.is_self_reported:
+            return Scan(attempt, checkpoint, entry, ruling)
+        return Scan(attempt, checkpoint, entry, ruling, _use(attempt, policy, admission.decision, shown_at_s))
 
     def _policy_for(self, attempt: Attempt, checkpoint: Checkpoint) -> KindPolicy:
         """What is in force; for a gate that had no network, what was in force when it decided."""
@@ -195,21 +215,27 @@ class ScanPath:
             return self._policies.of(checkpoint.kind)
         return self._policies.of_moment(checkpoint.kind, attempt.scanned_at)
 
-    def _identified(self, attempt: Attempt, holders: Holders, now: datetime) -> tuple[Entry | None, Refusal | None]:
-        """Whose colour counts, or why nobody's does."""
-        found = None if attempt.token is None else self._key_ring.read(attempt.token, attempt.scanned_at)
+    def _identified(self, attempt: Attempt, holders: Holders, now: datetime) -> _Identified:
+        found = None if attempt.token is None else self._read(attempt.token, attempt, now)
         if isinstance(found, Refusal):
-            return None, found
+            return None, found, None
+        shown, shown_at_s = (None, None) if found is None else found
         if attempt.person_ref is None:
-            return found, None
+            return shown, None, shown_at_s
         entries = holders.entries.get(attempt.person_ref, ())
-        if found is not None:
-            if found in entries:
-                return found, None
-            return None, Refusal.WRONG_HOLDER if found in holders.held else Refusal.UNKNOWN_PERSON
+        if shown is not None:
+            if shown in entries:
+                return shown, None, shown_at_s
+            return None, Refusal.WRONG_HOLDER if shown in holders.held else Refusal.UNKNOWN_PERSON, None
         if not entries:
-            return None, Refusal.UNKNOWN_PERSON
-        return self._governing(entries, now), None
+            return None, Refusal.UNKNOWN_PERSON, None
+        return self._governing(entries, now), None, None
+
+    def _read(self, token: str, attempt: Attempt, now: datetime) -> ReadPass | Refusal:
+        """An online scan is of now, whatever the gate's clock says; an offline one of then."""
+        if attempt.offline is not None:
+            return self._key_ring.read(token, attempt.scanned_at)
+        return self._key_ring.read(token, now, on_the_way_s(attempt.scanned_at, now))
 
     def _governing(self, entries: Sequence[Entry], now: datetime) -> Entry:
         """Of the entries that a person has held the one that counts: voided ones have lapsed, the worst colour wins."""
@@ -229,3 +255,14 @@ class ScanPath:
                 entry = None if attempt.token is None else self._key_ring.entry_in(attempt.token)
                 shown |= set() if entry is None else {entry}
         return persons, shown
+
+
+def _use(attempt: Attempt, policy: KindPolicy, decision: Decision, shown_at_s: int) -> Use:
+    """Somebody who is let in uses the pass up; what a gate without a network did stands, whoever was before it."""
+    if attempt.offline is not None:
+        return Use(shown_at_s, decision if attempt.offline.decision == Decision.PASS else None)
+    return Use(shown_at_s, policy.decisions[Refusal.PASS_REUSED] if decision is Decision.PASS else None)
+
+
+def _using_nothing(scan: Scan) -> Scan:
+    return scan if scan.use is None else scan._replace(use=Use(scan.use.issued_at_s))

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from services.checkpoints.domain.passes import PRINTED, SHOWN, PassClaims, fault_of
+from services.checkpoints.domain.passes import PRINTED, SHOWN, PassClaims, ReadPass, fault_of
 from services.checkpoints.domain.policy import Shown
 from services.checkpoints.domain.scans import Entry, Refusal
 
@@ -72,8 +72,8 @@ class KeyRing:
     def has_keys(self) -> bool:
         return bool(self._keys)
 
-    def read(self, token: str, scanned_at: datetime) -> Entry | Refusal:
-        """Where on the board the pass points, or why it does not count at that moment."""
+    def read(self, token: str, at: datetime, on_the_way_s: float = 0.0) -> ReadPass | Refusal:
+        """Where on the board the pass points, or why it does not count at that moment (passes.py)."""
         if len(token) > TOKEN_CHARACTERS_MAX or token.count(".") != 2:
             return Refusal.PASS_FORGED
         signed, _, signature = token.rpartition(".")
@@ -81,7 +81,7 @@ class KeyRing:
         key = self._key_of(header)
         if key is None or not _is_signed(key.public, signed, signature):
             return Refusal.PASS_FORGED
-        return self._entry(key.type, payload, scanned_at.timestamp())
+        return self._read(key.type, payload, at.timestamp(), on_the_way_s)
 
     def shown_by(self, token: str) -> Shown | None:
         """What kind of pass it claims to be, under a key that is known; the signature is not looked at."""
@@ -92,8 +92,8 @@ class KeyRing:
         """Where a pass claims to point. The signature is not looked at, so nothing may follow from it but a look."""
         header, _, rest = token.partition(".")
         key = self._key_of(header)
-        found = None if key is None else self._entry(key.type, rest.partition(".")[0], None)
-        return found if isinstance(found, Entry) else None
+        found = None if key is None else self._read(key.type, rest.partition(".")[0], None)
+        return found.entry if isinstance(found, ReadPass) else None
 
     def _key_of(self, header: str) -> PassKey | None:
         """The key that a header names; all passes of one key have the same header, so the answer is remembered."""
@@ -117,7 +117,7 @@ class KeyRing:
         key = self._keys.get(kid) if isinstance(kid, str) and _KID.fullmatch(kid) else None
         return key if key is not None and key.type == header["typ"] else None
 
-    def _entry(self, kind: str, payload: str, scanned_at_s: float | None) -> Entry | Refusal:
+    def _read(self, kind: str, payload: str, at_s: float | None, on_the_way_s: float = 0.0) -> ReadPass | Refusal:
         """Without a moment, whether the pass is good then is not asked."""
         try:
             claims = orjson.loads(_decoded(payload))
@@ -132,8 +132,10 @@ class KeyRing:
         if not 0 <= idx <= _IDX_MAX or len(number) == len(uri) or not _LIST.fullmatch(number):
             return Refusal.PASS_FORGED
         good_for = PassClaims(kind, issued_at_s, expires_at_s)
-        fault = None if scanned_at_s is None else fault_of(good_for, scanned_at_s)
-        return Entry(int(number), idx) if fault is None else fault
+        fault = None if at_s is None else fault_of(good_for, at_s, on_the_way_s)
+        if fault is not None:
+            return fault
+        return ReadPass(Entry(int(number), idx), issued_at_s if kind == SHOWN else None)
 
 
 def _is_signed(key: EllipticCurvePublicKey, signed: str, signature: str) -> bool:

@@ -70,6 +70,7 @@ from services.checkpoints.single_scans import SingleScans
 from services.checkpoints.standing_queue import StandingQueue
 from services.checkpoints.store import lives, standings, traces
 from services.checkpoints.store import policies as published_policies
+from services.checkpoints.store.used_passes import EMPTY_S
 from services.checkpoints.taken_decisions import TakenDecisions
 from services.checkpoints.trace import Tracing
 from services.checkpoints.use_cases.findings import Findings
@@ -312,6 +313,7 @@ def compose_worker(
         "life": every(LIFE_S, duty.show_due, name="life"),
         "duty": every(DUTY_S, duty.look_round, name="duty"),
         "drift": every(DRIFT_S, duty.watch_drift, name="drift"),
+        "used passes": every(EMPTY_S, duty.empty_used_passes, name="used passes"),
         "readings": every(RETENTION_S, duty.forget_readings, name="readings"),
     }
     return Worker(loops, relay, consumer, holders, database)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import httpx
 import structlog
 
+from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.domain.policy import Outcome, Shown
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Entry, Refusal
 
@@ -29,7 +30,7 @@ Answered = tuple[Attempt, Checkpoint, Answer]
 
 
 class KeyRing(Protocol):
-    def read(self, token: str, scanned_at: datetime) -> Entry | Refusal: ...
+    def read(self, token: str, at: datetime) -> ReadPass | Refusal: ...
 
     def shown_by(self, token: str) -> Shown | None: ...
 

@@ -1,9 +1,10 @@
 """The scan log: where scans become durable, many in one commit.
 
 Adaptive group commit: an idle connection writes what is there as soon as the event loop brings no more; what comes
-meanwhile waits and becomes the next group. A group is one statement: the scans, each with its person by the table
-`holder`, and the outbox row of each scan that was new. So it is the whole truth about a group whether it committed, and
-nothing is answered before.
+meanwhile waits and becomes the next group. A group is one statement (scan_statements.py): the claims on shown passes,
+the scans, each with its person by the table `holder`, and the outbox row of each scan that was new. So it is the whole
+truth about a group whether it committed, and nothing is answered before. A scan that claims a pass after another is
+decided and answered as that.
 
 Copies of one scan in a group are joined first and the group is sorted by `scan_id`: else two processes with the same
 copies deadlock. An id that the statement does not return was recorded before: it is read again, and the same content
@@ -21,6 +22,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -32,63 +34,9 @@ from chassis.outbox import header_columns, trace_headers
 from chassis.telemetry import meter
 from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUnavailable
 from services.checkpoints.domain.scans import Colour, Decision, Refusal, Ruling, Scan
+from services.checkpoints.scan_statements import FIRST_ANSWERS, GIVE_BACK, RECORD, given_back
 
 log = structlog.get_logger("scan_log")
-
-EVENT_TYPE = "guanka.checkpoints.v1.ScanRecorded"
-AGGREGATE_TYPE = "scan"
-
-COLUMNS = (
-    ("scan_id", "uuid"),
-    ("checkpoint_id", "uuid"),
-    ("scanned_at", "timestamptz"),
-    ("recorded_at", "timestamptz"),
-    ("person_ref", "uuid"),
-    ("list", "integer"),
-    ("idx", "integer"),
-    ("vehicle_ref", "uuid"),
-    ("decision", "text"),
-    ("colour", "text"),
-    ("refusal", "text"),
-    ("policy_version", "text"),
-    ("board_revision", "bigint"),
-    ("direction", "text"),
-    ("temperature_c", "real"),
-    ("offline_decision", "text"),
-    ("offline_refusal", "text"),
-    ("offline_policy_version", "text"),
-    ("offline_list_revision", "bigint"),
-    ("is_self_reported", "boolean"),
-    ("digest", "bytea"),
-)
-_GIVEN = (*COLUMNS, ("payload", "bytea"), ("headers", "jsonb"))
-_NAMES = ", ".join(name for name, _ in COLUMNS)
-_HOLDER = "(SELECT h.person_ref FROM holder AS h WHERE h.list = g.list AND h.idx = g.idx)"
-_KNOWN = ", ".join(f"coalesce(g.person_ref, {_HOLDER})" if n == "person_ref" else f"g.{n}" for n, _ in COLUMNS)
-_PERSON_FIELD = r"\x820124"
-"""Field 16 of ScanRecorded, 36 bytes of text follow: fields of protobuf messages may be put one after the other."""
-
-RECORD = f"""
-WITH given AS (
-    SELECT * FROM json_to_recordset(%s::json) AS g ({", ".join(f"{name} {kind}" for name, kind in _GIVEN)})
-), recorded AS (
-    INSERT INTO scan ({_NAMES})
-    SELECT {_KNOWN} FROM given AS g ORDER BY g.scan_id
-    ON CONFLICT (scan_id) DO NOTHING
-    RETURNING scan_id, person_ref
-), told AS (
-    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers)
-    SELECT g.scan_id, '{AGGREGATE_TYPE}', coalesce(r.person_ref, r.scan_id)::text, '{EVENT_TYPE}',
-           g.payload || coalesce('{_PERSON_FIELD}'::bytea || convert_to(r.person_ref::text, 'UTF8'), ''), g.headers
-    FROM recorded AS r JOIN given AS g USING (scan_id)
-)
-SELECT scan_id::text FROM recorded
-"""  # noqa: S608 (names of our own columns)
-
-_FIRST_ANSWERS = """
-SELECT scan_id, digest, decision, colour, refusal, policy_version, board_revision, recorded_at
-FROM scan WHERE scan_id = ANY(%s)
-"""
 
 PLANNER = "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_nestloop=off"
 """One plan for groups of any size: an index look-up a row in `holder`, a hash for the new scans' events."""
@@ -267,6 +215,12 @@ class ScanLog:
             row["vehicle_ref"] = attempt.vehicle_ref
         if attempt.temperature_c is not None:
             row["temperature_c"] = attempt.temperature_c
+        if attempt.gate_said_at is not None:
+            row["gate_said_at"] = attempt.gate_said_at
+        if scan.use is not None:
+            row["pass_iat"] = scan.use.issued_at_s
+            if scan.use.as_reused is not None:
+                row["as_reused"] = scan.use.as_reused
         if offline is not None:
             row["offline_decision"], row["offline_refusal"] = offline.decision, offline.refusal
             row["offline_policy_version"] = offline.policy_version
@@ -360,16 +314,18 @@ class ScanLog:
                 self._fail(copies, StoreUnavailable())
 
     async def _write_together(self, connection: Connection, group: Group) -> None:
-        rows = orjson.dumps([copies[0].row for copies in group.values()], option=orjson.OPT_UTC_Z)
-        cursor = await connection.execute(RECORD, (rows.decode(),))
-        recorded = {scan_id for (scan_id,) in await cursor.fetchall()}
+        rows = [copies[0].row for copies in group.values()]
+        statement = RECORD[any("as_reused" in row for row in rows), any("gate_said_at" in row for row in rows)]
+        cursor = await connection.execute(statement, (orjson.dumps(rows, option=orjson.OPT_UTC_Z).decode(),))
+        recorded: dict[str, str | None] = dict(await cursor.fetchall())
         _groups.add(1)
         _recorded.add(len(recorded))
         late: list[_Late] = []
-        for scan_id in recorded:
+        for scan_id, refusal in recorded.items():
             first, *copies = group[scan_id]
-            first.answer(first.scan.ruling)
-            late += _answer_copies(copies, first.scan.attempt.digest, first.scan.ruling)
+            ruling = _ruling(first.scan, refusal)
+            first.answer(ruling)
+            late += _answer_copies(copies, first.scan.attempt.digest, ruling)
         if len(recorded) < len(group):
             again = {scan_id: copies for scan_id, copies in group.items() if scan_id not in recorded}
             late += await self._answer_again(connection, again)
@@ -378,12 +334,20 @@ class ScanLog:
             task.add_done_callback(self._answering_late.discard)
 
     async def _answer_again(self, connection: Connection, group: Group) -> list[_Late]:
-        """Scans that were recorded before: the first answer for the same content."""
+        """Scans that were recorded before: the first answer for the same content.
+
+        Who was not let in then has not used a pass up, and nor has who comes under the id of another.
+        """
         late: list[_Late] = []
-        cursor = await connection.execute(_FIRST_ANSWERS, ([UUID(scan_id) for scan_id in group],))
-        for scan_id, digest, decision, colour, refusal, *rest in await cursor.fetchall():
-            first = Ruling(Decision(decision), Colour(colour), None if refusal is None else Refusal(refusal), *rest)
-            late += _answer_copies(group[str(scan_id)], bytes(digest), first)
+        cursor = await connection.execute(FIRST_ANSWERS, ([UUID(scan_id) for scan_id in group],))
+        unused = []
+        for scan_id, digest, number, idx, iat, direction, *ruled in await cursor.fetchall():
+            copies, first = group[str(scan_id)], _first_answer(*ruled)
+            late += _answer_copies(copies, bytes(digest), first)
+            if not _has_used(copies[0].scan, (number, idx, iat, direction), first):
+                unused.append(copies[0].scan)
+        if (claims := given_back(unused)) is not None:
+            await connection.execute(GIVE_BACK, claims)
         known = {each for each, _ in late}
         self._fail((e for copies in group.values() for e in copies if e not in known), StoreUnavailable())
         return late
@@ -409,6 +373,25 @@ class ScanLog:
             each.answer(error)
         if unanswered:
             _refused.add(len(unanswered), {"reason": "store_unavailable"})
+
+
+def _ruling(scan: Scan, refusal: str | None) -> Ruling:
+    """As it was recorded: decided here, or by who had used the pass before."""
+    if refusal != Refusal.PASS_REUSED or scan.use is None or scan.use.as_reused is None:
+        return scan.ruling
+    return scan.ruling._replace(decision=scan.use.as_reused, refusal=Refusal.PASS_REUSED)
+
+
+def _first_answer(decision: str, colour: str, refusal: str | None, *rest: Any) -> Ruling:
+    return Ruling(Decision(decision), Colour(colour), None if refusal is None else Refusal(refusal), *rest)
+
+
+def _has_used(scan: Scan, use: tuple[object, ...], first: Ruling) -> bool:
+    """Whether a scan let somebody in when it was recorded, with this very pass: (list, idx, pass_iat, direction)."""
+    if scan.entry is None or scan.use is None:
+        return False
+    is_same = (*scan.entry, scan.use.issued_at_s, scan.attempt.direction) == use
+    return is_same and (first.decision is Decision.PASS or scan.attempt.offline is not None)
 
 
 _Late = tuple[_Waiting, Ruling]

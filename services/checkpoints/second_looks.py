@@ -1,5 +1,4 @@
-"""What only shows once scans are recorded: a pass used at two gates out of reach of each other, and an offline gate
-that had decided otherwise than the server does."""
+"""What only shows once scans are recorded: a pass that was used twice, an offline gate that had decided otherwise."""
 
 from __future__ import annotations
 
@@ -14,7 +13,15 @@ from services.checkpoints.domain.events import OfflineDecisionDiffered, PassReus
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.keeping import told_still
 from services.checkpoints.domain.life import holding
-from services.checkpoints.domain.reuse import Place, ReuseRule, Sighting, distance_m, is_out_of_reach
+from services.checkpoints.domain.reuse import (
+    Place,
+    ReuseRule,
+    Sighting,
+    UseKey,
+    distance_m,
+    is_out_of_reach,
+    is_repeat,
+)
 from services.checkpoints.domain.scans import Refusal
 from services.checkpoints.positions import Positions
 from services.checkpoints.store import lives, second_looks
@@ -41,7 +48,8 @@ class OfflineDifferences:
 
 
 class Reuses:
-    """Tells which passes were used at two gates that no one can reach in the time between.
+    """Tells which passes were used twice (reuse.py): a shown one that had let somebody in, and any at two gates that no
+    one can reach in the time between.
 
     In the ordinary case memory answers: all scans come past here. The table is asked about what memory cannot know: a
     scan that was uploaded late, one that the scan path refused for its reuse, and the first minutes after a start.
@@ -56,19 +64,25 @@ class Reuses:
         self._newest_s, self._until_s = 0.0, 0.0
         self._young: dict[tuple[int, int], Sighting] = {}
         self._old: dict[tuple[int, int], Sighting] = {}
+        self._young_uses: dict[UseKey, Sighting] = {}
+        self._old_uses: dict[UseKey, Sighting] = {}
         self._places: dict[UUID, Place] = {}
         self._places_until: datetime | None = None
 
     def take_scans(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
-        shown = [scan for scan in scans if scan.revision == 1 and scan.is_use_of_a_pass()]
-        late = [scan for scan in scans if scan.revision == 2 and scan.is_use_of_a_pass() and self._is_late(scan)]
+        scans = [scan for scan in scans if scan.is_use_of_a_pass() and scan.repeat_of is None]
+        shown = [scan for scan in scans if scan.revision == 1]
+        late = [scan for scan in scans if scan.revision == 2 and self._is_late(scan)]
         self._read_places(tx, [*shown, *late])
         found: list[PassReused] = []
         unknown: list[ScanFact] = late
         for scan in shown:
             here = self._sighting(scan)
             last = self._remember((scan.list or 0, scan.idx or 0), here)
-            if last is not None and is_out_of_reach(self._rule, here, last):
+            used = self._use_before(scan, here)
+            if used is not None:
+                found.append(self._reuse(scan, here, used))
+            elif last is not None and is_out_of_reach(self._rule, here, last):
                 found.append(self._reuse(scan, here, last))
             elif self._is_late(scan) or self._is_beyond_memory(scan, last):
                 unknown.append(scan)
@@ -89,10 +103,23 @@ class Reuses:
         self._newest_s = max(self._newest_s, here.at_s)
         if self._newest_s > self._until_s or len(self._young) >= self._sightings_max:
             self._old, self._young, self._until_s = self._young, {}, self._newest_s + self._rule.remember_s
+            self._old_uses, self._young_uses = self._young_uses, {}
         last = self._young.get(key) or self._old.get(key)
         if last is None or here.at_s >= last.at_s:
             self._young[key] = here
         return last
+
+    def _use_before(self, scan: ScanFact, here: Sighting) -> Sighting | None:
+        """Who was let in with this shown pass before; where nobody was, this scan may be the first."""
+        key = scan.use_key()
+        if key is None:
+            return None
+        used = self._young_uses.get(key) or self._old_uses.get(key)
+        if used is None or used.scan_id == scan.scan_id:
+            if scan.has_let_in():
+                self._young_uses[key] = here
+            return None
+        return None if is_repeat(here, used) else used
 
     def _look_up(self, tx: Connection, scans: Sequence[ScanFact]) -> Iterable[PassReused]:
         by_id = {scan.scan_id: scan for scan in scans}
@@ -102,7 +129,8 @@ class Reuses:
             scan = by_id[use.of_scan]
             here = self._sighting(scan)
             other = Sighting(use.scan_id, self._places[use.checkpoint_id], use.scanned_at.timestamp())
-            if is_out_of_reach(self._rule, here, other):
+            is_used_up = use.key is not None and use.key == scan.use_key() and not is_repeat(here, other)
+            if is_used_up or is_out_of_reach(self._rule, here, other):
                 yield self._reuse(scan, here, other)
 
     def _sighting(self, scan: ScanFact) -> Sighting:

@@ -40,7 +40,7 @@ def subscriptions(zone: tzinfo) -> list[Subscription]:
         taken = (
             ScanTaken(moment_of(scan.scanned_at), moment_of(scan.recorded_at), scan.decision)
             for scan in scans
-            if not scan.is_self_reported
+            if not scan.is_self_reported and not scan.repeat_of
         )
         read_model.count_scans(tx, tally(taken, zone))
 

@@ -307,6 +307,7 @@ def subscriptions(city: City, open_book: Callable[[Connection], Book], clock: Cl
                 "guanka.checkpoints.v1.DeviceSilent": troubles(silence_of),
                 "guanka.checkpoints.v1.DeviceDrifted": troubles(drift_of),
                 "guanka.checkpoints.v1.MeasurementCaseOverdue": troubles(delay_of),
+                "guanka.checkpoints.v1.GateClockOff": troubles(wrong_clock_of),
                 "guanka.checkpoints.v1.PersonStopped": stops(stop_of),
                 "guanka.checkpoints.v1.FeverFlagged": stops(fever_of),
                 "guanka.checkpoints.v1.OfflineDecisionDiffered": stops(let_in_of),
@@ -387,6 +388,11 @@ def drift_of(message: Message) -> PostTrouble:
 def delay_of(message: Message) -> PostTrouble:
     told = checkpoints.MeasurementCaseOverdue.FromString(message.payload)
     return PostTrouble(AlarmKind.MEASUREMENT_OVERDUE, f"measurement/{told.case_id}", told.checkpoint_id, told.area)
+
+
+def wrong_clock_of(message: Message) -> PostTrouble:
+    told = checkpoints.GateClockOff.FromString(message.payload)
+    return PostTrouble(AlarmKind.CLOCK_OFF, f"clock/{told.checkpoint_id}", told.checkpoint_id, told.area)
 
 
 def arrival_of(message: Message) -> Arrival:

@@ -75,10 +75,12 @@ def test_a_pass_that_codes_mints_is_read_and_finds_its_holders_colour(city, code
     ring, board = KeyRing(URI), Board(30)
     assert ring.put(codes.jwks())
     now = datetime.now(UTC)
-    entry = ring.read(minted["token"], now)
-    assert not isinstance(entry, Refusal)
+    found = ring.read(minted["token"], now)
+    assert not isinstance(found, Refusal)
+    entry = found.entry
     ends_at = datetime.fromisoformat(minted["expires_at"])
-    assert ring.read(minted["token"], ends_at - timedelta(seconds=1)) == entry
+    assert ring.read(minted["token"], ends_at - timedelta(seconds=1)) == found
+    assert found.shown_at_s == (int(ends_at.timestamp()) - 60 if kind == "shown" else None)
     assert ring.read(minted["token"], ends_at) is Refusal.PASS_EXPIRED
 
     [(number, revision)] = codes.revisions().items()

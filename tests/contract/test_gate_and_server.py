@@ -31,6 +31,7 @@ from services.checkpoints.board import Board, pack
 from services.checkpoints.bundles import HeldLists, bundle_of
 from services.checkpoints.codes_client import StatusList
 from services.checkpoints.domain.errors import RegistrationNotDoneHere
+from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.domain.policy import OUTCOMES, KindPolicy, RegistrationOutcome
 from services.checkpoints.domain.registrations import admit, words_of
 from services.checkpoints.domain.scans import (
@@ -98,13 +99,13 @@ class Remembering(KeyRing):
 
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
-        self._read: dict[tuple[str, datetime], Any] = {}
+        self._known: dict[tuple[str, datetime], Any] = {}
 
-    def read(self, token: str, scanned_at: datetime) -> Any:
-        key = (token, scanned_at)
-        if key not in self._read:
-            self._read[key] = super().read(token, scanned_at)
-        return self._read[key]
+    def read(self, token: str, at: datetime, on_the_way_s: float = 0.0) -> Any:
+        key = (token, at)
+        if key not in self._known:
+            self._known[key] = super().read(token, at, on_the_way_s)
+        return self._known[key]
 
 
 class NoLog:
@@ -269,9 +270,9 @@ def is_reached(moment: datetime, now: datetime) -> bool:
     return limits != LIMITS["former@1"] and moment >= after(-5) and max(moment, now) < ends_at
 
 
-def can_be_settled(attempt: Attempt, entry: object, now: datetime) -> bool:
+def can_be_settled(attempt: Attempt, found: object, now: datetime) -> bool:
     """Said apart too: a pass alone, on a list that the gate has, of a moment that the bundle reaches."""
-    is_known_list = not isinstance(entry, Entry) or entry.list in IN_BOTH
+    is_known_list = not isinstance(found, ReadPass) or found.entry.list in IN_BOTH
     return (
         attempt.token is not None
         and attempt.person_ref is None
@@ -304,9 +305,9 @@ def test_an_offline_gate_decides_like_the_server_and_where_it_cannot_lets_nobody
 
 def compare(attempt: Attempt, ring: KeyRing, taken: Taken, ruling: Ruling, now: datetime) -> str:
     """What kind of case it was; fails where the gate is laxer than it may be."""
-    entry = None if attempt.token is None else ring.read(attempt.token, attempt.scanned_at)
+    found = None if attempt.token is None else ring.read(attempt.token, attempt.scanned_at)
     assert taken.policy_version == ruling.policy_version or ruling.policy_version == "former@1"
-    if can_be_settled(attempt, entry, now):
+    if can_be_settled(attempt, found, now):
         assert taken.is_settled
         told = (taken.decision, taken.colour, taken.refusal, taken.list_revision)
         assert told == (ruling.decision, ruling.colour, ruling.refusal, ruling.board_revision), attempt
@@ -349,8 +350,8 @@ def test_a_vehicle_is_decided_like_its_strictest_traveller_and_a_plate_alone_is_
                 assert taken.decision in (Decision.CHECK, Decision.STOP)
                 continue
             ruling, _ = asyncio.run(path.record_vehicle(vehicle, place))
-            entries = [ring.read(each.token, NOW) for each in people]
-            is_settled = all(not isinstance(each, Entry) or each.list in IN_BOTH for each in entries)
+            read = [ring.read(each.token, NOW) for each in people]
+            is_settled = all(not isinstance(each, ReadPass) or each.entry.list in IN_BOTH for each in read)
             if is_settled and vehicle.names_nobody():
                 assert taken.decision is ruling.decision
             else:

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope=
 
 SERVICES = ("codes", "checkpoints", "ledger", "console")
 WHARF = "440103002101"
+CHECKED = {"decision": "check", "refusal": None, "policy_version": "default@1", "list_revision": 1}
 ANSWER = {"scan_id", "decision", "colour", "refusal", "say", "policy_version", "board_revision", "recorded_at"}
 
 
@@ -300,7 +301,8 @@ def test_each_standing_and_each_fault_of_a_pass_has_its_decision(outside: Outsid
         assert outside.scan_person(metro, person_ref)["decision"] == decision
     shown = {"pass": outside.pass_of(green)}
     for at, refusal in ((timedelta(minutes=4), "pass_expired"), (-timedelta(hours=2), "pass_not_yet_valid")):
-        assert outside.scan(metro, shown, now() + at)["refusal"] == refusal
+        assert outside.scan(metro, shown, now() + at, offline=CHECKED)["refusal"] == refusal
+        assert outside.scan(metro, shown, now() + at)["refusal"] == "clock_off"
     for credential, refusal in (
         ({"pass": shown["pass"][:-6] + "AAAAAA"}, "pass_forged"),
         ({"pass": "no pass at all"}, "pass_forged"),
@@ -341,6 +343,44 @@ def test_the_same_scan_again_has_the_first_answer_and_another_under_its_id_is_re
     assert [outside.send(body).content for _ in range(3)] == [first.content] * 3
     assert outside.send(body | {"direction": "out"}).status_code == 409
     assert [each["scan_id"] for each in outside.scans_of(mall)].count(body["scan_id"]) == 1
+
+
+def test_a_shown_pass_lets_in_once_and_each_direction_is_a_use(outside: Outsider, mall: str, green: str) -> None:
+    other, shown, at = outside.checkpoint("mall"), {"pass": outside.pass_of(green)}, now()
+    first = outside.scan(mall, shown, at, direction="in")
+    assert (first["decision"], first["refusal"]) == ("pass", None)
+    repeated = outside.scan(mall, shown, at + timedelta(seconds=2), direction="in")
+    assert (repeated["decision"], repeated["refusal"]) == ("pass", None)
+    for place, later in ((mall, 4), (other, 1)):
+        again = outside.scan(place, shown, at + timedelta(seconds=later), direction="in")
+        assert (again["decision"], again["refusal"], again["colour"]) == ("check", "pass_reused", "green")
+    assert outside.scan(other, shown, direction="out")["decision"] == "pass"
+
+
+@pytest.mark.parametrize("off_s", [-119, -10, 61, 119])
+def test_a_gate_whose_clock_is_a_little_off_refuses_no_fresh_pass(outside: Outsider, mall: str, off_s: int) -> None:
+    person_ref = outside.healthy()
+    eventually(lambda: outside.scan_person(mall, person_ref, temperature_c=38.0)["colour"] == "green")
+    assert outside.scan_person(mall, person_ref, at=now() + timedelta(seconds=off_s))["decision"] == "pass"
+
+
+@pytest.mark.parametrize("off_s", [-3600, -125, 125, 8 * 3600])
+def test_a_clock_that_is_far_off_is_checked_dated_by_the_server_and_alarmed_once(
+    outside: Outsider, green: str, off_s: int
+) -> None:
+    place, off = outside.checkpoint("mall"), timedelta(seconds=off_s)
+    for _ in range(3):
+        answer = outside.scan_person(place, green, at=now() + off)
+        assert (answer["decision"], answer["refusal"]) == ("check", "clock_off")
+    dated = [datetime.fromisoformat(each["scanned_at"]) for each in outside.scans_of(place)]
+    assert len(dated) == 3
+    assert all(abs(now() - at) < timedelta(minutes=1) for at in dated)
+
+    def alarms() -> list[Any]:
+        listed = outside.get("ledger", "/v1/alarms", outside.token("operator"), params={"area": DISTRICT}).json()
+        return [each for each in listed["alarms"] if each["checkpoint_id"] == place]
+
+    assert [each["kind"] for each in eventually(alarms)] == ["clock_off"]
 
 
 def test_a_vehicle_has_one_record_each_and_one_decision(outside: Outsider) -> None:

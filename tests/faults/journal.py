@@ -257,7 +257,8 @@ def _counted_too_many(product: Product, patience_s: float) -> int:
     deadline = time.monotonic() + patience_s
     while True:
         with _connected(product) as connection:
-            asked = "SELECT (SELECT coalesce(sum(scans), 0) FROM scan_tally) - (SELECT count(*) FROM scan)"
+            counted = "(SELECT coalesce(sum(scans), 0) FROM scan_tally)"
+            asked = f"SELECT {counted} - (SELECT count(*) FROM scan WHERE repeat_of IS NULL)"  # noqa: S608 (our own words)
             [(difference,)] = connection.execute(asked).fetchall()
         if difference == 0 or time.monotonic() > deadline:
             return int(difference)

@@ -20,7 +20,7 @@ from services.checkpoints.api.scan_schemas import CredentialIn
 from services.checkpoints.attempts import TEMPERATURE_C_MAX, TEMPERATURE_C_MIN, FieldError, read_document
 from services.checkpoints.domain.errors import FeverClinicNotFound, MeasurementCaseNotFound, PersonUnknown
 from services.checkpoints.domain.measurement import STAGES, MeasurementCase, Step, step_of
-from services.checkpoints.domain.scans import Entry
+from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.store import measurement_cases, standings
 from services.checkpoints.use_cases.measuring import StepOrder
 
@@ -137,8 +137,8 @@ def _person_ref(tx: Connection, desk: Desk, credential: CredentialIn, now: datet
         return desk.attempts.person_ref(read_document(credential.document.model_dump(), "credential.document"))
     if credential.pass_ is None:
         raise FieldError("credential", "one of pass and document is needed")
-    entry = desk.key_ring.read(credential.pass_, now)
-    person_ref = standings.holder_of(tx, entry) if isinstance(entry, Entry) else None
+    shown = desk.key_ring.read(credential.pass_, now)
+    person_ref = standings.holder_of(tx, shown.entry) if isinstance(shown, ReadPass) else None
     if person_ref is None:
         raise PersonUnknown()
     return person_ref

@@ -171,6 +171,8 @@ class ScanOut(BaseModel):
     board_revision: int
     vehicle_ref: UUID | None
     is_self_reported: bool
+    repeat_of: UUID | None = Field(description="the scan that this one only repeats: nobody else, within seconds")
+    gate_said_at: datetime | None = Field(description="the gate's own time where its clock was off")
 
 
 class HistoryOut(BaseModel):

@@ -41,6 +41,7 @@ RefusalWord = Literal[
     "test_missing",
     "test_old",
     "pass_reused",
+    "clock_off",
 ]
 
 
@@ -80,7 +81,10 @@ class ScanIn(_In):
     direction: Literal["in", "out"] | None = None
     temperature_c: float | None = Field(default=None, ge=TEMPERATURE_C_MIN, le=TEMPERATURE_C_MAX)
     mask: bool | None = Field(default=None, description="false: seen without one; absent where nobody looked")
-    scanned_at: DateTime = Field(description="between 7 days ago and 5 minutes ahead")
+    scanned_at: DateTime = Field(
+        description="with `offline` between 7 days ago and 5 minutes ahead; without, what is more than 2 minutes from "
+        "the server's time is clock_off, and what is 7 days behind or a day ahead is refused"
+    )
     offline: OfflineIn | None = None
 
 

@@ -39,19 +39,23 @@ def decide(
     has_no_mask: bool = False,
     is_reused: bool = False,
     is_revoked: bool = False,
+    is_clock_off: bool = False,
 ) -> Admission:
     """The strictest of all that is so; of equally strict outcomes the checkpoint that takes no scans (`is_revoked`) is
-    told first, the pass's fault before its use elsewhere, that before the fever and the missing mask, those before a
-    stale board, and the colour last.
+    told first, then the gate's clock, the pass's fault before its use elsewhere, that before the fever and the missing
+    mask, those before a stale board, and the colour last.
 
     A pass with a fault names nobody, so its holder's colour is unknown and does not count. Of most scans there is
     nothing to tell but the colour.
     """
-    if not (fault or is_revoked or standing.is_void or is_reused or has_fever or has_no_mask or standing.is_stale):
+    is_about_gate = is_revoked or is_clock_off or standing.is_stale
+    if not (fault or is_about_gate or standing.is_void or is_reused or has_fever or has_no_mask):
         return Admission(policy.decisions[standing.colour], standing.colour, None)
     outcomes: list[Outcome] = []
     if is_revoked:
         outcomes.append(Refusal.CHECKPOINT_REVOKED)
+    if is_clock_off:
+        outcomes.append(Refusal.CLOCK_OFF)
     if fault is not None:
         outcomes.append(fault)
     if standing.is_void:

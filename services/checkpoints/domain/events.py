@@ -189,6 +189,18 @@ class VenueFree:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class GateClockOff:
+    """Scans of a checkpoint came with a time that is not now; `scan` is the first, `off_s` positive where it is fast.
+
+    Told once a trouble, whose number is `revision`.
+    """
+
+    scan: ScanFact
+    off_s: float
+    revision: int
+
+
 DomainEvent = (
     VenueFull
     | VenueFree
@@ -206,6 +218,7 @@ DomainEvent = (
     | PersonStopped
     | FeverFlagged
     | PassReused
+    | GateClockOff
     | OfflineDecisionDiffered
     | ContactsTraced
     | TraceHeld

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from chassis.pseudonym import keyed_uuid
+from services.checkpoints.domain.reuse import UseKey
 from services.checkpoints.domain.scans import FEVER_C, STRICTNESS, Decision
 
 REQUESTER = ("requester",)
@@ -15,7 +16,11 @@ REQUESTER = ("requester",)
 
 @dataclass(frozen=True, slots=True)
 class ScanFact:
-    """A recorded scan; texts are empty where nothing was told. `revision` 2 completes it with the person."""
+    """A recorded scan; texts are empty where nothing was told. `revision` 2 completes it with the person.
+
+    `pass_iat`: when the shown pass was issued, in Unix seconds. `repeat_of`: the scan that this one only repeats, which
+    is counted and traced. `gate_said_at`: the gate's own time where its clock was off; `scanned_at` is the server's.
+    """
 
     scan_id: UUID
     checkpoint_id: UUID
@@ -37,6 +42,9 @@ class ScanFact:
     offline_decision: str
     is_self_reported: bool
     revision: int
+    pass_iat: int | None = None
+    repeat_of: UUID | None = None
+    gate_said_at: datetime | None = None
 
     def is_stop_of_someone(self) -> bool:
         """A gate stopped a person who is known; what a citizen's own phone says stops nobody.
@@ -49,6 +57,16 @@ class ScanFact:
 
     def is_use_of_a_pass(self) -> bool:
         return bool(self.list) and not self.is_self_reported
+
+    def use_key(self) -> UseKey | None:
+        """By which a shown pass is used up; None for all that is none."""
+        if self.list is None or self.idx is None or self.pass_iat is None:
+            return None
+        return self.list, self.idx, self.pass_iat, self.direction == "out"
+
+    def has_let_in(self) -> bool:
+        """What the gate did: where it had no network, what it decided alone."""
+        return (self.offline_decision or self.decision) == Decision.PASS
 
     def is_decided_otherwise_offline(self) -> bool:
         """A gate without a network decided something else.

@@ -21,20 +21,32 @@ _MEMBERS = frozenset(["policy", "kinds", "words", "offline"])
 _KIND_MEMBERS = frozenset(["decisions", "compare", "words", "registration"])
 
 
-class Shown(StrEnum):
-    """What a person showed at the gate, where a policy tells the guard to compare it with the person."""
-
-    SHOWN_PASS = "shown_pass"  # noqa: S105
-    PRINTED_PASS = "printed_pass"  # noqa: S105
-    DOCUMENT = "document"
-
-
 @dataclass(frozen=True, slots=True)
 class Say:
     """Words to show and say."""
 
     zh: str
     en: str
+
+
+SINCE: Mapping[Outcome, tuple[Decision, Say]] = {
+    Refusal.CLOCK_OFF: (
+        Decision.CHECK,
+        Say(
+            "本闸机时钟不准，请人工核验，并校准时钟。",
+            "This gate's clock is wrong. Check by hand, and set the clock.",
+        ),
+    ),
+}
+"""Outcomes that came after policies were signed: what holds where a policy says nothing of them."""
+
+
+class Shown(StrEnum):
+    """What a person showed at the gate, where a policy tells the guard to compare it with the person."""
+
+    SHOWN_PASS = "shown_pass"  # noqa: S105
+    PRINTED_PASS = "printed_pass"  # noqa: S105
+    DOCUMENT = "document"
 
 
 class RegistrationOutcome(StrEnum):
@@ -143,6 +155,9 @@ def _kind_policy(version: str, kind: str, given: object, shared: Mapping[str, An
     decisions: dict[Outcome, Decision] = {}
     words: dict[Outcome, Say] = {}
     for outcome in OUTCOMES:
+        if outcome in SINCE and outcome.value not in written:
+            decisions[outcome], words[outcome] = SINCE[outcome]
+            continue
         if written.get(outcome.value) not in tuple(Decision):
             gaps.append(f"kinds.{kind}.decisions.{outcome.value}: must be pass, check or stop")
             continue

@@ -1,7 +1,13 @@
-"""A pass used at two gates that no one can reach in the time between: somebody holds a copy of somebody's pass.
+"""A pass used twice: somebody holds a copy of somebody's pass.
 
-The rule is data (reuse/default.json). What speaks for the person counts: straight lines, a speed above any train of the
-city's, clocks that may differ, and nothing at all within one venue or below a distance.
+A shown pass that has let somebody in is used up, at every gate, once for each direction. It is known by its entry and
+the second in which it was issued. The same gate may read it again for a moment: that is a repeat, and nobody else.
+A gate without a network knows only its own; what it let in is found when it is uploaded, and told.
+
+A printed pass is used for months, and somebody shows many passes. So beside that holds for every pass: no one is at two
+gates that no one can reach in the time between. This rule is data (reuse/default.json). What speaks for the person
+counts: straight lines, a speed above any train of the city's, clocks that may differ, and nothing at all within one
+venue or below a distance.
 """
 
 from __future__ import annotations
@@ -14,7 +20,13 @@ from uuid import UUID
 
 from services.checkpoints.domain.errors import ReuseRuleIncomplete
 
+REPEAT_S = 3
+"""A gate that reads a pass again within so many seconds reads it once: scanners do, and people hold it twice."""
 _EARTH_RADIUS_M = 6_371_000.0
+
+UseKey = tuple[int, int, int, bool]
+"""A use of a shown pass: list, idx, when it was issued (Unix seconds), whether out. A gate that tells no direction
+lets in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,11 @@ def seconds_needed(rule: ReuseRule, one: Place, other: Place) -> float:
     if distance is not None:
         return distance / rule.speed_m_s if distance >= rule.distance_min_m else 0.0
     return rule.districts_apart_s if one.district and other.district and one.district != other.district else 0.0
+
+
+def is_repeat(one: Sighting, other: Sighting) -> bool:
+    """Whether a gate has only read the same use again."""
+    return one.place.checkpoint_id == other.place.checkpoint_id and abs(one.at_s - other.at_s) <= REPEAT_S
 
 
 def is_out_of_reach(rule: ReuseRule, one: Sighting, other: Sighting) -> bool:

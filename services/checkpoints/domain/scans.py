@@ -60,6 +60,7 @@ class Refusal(_Word):
     TEST_MISSING = "test_missing"
     TEST_OLD = "test_old"
     PASS_REUSED = "pass_reused"  # noqa: S105
+    CLOCK_OFF = "clock_off"
 
 
 class Stage(StrEnum):
@@ -146,6 +147,7 @@ class Attempt(NamedTuple):
     `person_ref` is the one of the document that was shown, `vehicle_ref` the plate's; `digest` is SHA-256 over the
     content, by which a repeat is told from another scan under the same id; `mask` is None where nobody looked.
     `digest_online` is that of the same content without `offline`: as the gate had sent it before it decided alone.
+    `gate_said_at` is the gate's own time where its clock is off (clocks.py); then `scanned_at` is the server's.
     """
 
     scan_id: UUID
@@ -162,6 +164,7 @@ class Attempt(NamedTuple):
     people: tuple[Attempt, ...] = ()
     is_self_reported: bool = False
     digest_online: bytes | None = None
+    gate_said_at: datetime | None = None
 
     def is_recorded_as(self, digest: bytes) -> bool:
         """Whether what was recorded with this digest is this scan, if need be as it came before the gate decided."""
@@ -191,6 +194,17 @@ class Ruling(NamedTuple):
     recorded_at: datetime
 
 
+class Use(NamedTuple):
+    """A shown pass at a gate, known by its entry and `issued_at_s` (reuse.py).
+
+    `as_reused` is set where somebody is let in, which uses the pass up: what is decided where it was used before. What
+    a gate without a network did stands, so there it is the server's own decision.
+    """
+
+    issued_at_s: int
+    as_reused: Decision | None = None
+
+
 class Scan(NamedTuple):
     """An attempt with its ruling: what is recorded, once, and told as ScanRecorded."""
 
@@ -198,3 +212,4 @@ class Scan(NamedTuple):
     checkpoint: Checkpoint
     entry: Entry | None
     ruling: Ruling
+    use: Use | None = None

@@ -36,9 +36,9 @@ def counts(scan: ScanFact) -> bool:
     """Whether a scan moves somebody: a person, at a gate that told the direction, and not one kept outside.
 
     What the gate did counts: where it had no network, what it decided alone.
-    The record of a vehicle without its driver is nobody; its people have records of their own.
+    The record of a vehicle without its driver is nobody; its people have records of their own. A repeat is nobody else.
     """
     is_vehicle_alone = scan.vehicle_ref is not None and scan.person_ref is None and not scan.list
-    if scan.revision != 1 or scan.is_self_reported or is_vehicle_alone:
+    if scan.revision != 1 or scan.is_self_reported or is_vehicle_alone or scan.repeat_of is not None:
         return False
     return scan.direction == "out" or (scan.direction == "in" and (scan.offline_decision or scan.decision) != "stop")

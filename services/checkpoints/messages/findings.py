@@ -1,4 +1,4 @@
-"""What is found in a scan and told at once: a stop, a fever, a pass that was used twice, an offline difference."""
+"""What is found in a scan and told at once: stops, fevers, passes used twice, offline differences, wrong clocks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from chassis.outbox import Event
 from chassis.timestamps import stamp_of
-from services.checkpoints.domain.events import PassReused
+from services.checkpoints.domain.events import GateClockOff, PassReused
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.measurement import MeasurementCase
 from services.checkpoints.domain.scans import Checkpoint, OfflineDecision, district_of
@@ -84,6 +84,27 @@ def offline_decision_differed(scan: ScanFact, taken: OfflineDecision) -> Event:
     )
     subject = f"difference/{scan.scan_id}"
     return _finding("OfflineDecisionDiffered", subject, scan, message.SerializeToString(), scan.revision)
+
+
+def gate_clock_off(event: GateClockOff) -> Event:
+    scan = event.scan
+    message = words.GateClockOff(
+        checkpoint_id=str(scan.checkpoint_id),
+        kind=scan.kind,
+        area=scan.area,
+        since=stamp_of(scan.recorded_at),
+        off_s=event.off_s,
+    )
+    return Event(
+        type=OURS + "GateClockOff",
+        aggregatetype="clock",
+        aggregateid=str(scan.checkpoint_id),
+        subject=f"clock/{scan.checkpoint_id}",
+        revision=event.revision,
+        time=scan.recorded_at,
+        payload=message.SerializeToString(),
+        district=district_of(scan.area),
+    )
 
 
 def _where(scan: ScanFact) -> dict[str, Any]:

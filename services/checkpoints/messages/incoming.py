@@ -13,7 +13,7 @@ from services.checkpoints.messages.scans import SCAN_COMPLETED, scan_fact
 from services.checkpoints.messages.standings import STANDINGS_CHANGED, standings_change
 from services.checkpoints.messages.topics import LEDGER_TOPIC, SCANS_TOPIC, STANDINGS_TOPIC
 from services.checkpoints.messages.traces import TRACE_REQUESTED, trace_order
-from services.checkpoints.scan_log import EVENT_TYPE
+from services.checkpoints.scan_statements import EVENT_TYPE
 
 
 def subscriptions(

@@ -19,6 +19,7 @@ from services.checkpoints.domain.events import (
     DomainEvent,
     FeverFlagged,
     FeverMeasured,
+    GateClockOff,
     MeasurementCaseMoved,
     MeasurementCaseOpened,
     MeasurementCaseOverdue,
@@ -36,6 +37,7 @@ from services.checkpoints.messages.devices import device_event
 from services.checkpoints.messages.findings import (
     fever_flagged,
     fever_measured,
+    gate_clock_off,
     offline_decision_differed,
     pass_reused,
     person_stopped,
@@ -65,6 +67,8 @@ def event_of(event: DomainEvent, now: datetime) -> Event:
             return fever_measured(measured, checkpoint, at)
         case PassReused():
             return pass_reused(event)
+        case GateClockOff():
+            return gate_clock_off(event)
         case OfflineDecisionDiffered(scan, taken):
             return offline_decision_differed(scan, taken)
         case ContactsTraced():

@@ -13,7 +13,7 @@ from chassis.outbox import Event
 from chassis.timestamps import moment_of, stamp_of
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.scans import Scan, district_of
-from services.checkpoints.scan_log import AGGREGATE_TYPE
+from services.checkpoints.scan_statements import AGGREGATE_TYPE
 from wire.checkpoints.v1 import events_pb2 as words
 
 SCAN_COMPLETED = "guanka.checkpoints.v1.ScanCompleted"
@@ -39,6 +39,10 @@ def scan_recorded_payload(scan: Scan, scan_id: str) -> bytes:
         message.temperature_c = attempt.temperature_c
     if scan.entry is not None:
         message.list, message.idx = scan.entry
+    if scan.use is not None:
+        message.pass_iat = scan.use.issued_at_s
+    if attempt.gate_said_at is not None:
+        _set(message.gate_said_at, attempt.gate_said_at)
     ruled = _ruled(
         place.checkpoint_id,
         place.kind,
@@ -101,6 +105,9 @@ def scan_completed(scan: ScanFact) -> Event:
         vehicle_ref=str(scan.vehicle_ref or ""),
         offline_decision=scan.offline_decision,
         is_self_reported=scan.is_self_reported,
+        pass_iat=scan.pass_iat,
+        repeat_of=str(scan.repeat_of or ""),
+        gate_said_at=None if scan.gate_said_at is None else stamp_of(scan.gate_said_at),
     )
     return Event(
         type=SCAN_COMPLETED,
@@ -141,4 +148,7 @@ def scan_fact(message: Message) -> ScanFact:
         offline_decision=scan.offline_decision,
         is_self_reported=scan.is_self_reported,
         revision=message.revision,
+        pass_iat=scan.pass_iat if scan.HasField("pass_iat") else None,
+        repeat_of=UUID(scan.repeat_of) if scan.repeat_of else None,
+        gate_said_at=moment_of(scan.gate_said_at) if scan.HasField("gate_said_at") else None,
     )

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from chassis.event_log import Topic
 from services.checkpoints.domain.keeping import Keeping
-from services.checkpoints.scan_log import AGGREGATE_TYPE
+from services.checkpoints.scan_statements import AGGREGATE_TYPE
 
 SOURCE = "/checkpoints"
 SCANS_TOPIC, EVENTS_TOPIC = "checkpoints.scans.v1", "checkpoints.events.v1"
@@ -21,6 +21,7 @@ TOPICS = {
     "registration": EVENTS_TOPIC,
     "measurement": EVENTS_TOPIC,
     "device": EVENTS_TOPIC,
+    "clock": EVENTS_TOPIC,
     "venue": EVENTS_TOPIC,
     "destruction": EVENTS_TOPIC,
 }

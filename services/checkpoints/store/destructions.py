@@ -22,6 +22,7 @@ FORGOTTEN = {
     "WHERE c.case_id = measurement_step.case_id AND c.opened_at < :before",
     "measurement_case": "DELETE FROM measurement_case WHERE opened_at < :before",
     "device_trouble": "DELETE FROM device_trouble WHERE until < :before",
+    "scan_with_clock_off": "DELETE FROM scan_with_clock_off WHERE scanned_at < :before",
     "shift": "DELETE FROM shift WHERE signed_off_at < :before",
     # Nothing is told on the last day of its time: what is younger than a day need not be looked into.
     "outbox": "DELETE FROM outbox WHERE created_at < :now - interval '1 day' AND (created_at < :before "

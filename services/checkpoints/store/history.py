@@ -1,6 +1,7 @@
 """Scans read back: of a person, of a checkpoint, and counted for the live figures.
 
 A query by time also bounds `scan_id`, whose time lies within five minutes of `scanned_at`, so that it prunes days.
+Scans that the server dated, because the gate's clock was off, are looked for by their ids besides.
 A scan is read with its checkpoint as that was then (`checkpoint_version`).
 """
 
@@ -24,10 +25,12 @@ ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
 PULSE_SLOT_S = 5
 _HISTORY = """
 SELECT s.scan_id, s.person_ref, s.checkpoint_id, s.scanned_at, s.recorded_at, s.decision, s.colour, s.refusal,
-       s.direction, s.temperature_c, s.policy_version, s.board_revision, s.vehicle_ref, s.is_self_reported
+       s.direction, s.temperature_c, s.policy_version, s.board_revision, s.vehicle_ref, s.is_self_reported,
+       s.repeat_of, s.gate_said_at
 FROM scan AS s JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id
      AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
-WHERE {of} AND s.scanned_at >= :from_at AND s.scanned_at < :to_at AND s.scan_id >= :from_id AND s.scan_id < :to_id
+WHERE {of} AND s.scanned_at >= :from_at AND s.scanned_at < :to_at
+  AND {ids}
   AND starts_with(c.area, :area)
   AND (CAST(:after_at AS timestamptz) IS NULL OR (s.scanned_at, s.scan_id) > (:after_at, CAST(:after_id AS uuid)))
 ORDER BY s.scanned_at, s.scan_id LIMIT :limit
@@ -59,15 +62,30 @@ class Span:
 
 
 def of_person(tx: Connection, person_ref: UUID, span: Span) -> Sequence[RowMapping]:
-    statement = sa.text(_HISTORY.format(of="s.person_ref = :person_ref"))
-    with planned_with_values(tx):
-        return tx.execute(statement, {"person_ref": person_ref, **span.parameters()}).mappings().all()
+    return _page(tx, "s.person_ref = :of", person_ref, span)
 
 
 def of_checkpoint(tx: Connection, checkpoint_id: UUID, span: Span) -> Sequence[RowMapping]:
-    statement = sa.text(_HISTORY.format(of="s.checkpoint_id = :checkpoint_id"))
+    return _page(tx, "s.checkpoint_id = :of", checkpoint_id, span)
+
+
+def _page(tx: Connection, where: str, of: UUID, span: Span) -> Sequence[RowMapping]:
+    clock_off = clock_off_between(tx, span.from_at, span.to_at)
+    statement = sa.text(_HISTORY.format(of=where, ids=bound_of_ids(clock_off)))
     with planned_with_values(tx):
-        return tx.execute(statement, {"checkpoint_id": checkpoint_id, **span.parameters()}).mappings().all()
+        return tx.execute(statement, {"of": of, "clock_off": clock_off, **span.parameters()}).mappings().all()
+
+
+def bound_of_ids(clock_off: Sequence[UUID]) -> str:
+    """Which days are looked into; hardly ever is any clock off, and then nothing more is asked."""
+    bound = "s.scan_id >= :from_id AND s.scan_id < :to_id"
+    return f"({bound} OR s.scan_id = ANY(:clock_off))" if clock_off else bound
+
+
+def clock_off_between(tx: Connection, from_at: datetime, to_at: datetime) -> list[UUID]:
+    """Scans of that time whose ids have another: the gate's clock was off, and the server dated them."""
+    found = sa.text("SELECT scan_id FROM scan_with_clock_off WHERE scanned_at BETWEEN :from_at AND :to_at")
+    return list(tx.execute(found, {"from_at": from_at, "to_at": to_at}).scalars())
 
 
 # -- counting --------------------------------------------------------------------------------------------------------
@@ -147,7 +165,8 @@ WHERE s.scan_id = m.scan_id AND s.scan_id >= :from_id AND s.person_ref IS NULL A
 RETURNING s.scan_id, s.checkpoint_id, c.kind, c.area, s.scanned_at, s.recorded_at, s.decision, s.colour,
           coalesce(s.refusal, '') AS refusal, s.policy_version, s.board_revision,
           coalesce(s.direction, '') AS direction, s.temperature_c, s.list, s.idx, s.person_ref, s.vehicle_ref,
-          coalesce(s.offline_decision, '') AS offline_decision, s.is_self_reported, 2 AS revision
+          coalesce(s.offline_decision, '') AS offline_decision, s.is_self_reported, 2 AS revision,
+          s.pass_iat, s.repeat_of, s.gate_said_at
 """
 
 

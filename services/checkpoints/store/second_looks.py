@@ -12,13 +12,15 @@ from sqlalchemy import Connection, RowMapping
 
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
+from services.checkpoints.domain.reuse import UseKey
 from services.checkpoints.domain.scans import OfflineDecision
 from services.checkpoints.store.planning import planned_with_values
 
 _ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
 # `OFFSET 0` keeps the persons first: joined the other way round, all that the city scanned in this time would be read.
 _OTHER_USES = """
-SELECT g.scan_id AS of_scan, s.scan_id, s.checkpoint_id, s.scanned_at
+SELECT g.scan_id AS of_scan, s.scan_id, s.checkpoint_id, s.scanned_at, s.list, s.idx, s.pass_iat,
+       s.direction IS NOT DISTINCT FROM 'out' AS is_out, coalesce(s.offline_decision, s.decision) = 'pass' AS has_let_in
 FROM unnest(CAST(:scan_ids AS uuid[]), CAST(:person_refs AS uuid[]), CAST(:lists AS integer[]),
             CAST(:idx AS integer[]), CAST(:ats AS timestamptz[]), CAST(:recorded AS timestamptz[]))
      AS g (scan_id, person_ref, list, idx, at, recorded_at)
@@ -29,7 +31,7 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS s
 WHERE s.scan_id <> g.scan_id
-  AND s.list = g.list AND s.idx = g.idx AND NOT s.is_self_reported
+  AND s.list = g.list AND s.idx = g.idx AND NOT s.is_self_reported AND s.repeat_of IS NULL
   AND (s.recorded_at, s.scan_id) < (g.recorded_at, g.scan_id)
 ORDER BY g.scan_id, s.scan_id
 """
@@ -42,6 +44,7 @@ SELECT s.scan_id, s.checkpoint_id, c.kind, c.area, s.scanned_at, s.recorded_at, 
        coalesce(s.refusal, '') AS refusal, s.policy_version, s.board_revision, coalesce(s.direction, '') AS direction,
        s.temperature_c, s.list, s.idx, s.person_ref, s.vehicle_ref,
        coalesce(s.offline_decision, '') AS offline_decision, s.is_self_reported, 1 AS revision, s.digest,
+       s.pass_iat, s.repeat_of, s.gate_said_at,
        s.offline_refusal, s.offline_policy_version, s.offline_list_revision
 FROM scan AS s JOIN checkpoint_version AS c
   ON c.checkpoint_id = s.checkpoint_id AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
@@ -65,12 +68,13 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class OtherUse:
-    """A scan of the same pass, recorded before `of_scan`."""
+    """A scan of the same person's pass, recorded before `of_scan`; `key` where it used a shown one up."""
 
     of_scan: UUID
     scan_id: UUID
     checkpoint_id: UUID
     scanned_at: datetime
+    key: UseKey | None
 
 
 def other_uses(tx: Connection, scans: Sequence[ScanFact], within: timedelta) -> list[OtherUse]:
@@ -92,7 +96,10 @@ def other_uses(tx: Connection, scans: Sequence[ScanFact], within: timedelta) -> 
     }
     with planned_with_values(tx):
         rows = tx.execute(sa.text(_OTHER_USES), asked).all()
-    return [OtherUse(*row) for row in rows]
+    return [
+        OtherUse(of_scan, scan_id, checkpoint_id, at, (*key, is_out) if has_let_in and key[-1] is not None else None)
+        for of_scan, scan_id, checkpoint_id, at, *key, is_out, has_let_in in rows
+    ]
 
 
 def taken_offline(tx: Connection, scan_ids: Iterable[UUID]) -> dict[UUID, OfflineDecision]:

@@ -11,10 +11,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from chassis.ids import uuid7_floor
+from chassis.ids import uuid7_floor, uuid7_time
 from services.checkpoints.domain.facts import ScanFact, TraceFact, TraceOrder
 from services.checkpoints.domain.tracing import CaseScan, Grade, Key, Known, Meeting, Watch
-from services.checkpoints.store.history import ID_APART_MAX
+from services.checkpoints.store.history import ID_APART_MAX, bound_of_ids, clock_off_between
 from services.checkpoints.store.planning import planned_with_values
 
 _TRACE = (
@@ -43,6 +43,7 @@ CROSS JOIN LATERAL (
     SELECT * FROM scan WHERE scan.{place} = w.place AND scan.scanned_at BETWEEN w.from_at AND w.to_at
     AND scan.scan_id >= :day AND scan.scan_id < :next_day
     AND scan.person_ref IS NOT NULL AND scan.person_ref <> :person_ref AND NOT scan.is_self_reported
+    AND scan.repeat_of IS NULL
     OFFSET 0
 ) AS s
 JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id
@@ -53,7 +54,8 @@ SELECT s.scan_id, s.checkpoint_id, c.kind, s.vehicle_ref, s.scanned_at
 FROM scan AS s JOIN checkpoint_version AS c ON c.checkpoint_id = s.checkpoint_id
     AND s.scanned_at >= c.holds_from AND s.scanned_at < c.holds_until
 WHERE s.person_ref = :person_ref AND s.scanned_at BETWEEN :from_at AND :to_at
-  AND s.scan_id >= :from_id AND s.scan_id < :to_id AND NOT s.is_self_reported ORDER BY s.scanned_at
+  AND {ids}
+  AND NOT s.is_self_reported AND s.repeat_of IS NULL ORDER BY s.scanned_at
 """
 
 _WATCH_COLUMNS = {
@@ -208,25 +210,29 @@ def save(tx: Connection, trace: TraceFact) -> None:
 
 
 def case_scans(tx: Connection, person_ref: UUID, from_at: datetime, to_at: datetime) -> list[CaseScan]:
+    clock_off = clock_off_between(tx, from_at, to_at)
     span = {
+        "clock_off": clock_off,
         "from_at": from_at,
         "to_at": to_at,
         "from_id": uuid7_floor(from_at - ID_APART_MAX),
         "to_id": uuid7_floor(to_at + ID_APART_MAX),
     }
     with planned_with_values(tx):
-        rows = tx.execute(sa.text(_CASE_SCANS), {"person_ref": person_ref, **span}).all()
+        statement = sa.text(_CASE_SCANS.format(ids=bound_of_ids(clock_off)))
+        rows = tx.execute(statement, {"person_ref": person_ref, **span}).all()
     return [CaseScan(*row) for row in rows]
 
 
 def find_meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch]) -> list[Meeting]:
     """Everyone who was scanned inside the watches, with how and when; the days that cannot matter are not read."""
     found: list[Meeting] = []
+    clock_off = _days_of_clocks_off(tx, watches)
     for place in ("checkpoint_id", "vehicle_ref"):
         by_day = defaultdict(list)
         for watch in watches:
             if getattr(watch, place) is not None:
-                for day in _days(watch):
+                for day in clock_off | set(_days(watch)):
                     by_day[day].append(watch)
         with planned_with_values(tx):
             for day, of_day in sorted(by_day.items()):
@@ -240,6 +246,14 @@ def _days(watch: Watch) -> Iterator[date]:
     while day <= last:
         yield day
         day += timedelta(days=1)
+
+
+def _days_of_clocks_off(tx: Connection, watches: Sequence[Watch]) -> set[date]:
+    """The partitions in which scans of these times lie whose gates' clocks were off."""
+    if not watches:
+        return set()
+    from_at, to_at = min(watch.from_at for watch in watches), max(watch.to_at for watch in watches)
+    return {uuid7_time(scan_id).date() for scan_id in clock_off_between(tx, from_at, to_at)}
 
 
 def _meetings(tx: Connection, person_ref: UUID, watches: Sequence[Watch], place: str, day: date) -> list[Meeting]:

@@ -1,4 +1,7 @@
-"""What the worker makes of recorded scans: figures, stops and fevers, and late contacts of traces."""
+"""What the worker makes of recorded scans: figures, stops and fevers, clocks that are off, late contacts of traces.
+
+A scan that only repeats another is nobody else: nothing is made of it.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +17,25 @@ from chassis.clock import Clock
 from services.checkpoints.domain.events import DomainEvent, FeverFlagged, PersonStopped
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.keeping import told_still
-from services.checkpoints.store import history
+from services.checkpoints.store import clocks, history
 from services.checkpoints.trace import Tell, Tracing
 
 log = structlog.get_logger("findings")
 
 
 class Findings:
-    """What the worker makes of recorded scans: figures, stops and fevers, and late contacts of traces."""
-
     def __init__(self, tracing: Tracing, zone: ZoneInfo, tell: Tell, clock: Clock) -> None:
         self._tracing, self._zone, self._tell, self._clock = tracing, zone, tell, clock
 
     def take_scans(self, tx: Connection, scans: Sequence[ScanFact]) -> None:
+        scans = [scan for scan in scans if scan.repeat_of is None]
         self._count(tx, [scan for scan in scans if scan.revision == 1])
         young = told_still(scans, self._clock())
         if len(young) < len(scans):
             log.warning("nothing is told any more of scans of more than a week ago", scans=len(scans) - len(young))
         events: list[DomainEvent] = [PersonStopped(scan) for scan in young if scan.is_stop_of_someone()]
         events += [FeverFlagged(scan) for scan in young if scan.is_fever()]
+        events += clocks.find_off(tx, [scan for scan in young if scan.revision == 1])
         self._tell(tx, events)
         self._tracing.extend_traces(tx, scans)
 

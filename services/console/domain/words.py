@@ -26,6 +26,7 @@ ALARMS: Mapping[str, Label] = {
     "device_drifted": Label("设备偏差", "Device drifts"),
     "measurement_overdue": Label("复测超时", "Hot reading unfinished"),
     "trace_held": Label("溯源待复核", "Trace waits for approval"),
+    "clock_off": Label("闸机时钟不准", "Gate clock wrong"),
 }
 
 PROCESS_STATES: Mapping[str, Label] = {

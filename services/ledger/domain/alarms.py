@@ -28,6 +28,7 @@ class AlarmKind(StrEnum):
     DEVICE_DRIFTED = "device_drifted"
     MEASUREMENT_OVERDUE = "measurement_overdue"
     TRACE_HELD = "trace_held"
+    CLOCK_OFF = "clock_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class PostTrouble:
-    """What is wrong at a checkpoint, with nobody in particular: `about` names the device or the measurement case."""
+    """What is wrong at a checkpoint, with nobody in particular: `about` names the device, clock or measurement case."""
 
     kind: AlarmKind
     about: str

@@ -28,6 +28,7 @@ from tests.integration.checkpoints.town import (
     FakeCodes,
     Issuer,
     StandingsTopic,
+    scan,
     turning,
     wait_for,
 )
@@ -162,3 +163,25 @@ def gate(issuer: Issuer) -> Callable[..., dict[str, str]]:
         return issuer.headers("gate", area=area, checkpoints=[str(each) for each in checkpoints])
 
     return headers
+
+
+@pytest.fixture
+def gates(client, issuer):
+    """Two malls in districts that do not touch: (near, far)."""
+
+    def registered(area, venue):
+        body = {"kind": "mall", "name": "A gate", "venue": venue, "area": area}
+        return client.post("/v1/checkpoints", json=body, headers=issuer.headers("operator")).json()["checkpoint_id"]
+
+    return registered("440103001", "示例商场"), registered("440117001", "示例广场")
+
+
+@pytest.fixture
+def send(client, gate):
+    def sent(place, token, *, at=None, **more):
+        body = scan(place, at=at, **{"credential": {"pass": token}} | more)
+        answer = client.post("/v1/scans", json=body, headers=gate(place))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return sent

@@ -9,7 +9,7 @@ import pytest
 
 from services.checkpoints.main import tell
 from services.checkpoints.use_cases.venues import Venues
-from tests.integration.checkpoints.town import GREEN, RED, scan, scan_fact, wait_for
+from tests.integration.checkpoints.town import GREEN, RED, ago, scan, scan_fact, wait_for
 from wire.checkpoints.v1 import events_pb2 as wire
 
 VENUE = "Somewhere"
@@ -90,8 +90,10 @@ def test_recorded_scans_are_counted_by_the_worker_and_no_gate_waits(
     assert put(1).status_code == 200
     _, green = person(GREEN)
     _, red = person(RED)
-    for direction, idx in (("in", green), ("in", green), ("in", red), ("out", green), (None, green)):
-        body = scan(place, credential={"pass": codes.mint(idx)}) | ({"direction": direction} if direction else {})
+    moves = (("in", green), ("in", green), ("in", red), ("out", green), (None, green))
+    for seconds, (direction, idx) in zip((50, 40, 30, 20, 10), moves, strict=True):
+        body = scan(place, credential={"pass": codes.mint(idx, at=ago(seconds=seconds))})
+        body |= {"direction": direction} if direction else {}
         assert client.post("/v1/scans", json=body, headers=gate(place)).status_code == 200
         client.post("/v1/scans", json=body, headers=gate(place))
     wait_for(lambda: sql("SELECT sum(scans) FROM scan_tally") == [(5,)])

@@ -242,10 +242,15 @@ def envelope(topic: str, key: str, kind: str, subject: str, revision: int, paylo
     return Record(topic, key, payload, tuple((name, value.encode()) for name, value in headers.items()))
 
 
+LET_IN = {"decision": "pass", "refusal": None, "policy_version": "default@1", "list_revision": 1}
+
+
 def scan(checkpoint_id: object, *, at: datetime | None = None, **members: Any) -> dict[str, Any]:
-    """The body of a scan, its id made at the moment of the scan."""
-    at = at or datetime.now(UTC)
-    return {"scan_id": str(uuid7(at)), "checkpoint_id": str(checkpoint_id), "scanned_at": at.isoformat(), **members}
+    """The body of a scan, its id made at the moment of the scan; one of before comes from a gate without a network."""
+    now = datetime.now(UTC)
+    at = at or now
+    body = {"scan_id": str(uuid7(at)), "checkpoint_id": str(checkpoint_id), "scanned_at": at.isoformat()}
+    return body | ({"offline": LET_IN} if now - at > timedelta(minutes=1) else {}) | members
 
 
 def scan_fact(at: datetime, **more: Any) -> ScanFact:

@@ -14,7 +14,7 @@ import pytest
 
 from services.checkpoints.domain.admission import NOBODY, Standing, decide, worst
 from services.checkpoints.domain.errors import PolicyIncomplete
-from services.checkpoints.domain.policy import OUTCOMES, RegistrationOutcome, read_policy
+from services.checkpoints.domain.policy import OUTCOMES, SINCE, RegistrationOutcome, read_policy
 from services.checkpoints.domain.scans import KINDS, STRICTNESS, Colour, Decision, Refusal, Ruling
 from services.checkpoints.settings import HERE
 
@@ -35,14 +35,15 @@ YES_OR_NO = (False, True)
 
 def combinations():
     """Everything that can be so at a gate at once: (kind, what is passed to `decide`, the outcomes that are so)."""
-    flags = (YES_OR_NO,) * 6
+    flags = (YES_OR_NO,) * 7
     for kind, fault, colour, *so in itertools.product(KINDS, FAULTS, Colour, *flags):
-        is_stale, is_void, has_fever, has_no_mask, is_reused, is_revoked = so
+        is_stale, is_void, has_fever, has_no_mask, is_reused, is_revoked, is_clock_off = so
         if fault and (colour is not Colour.UNKNOWN or is_stale or is_void or is_reused):
             continue  # a pass with a fault names nobody, so there is nothing to look up
         standing = NOBODY if fault else Standing(colour, 7, is_stale, is_void)
         given = {"fault": fault, "standing": standing, "has_fever": has_fever}
         given |= {"has_no_mask": has_no_mask, "is_reused": is_reused, "is_revoked": is_revoked}
+        given["is_clock_off"] = is_clock_off
         outcomes = {fault} if fault else {colour}
         for is_so, refusal in zip(so, FLAGGED, strict=True):
             outcomes |= {refusal} if is_so else set()
@@ -56,9 +57,11 @@ FLAGGED = (
     Refusal.NO_MASK,
     Refusal.PASS_REUSED,
     Refusal.CHECKPOINT_REVOKED,
+    Refusal.CLOCK_OFF,
 )
 PRECEDENCE = (
     Refusal.CHECKPOINT_REVOKED,
+    Refusal.CLOCK_OFF,
     Refusal.PASS_VOID,
     Refusal.PASS_REUSED,
     Refusal.FEVER,
@@ -92,7 +95,7 @@ def test_every_combination_has_exactly_one_outcome_with_words_and_it_is_the_stri
         words = policy.words(kind, admission.colour, admission.refusal)
         assert words.zh and words.en  # noqa: PT018
         seen += 1
-    assert seen == 10 * (5 * 2**6 + (len(FAULTS) - 1) * 2**3)
+    assert seen == 10 * (5 * 2**7 + (len(FAULTS) - 1) * 2**4)
 
 
 def test_of_equally_strict_outcomes_the_first_in_the_order_of_precedence_is_told():
@@ -109,7 +112,7 @@ def test_of_equally_strict_outcomes_the_first_in_the_order_of_precedence_is_told
             first = next((each for each in order if each in outcomes), None)
             assert decide(rule, **given).refusal is first
             seen += 1
-    assert seen == 5 * 2**6 + (len(FAULTS) - 1) * 2**3
+    assert seen == 5 * 2**7 + (len(FAULTS) - 1) * 2**4
 
 
 def test_who_wears_no_mask_is_told_so_and_who_was_not_looked_at_is_not():
@@ -159,7 +162,23 @@ def test_a_vehicle_is_told_the_strictest():
     assert worst(rulings) is rulings[1]
 
 
-@pytest.mark.parametrize("outcome", [outcome.value for outcome in OUTCOMES])
+def test_a_policy_that_was_signed_before_gates_had_clocks_off_is_complete_and_checks_them():
+    document = deepcopy(DOCUMENT)
+    for kind in document["kinds"].values():
+        del kind["decisions"]["clock_off"]
+    del document["words"]["clock_off"]
+    for rule in read_policy(document).kinds.values():
+        assert rule.decisions[Refusal.CLOCK_OFF] is Decision.CHECK
+        assert rule.words[Refusal.CLOCK_OFF].zh
+
+
+def test_words_and_policy_agree_on_who_may_be_registered():
+    for kind in POLICY.kinds.values():
+        asked = {outcome for outcome, say in kind.words.items() if "登记" in say.zh or "register" in say.en.lower()}
+        assert bool(asked) is (kind.registration is not None), asked
+
+
+@pytest.mark.parametrize("outcome", [outcome.value for outcome in OUTCOMES if outcome not in SINCE])
 def test_a_policy_without_a_decision_is_refused(outcome):
     document = deepcopy(DOCUMENT)
     del document["kinds"]["port"]["decisions"][outcome]

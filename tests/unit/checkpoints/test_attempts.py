@@ -101,14 +101,46 @@ def test_a_fault_names_its_field(field, value):
     assert faults(**{field.split(".")[0]: value}) == field
 
 
+OFFLINE = {"decision": "pass", "refusal": None, "policy_version": "default@1", "list_revision": 1}
+
+
 @pytest.mark.parametrize("apart", [-timedelta(days=7, minutes=1), timedelta(minutes=6)])
-def test_an_absurd_time_is_refused(apart):
+def test_an_absurd_time_of_an_offline_scan_is_refused(apart):
+    assert faults(at=NOW + apart, offline=OFFLINE) == "scanned_at"
+
+
+@pytest.mark.parametrize("apart", [-timedelta(days=6, hours=23), -timedelta(minutes=3), timedelta(minutes=4)])
+def test_a_late_upload_keeps_the_time_of_its_gate(apart):
+    attempt = READER.read(body(at=NOW + apart, offline=OFFLINE), NOW)
+    assert (attempt.scanned_at, attempt.gate_said_at) == (NOW + apart, None)
+
+
+@pytest.mark.parametrize("apart", [-timedelta(minutes=2), timedelta(seconds=-61), timedelta(seconds=119)])
+def test_a_clock_that_is_a_little_off_dates_its_scans(apart):
+    attempt = READER.read(body(at=NOW + apart), NOW)
+    assert (attempt.scanned_at, attempt.gate_said_at) == (NOW + apart, None)
+
+
+@pytest.mark.parametrize(
+    "apart", [-timedelta(days=6), -timedelta(seconds=121), timedelta(seconds=121), timedelta(hours=8)]
+)
+def test_a_clock_that_is_further_off_dates_nothing_and_what_it_said_is_kept(apart):
+    """Eight hours ahead is a gate that writes Beijing's time as Greenwich's."""
+    at = NOW + apart
+    people = [{"scan_id": str(uuid7(at)), "credential": {"pass": "a.b.c"}}]
+    attempt = READER.read(body(at=at, credential={"plate": "粤A12345"}, people=people), NOW)
+    for each in (attempt, *attempt.people):
+        assert (each.scanned_at, each.gate_said_at) == (NOW, at)
+
+
+@pytest.mark.parametrize("apart", [-timedelta(days=7, minutes=1), timedelta(days=1, minutes=1)])
+def test_a_clock_whose_ids_lie_on_no_day_that_is_kept_is_refused(apart):
     assert faults(at=NOW + apart) == "scanned_at"
 
 
-@pytest.mark.parametrize("apart", [-timedelta(days=6, hours=23), timedelta(minutes=4)])
-def test_a_late_upload_and_a_fast_clock_are_taken(apart):
-    assert READER.read(body(at=NOW + apart), NOW).scanned_at == NOW + apart
+def test_a_repeat_is_known_however_much_later_it_comes():
+    said = body(at=NOW)
+    assert READER.read(said, NOW).digest == READER.read(said, NOW + timedelta(minutes=5)).digest
 
 
 def test_the_same_content_in_another_spelling_has_the_same_digest():

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm
 
+from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.domain.scans import Entry, Refusal
 from services.checkpoints.key_ring import KeyRing, _decoded
 from tests.integration.checkpoints.town import STATUS_LIST_URI, FakeCodes, Key
@@ -47,13 +48,17 @@ def signed(key: Key, header: dict[str, object], claims: dict[str, object]) -> st
     return f"{text}.{b64(ECAlgorithm(ECAlgorithm.SHA256).sign(text.encode(), key.private))}"
 
 
+def shown_pass(entry: Entry, at: datetime = NOW) -> ReadPass:
+    return ReadPass(entry, int(at.timestamp()))
+
+
 def test_a_shown_pass_names_an_entry(ring, codes):
-    assert ring.read(codes.mint(77, at=NOW, number=3), NOW + timedelta(seconds=5)) == Entry(3, 77)
+    assert ring.read(codes.mint(77, at=NOW, number=3), NOW + timedelta(seconds=5)) == shown_pass(Entry(3, 77))
 
 
 def test_a_printed_pass_is_good_for_180_days(ring, codes):
     printed = codes.mint(5, at=NOW, key=codes.printed)
-    assert ring.read(printed, NOW + timedelta(days=179)) == Entry(1, 5)
+    assert ring.read(printed, NOW + timedelta(days=179)) == ReadPass(Entry(1, 5), None)
     assert ring.read(printed, NOW + timedelta(days=181)) is Refusal.PASS_EXPIRED
 
 
@@ -61,14 +66,23 @@ def test_a_screenshot_of_a_pass_does_not_open_a_gate_a_minute_later(ring, codes)
     assert ring.read(codes.mint(5, at=NOW), NOW + timedelta(seconds=60)) is Refusal.PASS_EXPIRED
 
 
+def test_what_a_scan_was_on_its_way_is_not_held_against_the_pass_but_no_more_than_that(ring, codes):
+    shown = codes.mint(5, at=NOW)
+    assert ring.read(shown, NOW + timedelta(seconds=63), 4.0) == shown_pass(Entry(1, 5))
+    assert ring.read(shown, NOW + timedelta(seconds=64), 4.0) is Refusal.PASS_EXPIRED
+    assert ring.read(shown, NOW - timedelta(seconds=6), 5.0) is Refusal.PASS_NOT_YET_VALID
+
+
 def test_a_late_upload_is_judged_at_the_moment_of_the_scan(ring, codes):
     pass_of_then = codes.mint(5, at=NOW - timedelta(days=6))
-    assert ring.read(pass_of_then, NOW - timedelta(days=6) + timedelta(seconds=10)) == Entry(1, 5)
+    assert ring.read(pass_of_then, NOW - timedelta(days=6) + timedelta(seconds=10)) == shown_pass(
+        Entry(1, 5), NOW - timedelta(days=6)
+    )
 
 
 def test_a_gates_clock_may_be_a_little_behind(ring, codes):
     fresh = codes.mint(5, at=NOW)
-    assert ring.read(fresh, NOW - timedelta(seconds=4)) == Entry(1, 5)
+    assert ring.read(fresh, NOW - timedelta(seconds=4)) == shown_pass(Entry(1, 5))
     assert ring.read(fresh, NOW - timedelta(seconds=6)) is Refusal.PASS_NOT_YET_VALID
 
 
@@ -98,7 +112,7 @@ def test_a_header_with_anything_more_is_forged_although_it_is_signed(ring, codes
     header = {"alg": "ES256", "kid": "shown-1", "typ": "pass+jwt"}
     status = {"status_list": {"idx": 5, "uri": f"{STATUS_LIST_URI}/1"}}
     claims = {"iat": int(NOW.timestamp()), "exp": int(NOW.timestamp()) + 60, "status": status}
-    assert ring.read(signed(codes.shown, header, claims), NOW) == Entry(1, 5)
+    assert ring.read(signed(codes.shown, header, claims), NOW) == shown_pass(Entry(1, 5))
     assert ring.read(signed(codes.shown, header | {member: "https://evil.test"}, claims), NOW) is Refusal.PASS_FORGED
 
 
@@ -179,9 +193,9 @@ def test_a_revoked_key_is_gone_with_the_next_jwks_and_an_empty_jwks_changes_noth
     ring = KeyRing(STATUS_LIST_URI)
     ring.put(codes.jwks())
     shown = codes.mint(5, at=NOW)
-    assert ring.read(shown, NOW) == Entry(1, 5)
+    assert ring.read(shown, NOW) == shown_pass(Entry(1, 5))
     assert not ring.put({"keys": []})
-    assert ring.read(shown, NOW) == Entry(1, 5)
+    assert ring.read(shown, NOW) == shown_pass(Entry(1, 5))
     assert ring.put({"keys": [codes.printed.jwk()]})
     assert ring.read(shown, NOW) is Refusal.PASS_FORGED
 
@@ -191,7 +205,7 @@ def test_a_key_that_cannot_be_read_is_left_out(codes):
     broken = codes.shown.jwk() | {"x": "AAAA"}
     assert ring.put({"keys": [broken, codes.printed.jwk()]})
     assert ring.read(codes.mint(5, at=NOW), NOW) is Refusal.PASS_FORGED
-    assert ring.read(codes.mint(5, at=NOW, key=codes.printed), NOW) == Entry(1, 5)
+    assert ring.read(codes.mint(5, at=NOW, key=codes.printed), NOW) == ReadPass(Entry(1, 5), None)
 
 
 LETTERS = string.ascii_letters + string.digits + "-_"

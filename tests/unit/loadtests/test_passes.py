@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.passes import Mint, make_signing_keys
+from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.domain.scans import Entry, Refusal
 from services.checkpoints.key_ring import KeyRing
 from services.codes.signing import read_signing_keys
@@ -28,5 +29,5 @@ def test_a_pass_of_the_load_is_read_by_checkpoints(keys: Path) -> None:
     assert ring.put(read_signing_keys(keys).jwks())
     now = time.time()
     token = Mint(keys, _URI).shown(3, 1_048_575, now).decode()
-    assert ring.read(token, datetime.fromtimestamp(now, UTC)) == Entry(3, 1_048_575)
+    assert ring.read(token, datetime.fromtimestamp(now, UTC)) == ReadPass(Entry(3, 1_048_575), int(now))
     assert ring.read(token, datetime.fromtimestamp(now + 61, UTC)) is Refusal.PASS_EXPIRED

@@ -20,7 +20,7 @@ GRADE_CLOSE: Grade
 GRADE_GENERAL: Grade
 
 class ScanRecorded(_message.Message):
-    __slots__ = ("scan_id", "checkpoint_id", "kind", "area", "scanned_at", "recorded_at", "decision", "colour", "refusal", "policy_version", "board_revision", "direction", "temperature_c", "list", "idx", "person_ref", "vehicle_ref", "offline_decision", "is_self_reported")
+    __slots__ = ("scan_id", "checkpoint_id", "kind", "area", "scanned_at", "recorded_at", "decision", "colour", "refusal", "policy_version", "board_revision", "direction", "temperature_c", "list", "idx", "person_ref", "vehicle_ref", "offline_decision", "is_self_reported", "pass_iat", "repeat_of", "gate_said_at")
     SCAN_ID_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,9 @@ class ScanRecorded(_message.Message):
     VEHICLE_REF_FIELD_NUMBER: _ClassVar[int]
     OFFLINE_DECISION_FIELD_NUMBER: _ClassVar[int]
     IS_SELF_REPORTED_FIELD_NUMBER: _ClassVar[int]
+    PASS_IAT_FIELD_NUMBER: _ClassVar[int]
+    REPEAT_OF_FIELD_NUMBER: _ClassVar[int]
+    GATE_SAID_AT_FIELD_NUMBER: _ClassVar[int]
     scan_id: str
     checkpoint_id: str
     kind: str
@@ -59,7 +62,10 @@ class ScanRecorded(_message.Message):
     vehicle_ref: str
     offline_decision: str
     is_self_reported: bool
-    def __init__(self, scan_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[str] = ..., colour: _Optional[str] = ..., refusal: _Optional[str] = ..., policy_version: _Optional[str] = ..., board_revision: _Optional[int] = ..., direction: _Optional[str] = ..., temperature_c: _Optional[float] = ..., list: _Optional[int] = ..., idx: _Optional[int] = ..., person_ref: _Optional[str] = ..., vehicle_ref: _Optional[str] = ..., offline_decision: _Optional[str] = ..., is_self_reported: _Optional[bool] = ...) -> None: ...
+    pass_iat: int
+    repeat_of: str
+    gate_said_at: _timestamp_pb2.Timestamp
+    def __init__(self, scan_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recorded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decision: _Optional[str] = ..., colour: _Optional[str] = ..., refusal: _Optional[str] = ..., policy_version: _Optional[str] = ..., board_revision: _Optional[int] = ..., direction: _Optional[str] = ..., temperature_c: _Optional[float] = ..., list: _Optional[int] = ..., idx: _Optional[int] = ..., person_ref: _Optional[str] = ..., vehicle_ref: _Optional[str] = ..., offline_decision: _Optional[str] = ..., is_self_reported: _Optional[bool] = ..., pass_iat: _Optional[int] = ..., repeat_of: _Optional[str] = ..., gate_said_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ScanCompleted(_message.Message):
     __slots__ = ("scan",)
@@ -166,6 +172,20 @@ class OfflineDecisionDiffered(_message.Message):
     policy_version: str
     board_revision: int
     def __init__(self, scan_id: _Optional[str] = ..., person_ref: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., scanned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., taken_decision: _Optional[str] = ..., taken_refusal: _Optional[str] = ..., taken_policy_version: _Optional[str] = ..., taken_list_revision: _Optional[int] = ..., decision: _Optional[str] = ..., colour: _Optional[str] = ..., refusal: _Optional[str] = ..., policy_version: _Optional[str] = ..., board_revision: _Optional[int] = ...) -> None: ...
+
+class GateClockOff(_message.Message):
+    __slots__ = ("checkpoint_id", "kind", "area", "since", "off_s")
+    CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    OFF_S_FIELD_NUMBER: _ClassVar[int]
+    checkpoint_id: str
+    kind: str
+    area: str
+    since: _timestamp_pb2.Timestamp
+    off_s: float
+    def __init__(self, checkpoint_id: _Optional[str] = ..., kind: _Optional[str] = ..., area: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., off_s: _Optional[float] = ...) -> None: ...
 
 class Contact(_message.Message):
     __slots__ = ("person_ref", "grade", "checkpoint_id", "kind", "area", "met_at", "apart_s", "case_scan_id", "contact_scan_id", "vehicle_ref")
