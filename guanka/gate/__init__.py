@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from guanka.gate.deciding import decide_offline
+from guanka.gate.clock import GateClock
+from guanka.gate.deciding import decide_offline, uses_in
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.progress import Numbered, Progress, unread
 from guanka.gate.reading import LineRefused, read_scan, seen_in
@@ -20,7 +21,8 @@ from guanka.gate.registering import FORM, TO_CORRECT, Registering, is_correction
 from guanka.gate.showing import Displayed, Show
 from guanka.gate.uploading import NOT_ITS_OWN_FAULT, Errands
 from guanka.gate.waiting import GateMemory
-from services.checkpoints.domain.scans import Attempt
+from services.checkpoints.domain.clocks import is_off
+from services.checkpoints.domain.scans import Attempt, Decision
 
 
 class Gate:
@@ -39,11 +41,13 @@ class Gate:
         *,
         takes_json_lines: bool = False,
         takes_forms: bool = False,
+        clock: GateClock | None = None,
     ) -> None:
+        self._clock = clock = clock or GateClock(memory, show)
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
         self._takes_json_lines, self._takes_forms = takes_json_lines, takes_forms
-        self.errands = Errands(checkpoint, link, memory, show)
-        self._registering = Registering(checkpoint, link, memory, show, self.errands)
+        self.errands = Errands(checkpoint, link, memory, show, clock)
+        self._registering = Registering(checkpoint, link, memory, show, self.errands, clock)
 
     def take_lines(self, lines: Iterable[str], source: str | None = None) -> None:
         """Every line a scan or a form; of a file that was cut off before, what is left of it."""
@@ -91,16 +95,19 @@ class Gate:
 
     def _scan(self, said: dict[str, Any], number: int, progress: Progress | None) -> None:
         """Raises `LineRefused`."""
-        body, attempt = read_scan(said, self._checkpoint, datetime.now(UTC))
+        now = self._clock.now()
+        body, attempt = read_scan(said, self._checkpoint, now)
         self._memory.scans.take(body, progress)
         try:
-            if not (self._link.is_up() and self._ask_server(body, number)):
+            is_of_now = not is_off(attempt.scanned_at, now)
+            if not (is_of_now and self._link.is_up() and self._ask_server(body, attempt, number)):
                 self._decide_alone(body, attempt)
         finally:
             self._memory.scans.release()
 
-    def _ask_server(self, body: dict[str, Any], number: int) -> bool:
+    def _ask_server(self, body: dict[str, Any], attempt: Attempt, number: int) -> bool:
         """Whether the matter is settled: answered, or refused for what the line says."""
+        asked_at = self._clock.asks()
         try:
             answer = self._link.scan(body)
         except Away as error:
@@ -113,6 +120,8 @@ class Gate:
             self._show.refused_line(number, error.detail)
             self._memory.scans.settle([body["scan_id"]])
             return True
+        if "recorded_at" in answer:
+            self._clock.answered(asked_at, datetime.fromisoformat(answer["recorded_at"]))
         person = answer.get("person")
         self._show.decision(
             Displayed(
@@ -127,11 +136,14 @@ class Gate:
                 f"{person['name_masked']} …{person['document_tail']}" if person else "",
             )
         )
-        self._memory.scans.settle([body["scan_id"]])
+        is_let_in = answer["decision"] == Decision.PASS
+        uses = uses_in(self.errands.bundles.knowledge, attempt) if is_let_in else []
+        self._memory.scans.settle([body["scan_id"]], uses)
         return True
 
     def _decide_alone(self, body: dict[str, Any], attempt: Attempt) -> None:
-        taken = decide_offline(self.errands.bundles.knowledge, attempt, datetime.now(UTC))
+        knowledge = self.errands.bundles.knowledge
+        taken = decide_offline(knowledge, attempt, self._clock.latest(), self._memory.used_at)
         offline = taken.for_upload()
         self._memory.scans.decide(
             body["scan_id"],
@@ -141,6 +153,7 @@ class Gate:
                 "policy_version": offline.policy_version,
                 "list_revision": offline.list_revision,
             },
+            uses_in(knowledge, attempt) if taken.decision is Decision.PASS else [],
         )
         self._show.decision(
             Displayed(

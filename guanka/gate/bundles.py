@@ -10,19 +10,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from guanka.gate.knowledge import BundleRefused, Knowledge, read_bundle
+from guanka.gate.clock import GateClock
+from guanka.gate.knowledge import BundleRefused, Knowledge, moment_in, read_bundle
 from guanka.gate.link import Away, Link
 from guanka.gate.showing import Show
 from guanka.gate.waiting import GateMemory
 from services.checkpoints.signed import POLICY, public_keys
 
 REFRESH_S = 30.0
-_CLOCKS_APART_MAX = timedelta(seconds=30)
 
 
 class Bundles:
-    def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show) -> None:
+    def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show, clock: GateClock) -> None:
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
+        self._clock = clock
         self._refresh_at = datetime.min.replace(tzinfo=UTC)
         self.knowledge: Knowledge | None = None
 
@@ -40,7 +41,7 @@ class Bundles:
         bundle, lists = kept
         tokens = {number: token for number, (_, token) in lists.items()}
         try:
-            self.knowledge = self._read(bundle, tokens, datetime.now(UTC))
+            self.knowledge = self._read(bundle, tokens, self._clock.now())
         except BundleRefused as error:
             return self._show.remark(f"the bundle that was kept cannot be used: {error}", style="red")
         return self._tell("kept")
@@ -49,19 +50,21 @@ class Bundles:
         """Raises `Away`, `Refused`; a bundle that is not good leaves the one before."""
         kept = self._memory.bundle()
         known = {} if kept is None else kept[1]
+        asked_at = self._clock.asks()
         bundle = self._link.bundle(self._checkpoint, [etag for etag, _ in known.values()])
         lists = {each["list"]: _signed_list(each, known) for each in bundle["status_lists"]}
-        now = datetime.now(UTC)
-        self.put_off(now)
+        self.put_off(self._clock.now())
         try:
-            knowledge = self._read(bundle, {number: token for number, (_, token) in lists.items()}, now)
+            self._clock.answered(asked_at, moment_in(bundle, "issued_at"))
+            self.put_off(self._clock.now())
+            tokens = {number: token for number, (_, token) in lists.items()}
+            knowledge = self._read(bundle, tokens, self._clock.now())
         except BundleRefused as error:
             return self._show.remark(f"the server's bundle is refused: {error}", style="red")
         slim = bundle | {"status_lists": [each | {"token": None} for each in bundle["status_lists"]]}
         self._memory.keep_bundle(slim, lists)
+        self._clock.believe(knowledge.issued_at)
         is_first, self.knowledge = self.knowledge is None, knowledge
-        if abs(now - knowledge.issued_at) > _CLOCKS_APART_MAX:
-            self._show.remark("this gate's clock is not the server's: late uploads may be refused", style="red")
         return self._tell("fetched") if is_first else None
 
     def _read(self, bundle: Mapping[str, Any], tokens: Mapping[int, str], now: datetime) -> Knowledge:
@@ -79,7 +82,7 @@ class Bundles:
 
     def _tell(self, how: str) -> None:
         assert self.knowledge is not None
-        known, now = self.knowledge, datetime.now(UTC)
+        known, now = self.knowledge, self._clock.now()
         policy = known.policy_at(now).policy
         self._show.remark(
             f"bundle {how}: {policy.version}, {len(known.lists)} lists as of {known.as_of.astimezone():%H:%M:%S}, "

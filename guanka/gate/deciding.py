@@ -1,8 +1,8 @@
 """The decision of a gate without a network: by the server's own pure code, and `check` where the bundle cannot settle.
 
 The city key never reaches a gate, so a document or a plate alone names nobody here. What is not settled never passes; a
-stop that is certain all the same (a fever, a red pass) stays a stop. Only that a pass was shown elsewhere just now is
-beyond every single gate: the worker finds it from the late uploads.
+stop that is certain all the same (a fever, a red pass) stays a stop. A gate knows which shown passes it has let in with
+by itself; that one was used elsewhere is beyond every single gate, and the worker finds it from the late uploads.
 
 A scan is judged at its moment, and settled only if the bundle reaches that moment and now: else a slow clock, or a line
 that is dated back, would bring a bundle to life again that is over.
@@ -10,14 +10,17 @@ that is dated back, would bring a bundle to life again that is over.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from guanka.gate.knowledge import Knowledge
 from services.checkpoints.domain.admission import NOBODY, Admission, Standing, decide
+from services.checkpoints.domain.clocks import ON_THE_WAY_S_MAX
 from services.checkpoints.domain.life import holding
 from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.domain.policy import Say
+from services.checkpoints.domain.reuse import REPEAT_S, UseKey
 from services.checkpoints.domain.scans import (
     STRICTNESS,
     Attempt,
@@ -55,7 +58,13 @@ BLIND = Taken(Decision.CHECK, Colour.UNKNOWN, None, UNSETTLED, NO_POLICY, 0, is_
 """Without any bundle."""
 
 
-def decide_offline(knowledge: Knowledge | None, attempt: Attempt, now: datetime | None = None) -> Taken:
+UsedAt = Callable[[UseKey], datetime | None]
+"""When this gate let somebody in with a shown pass."""
+
+
+def decide_offline(
+    knowledge: Knowledge | None, attempt: Attempt, now: datetime | None = None, used_at: UsedAt | None = None
+) -> Taken:
     """What the gate does about a person, or about a vehicle with its people: then the strictest of all.
 
     `now` is when it is decided, whenever the scan was; the clock's where it is not given.
@@ -64,8 +73,26 @@ def decide_offline(knowledge: Knowledge | None, attempt: Attempt, now: datetime 
         return BLIND
     now = now or datetime.now(UTC)
     checkpoint = holding(knowledge.versions, attempt.scanned_at)
-    judged = [_judge(knowledge, checkpoint, each, now) for each in _to_judge(attempt)]
+    judged = [_judge(knowledge, checkpoint, each, now, used_at) for each in _to_judge(attempt)]
     return max(judged, key=lambda taken: STRICTNESS[taken.decision])
+
+
+def uses_in(knowledge: Knowledge | None, attempt: Attempt) -> list[tuple[UseKey, datetime]]:
+    """The shown passes that are used up where these people are let in."""
+    if knowledge is None:
+        return []
+    return [
+        (key, each.scanned_at)
+        for each in (attempt, *attempt.people)
+        if each.token is not None and (key := _key_of(knowledge, each, each.token)) is not None
+    ]
+
+
+def _key_of(knowledge: Knowledge, attempt: Attempt, token: str) -> UseKey | None:
+    found = knowledge.key_ring.read(token, attempt.scanned_at, ON_THE_WAY_S_MAX)
+    if isinstance(found, Refusal) or found.shown_at_s is None:
+        return None
+    return (*found.entry, found.shown_at_s, attempt.direction == "out")
 
 
 def _to_judge(attempt: Attempt) -> list[Attempt]:
@@ -73,7 +100,17 @@ def _to_judge(attempt: Attempt) -> list[Attempt]:
     return list(attempt.people) if attempt.people and attempt.names_nobody() else [attempt, *attempt.people]
 
 
-def _judge(knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt, now: datetime) -> Taken:
+def _is_used_up(knowledge: Knowledge, attempt: Attempt, used_at: UsedAt | None) -> bool:
+    if attempt.token is None or used_at is None:
+        return False
+    key = _key_of(knowledge, attempt, attempt.token)
+    before = None if key is None else used_at(key)
+    return before is not None and abs((attempt.scanned_at - before).total_seconds()) > REPEAT_S
+
+
+def _judge(
+    knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt, now: datetime, used_at: UsedAt | None
+) -> Taken:
     at = attempt.scanned_at
     signed = knowledge.policy_at(at)
     found = None if attempt.token is None else knowledge.key_ring.read(attempt.token, at)
@@ -86,6 +123,7 @@ def _judge(knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt, now: 
         standing=standing,
         has_fever=attempt.has_fever(),
         has_no_mask=attempt.mask is False,
+        is_reused=entry is not None and _is_used_up(knowledge, attempt, used_at),
         is_revoked=not checkpoint.is_open,
     )
     if admission.decision is Decision.STOP or _is_settled(knowledge, checkpoint, attempt, entry, now):

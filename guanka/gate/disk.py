@@ -43,6 +43,13 @@ CREATE TABLE IF NOT EXISTS file_progress (source TEXT PRIMARY KEY, lines INTEGER
 DROP TABLE IF EXISTS progress;
 CREATE TABLE IF NOT EXISTS bundle (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS status_list (list INTEGER PRIMARY KEY, etag TEXT NOT NULL, token TEXT NOT NULL);
+-- Shown passes with which this gate has let somebody in: wiped minutes later.
+CREATE TABLE IF NOT EXISTS used_pass (
+    list INTEGER NOT NULL, idx INTEGER NOT NULL, iat INTEGER NOT NULL, is_out INTEGER NOT NULL,
+    used_at TEXT NOT NULL, kept_at_s REAL NOT NULL, PRIMARY KEY (list, idx, iat, is_out)
+);
+-- What time it was at the server when it last told this gate.
+CREATE TABLE IF NOT EXISTS told_time (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), at TEXT NOT NULL);
 -- The keys under which policies are taken: those of --policy-keys, else those that the first bundle brought.
 CREATE TABLE IF NOT EXISTS policy_keys (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), jwks TEXT NOT NULL);
 """

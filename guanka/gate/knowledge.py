@@ -117,6 +117,14 @@ def revision_of(etag: str) -> int:
     return int(etag.strip('"').partition(".")[2])
 
 
+def moment_in(bundle: Mapping[str, Any], name: str) -> datetime:
+    """A time that a bundle names. Raises `BundleRefused`."""
+    try:
+        return _moment(bundle[name])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleRefused(f"{name}: {type(error).__name__}") from None
+
+
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from chassis.problems import code_of
+from guanka.gate.clock import GateClock
 from guanka.gate.forms import BEGINNINGS, GIVING_UP, Interview, admit_alone, corrected, read_form_of
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.progress import Progress
@@ -23,7 +24,10 @@ _PASS_CHARACTERS_MIN = 80
 
 
 class Registering:
-    def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show, errands: Errands) -> None:
+    def __init__(
+        self, checkpoint: str, link: Link, memory: GateMemory, show: Show, errands: Errands, clock: GateClock
+    ) -> None:
+        self._clock = clock
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
         self._errands = errands
         self._interview: Interview | None = None
@@ -42,7 +46,7 @@ class Registering:
         if line in GIVING_UP:
             return self.give_up()
         try:
-            self._interview.answer(line, self._checkpoint, datetime.now(UTC))
+            self._interview.answer(line, self._checkpoint, self._clock.now())
         except LineRefused as error:
             self._show.refused_line(number, str(error))
         return self._ask(self._interview, number, progress)
@@ -81,7 +85,7 @@ class Registering:
 
         Raises `LineRefused`.
         """
-        body, form = read_form_of(given, self._checkpoint, datetime.now(UTC))
+        body, form = read_form_of(given, self._checkpoint, self._clock.now())
         forms = self._memory.forms
         forms.take(body, progress)
         try:
@@ -125,7 +129,7 @@ class Registering:
         if changes is None:
             self._memory.forms.let_go(old.identifier)
             return self._show.remark("the registration is let go", style="yellow")
-        body, _ = corrected(old.body, changes, datetime.now(UTC))
+        body, _ = corrected(old.body, changes, self._clock.now())
         self._memory.forms.correct(old.identifier, body, old.offline, progress)
         return self._show.remark("the registration is corrected and goes to the server")
 
@@ -157,7 +161,9 @@ class Registering:
     def _admit_alone(self, body: dict[str, Any], form: Form, number: int, *, has_asked: bool) -> str | None:
         identifier: str = body["registration_id"]
         try:
-            admitted = admit_alone(self._errands.bundles.knowledge, form, datetime.now(UTC), may_be_recorded=has_asked)
+            admitted = admit_alone(
+                self._errands.bundles.knowledge, form, self._clock.latest(), may_be_recorded=has_asked
+            )
         except RegistrationNotDoneHere as error:
             self._show.refused_line(number, f"{FORM}: {error}")
             return code_of(RegistrationNotDoneHere)

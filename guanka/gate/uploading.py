@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from chassis.ids import uuid7
 from guanka.gate.bundles import Bundles
+from guanka.gate.clock import GateClock
+from guanka.gate.deciding import BLIND
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.showing import Show
 from guanka.gate.waiting import Forms, GateMemory, Scans, Waiting
+from services.checkpoints.domain.clocks import is_off
 from services.checkpoints.domain.scans import Decision
 
 SCANS_MAX, FORMS_MAX, BATCH_BYTES_MAX = 500, 500, 800_000
 LOOK_S = 1.0
+_AHEAD_MAX = timedelta(minutes=4)
+"""The server takes five."""
 _PASSING = frozenset({"store_unavailable", "overloaded", "unexpected_error"})
 """Problems of an item that may be gone the next time."""
 NOT_ITS_OWN_FAULT = frozenset({401, 403, 404, 413})
@@ -33,14 +39,27 @@ class _Route:
     recorded_otherwise: str
     things: str
     aside: str
+    identifier: str
+    at: str
+    undecided: dict[str, Any] | None
 
 
 class Errands:
     """The scan or form that the gate is busy with is nobody else's business: its shelf does not give it out."""
 
-    def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show) -> None:
+    def __init__(self, checkpoint: str, link: Link, memory: GateMemory, show: Show, clock: GateClock) -> None:
         self._routes = (
-            _Route(memory.scans, link.batch, SCANS_MAX, "scan_id_reused", "scans", "it is put aside"),
+            _Route(
+                memory.scans,
+                link.batch,
+                SCANS_MAX,
+                "scan_id_reused",
+                "scans",
+                "it is put aside",
+                "scan_id",
+                "scanned_at",
+                asdict(BLIND.for_upload()),
+            ),
             _Route(
                 memory.forms,
                 link.register_all,
@@ -48,10 +67,13 @@ class Errands:
                 "registration_id_reused",
                 "registrations",
                 "it is kept to be corrected",
+                "registration_id",
+                "registered_at",
+                None,
             ),
         )
-        self.bundles = Bundles(checkpoint, link, memory, show)
-        self._link, self._show = link, show
+        self.bundles = Bundles(checkpoint, link, memory, show, clock)
+        self._link, self._show, self._clock = link, show, clock
         self._is_away = False
         self._working = threading.Lock()
 
@@ -65,14 +87,14 @@ class Errands:
             return
         try:
             with self._working:
-                if self.bundles.is_due(datetime.now(UTC)):
+                if self.bundles.is_due(self._clock.now()):
                     self.bundles.fetch()
                 self.upload()
             self._note(is_away=False)
         except Away as error:
             self._note(is_away=True, why=str(error))
         except Refused as error:
-            self.bundles.put_off(datetime.now(UTC))
+            self.bundles.put_off(self._clock.now())
             self._show.remark(f"the server refuses this gate: {error}", style="red")
 
     def note_away(self, why: str) -> None:
@@ -86,6 +108,8 @@ class Errands:
 
     def _upload(self, route: _Route) -> None:
         while waiting := _fitting(route.shelf.waiting(route.items_max)):
+            now = self._clock.now()
+            waiting = [self._uploadable(route, each, now) for each in waiting]
             results = route.send([each.for_upload() for each in waiting])
             done = self._take_results(route, waiting, results)
             route.shelf.settle(done)
@@ -95,6 +119,21 @@ class Errands:
                 self._show.remark(f"{let_in} who were let in without the network would be stopped now", style="red")
             if len(done) < len(waiting) and route.shelf.waiting(1):
                 return
+
+    def _uploadable(self, route: _Route, each: Waiting, now: datetime) -> Waiting:
+        """What was dated by a clock that was fast gets the time of now: the server would never take it.
+
+        A scan of before about which nothing was decided, for the gate died, was nobody let in.
+        """
+        at = datetime.fromisoformat(each.body[route.at])
+        if each.offline is not None and at > now + _AHEAD_MAX:
+            dated = redated(each.body, route.at, now)
+            route.shelf.redate(each.identifier, dated)
+            self._show.remark(f"{each.identifier} was dated ahead by a fast clock: it is of now", style="yellow")
+            return replace(each, identifier=dated[route.identifier], body=dated)
+        if each.offline is None and route.undecided is not None and is_off(at, now):
+            return replace(each, offline=route.undecided)
+        return each
 
     def _take_results(self, route: _Route, waiting: Sequence[Waiting], results: Sequence[dict[str, Any]]) -> list[str]:
         """Those that are settled: recorded now, or before; or as something else, for then the id is taken."""
@@ -125,6 +164,17 @@ class Errands:
             self._is_away = is_away
             said = f"the server is away ({why}): the gate decides by itself" if is_away else "the server is back"
             self._show.remark(said, style="yellow" if is_away else "green")
+
+
+def redated(body: dict[str, Any], at: str, now: datetime) -> dict[str, Any]:
+    """The same with another time, and ids of that time."""
+
+    def anew(thing: dict[str, Any]) -> dict[str, Any]:
+        ids = {name: str(uuid7(now)) for name in ("scan_id", "registration_id") if name in thing}
+        people = {"people": [anew(person) for person in thing["people"]]} if "people" in thing else {}
+        return thing | ids | people
+
+    return anew(body) | {at: now.isoformat()}
 
 
 def stopped_now(each: Waiting, result: dict[str, Any]) -> int:

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from guanka.gate.disk import Disk
 from guanka.gate.progress import Progress
+from services.checkpoints.domain.reuse import UseKey
 
 Body = dict[str, Any]
+Uses = Sequence[tuple[UseKey, datetime]]
+"""Shown passes that let somebody in, each with the moment of the scan."""
+USES_KEPT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +57,20 @@ class _Shelf:
         with self._disk.using:
             self._in_hand = None
 
-    def decide(self, identifier: str, offline: Body) -> None:
-        """Keep what was decided here; only then may it be shown."""
+    def decide(self, identifier: str, offline: Body, uses: Uses = ()) -> None:
+        """Keep what was decided here, and which passes it used up; only then may it be shown."""
         with self._disk.transaction() as tx:
+            _keep_uses(tx, uses)
             updated = tx.execute(
                 f"UPDATE {self._table} SET offline = ? WHERE {self._identifier} = ?",  # noqa: S608 (our own names)
                 (json.dumps(offline), identifier),
             )
             assert updated.rowcount == 1, "what is in hand waits for nobody else"
 
-    def settle(self, identifiers: Iterable[str]) -> None:
-        """Wipe what the server has acknowledged."""
+    def settle(self, identifiers: Iterable[str], uses: Uses = ()) -> None:
+        """Wipe what the server has acknowledged; keep which passes it has let in with."""
         with self._disk.transaction(is_wiping=True) as tx:
+            _keep_uses(tx, uses)
             for each in identifiers:
                 self._wipe(tx, each)
 
@@ -75,6 +83,14 @@ class _Shelf:
                 (self._in_hand, limit),
             ).fetchall()
         return [_waiting(row) for row in rows]
+
+    def redate(self, identifier: str, body: Body) -> None:
+        """Keep a scan that was never sent under another time, with an id of that time."""
+        with self._disk.transaction(is_wiping=True) as tx:
+            tx.execute(
+                f"UPDATE {self._table} SET {self._identifier} = ?, body = ? WHERE {self._identifier} = ?",  # noqa: S608
+                (body[self._identifier], json.dumps(body), identifier),
+            )
 
     def count(self) -> int:
         return int(self._disk.read(f"SELECT count(*) FROM {self._table}")[0][0])  # noqa: S608 (our own names)
@@ -168,8 +184,32 @@ class GateMemory:
         rows = self._disk.read("SELECT jwks FROM policy_keys")
         return dict(json.loads(rows[0][0])) if rows else None
 
+    def used_at(self, key: UseKey) -> datetime | None:
+        """When this gate let somebody in with a shown pass; None where it did not, as far as it knows."""
+        rows = self._disk.read(
+            "SELECT used_at FROM used_pass WHERE list = ? AND idx = ? AND iat = ? AND is_out = ?", *key
+        )
+        return datetime.fromisoformat(rows[0][0]) if rows else None
+
+    def told_time(self) -> datetime | None:
+        rows = self._disk.read("SELECT at FROM told_time")
+        return datetime.fromisoformat(rows[0][0]) if rows else None
+
+    def keep_told_time(self, at: datetime) -> None:
+        with self._disk.transaction() as tx:
+            tx.execute("INSERT OR REPLACE INTO told_time VALUES (1, ?)", (at.isoformat(),))
+
     def close(self) -> None:
         self._disk.close()
+
+
+def _keep_uses(tx: sqlite3.Connection, uses: Uses) -> None:
+    """The first use of each counts; what nobody can show any more is forgotten."""
+    if uses:
+        now_s = time.time()
+        tx.execute("DELETE FROM used_pass WHERE kept_at_s NOT BETWEEN ? AND ?", (now_s - USES_KEPT_S, now_s + 1))
+        rows = [(*key, at.isoformat(), now_s) for key, at in uses]
+        tx.executemany("INSERT OR IGNORE INTO used_pass VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def _keep_progress(tx: sqlite3.Connection, progress: Progress | None) -> None:

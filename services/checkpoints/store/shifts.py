@@ -13,19 +13,19 @@ from sqlalchemy import Connection, RowMapping
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.scans import FEVER_C
 from services.checkpoints.domain.shifts import Shift
-from services.checkpoints.store.history import ID_APART_MAX
+from services.checkpoints.store.history import ID_APART_MAX, bound_of_ids, clock_off_between
 from services.checkpoints.store.planning import planned_with_values
 
 _SHIFT = (
     "shift_id, checkpoint_id, staff, version, signed_on_by, signed_on_at, signed_off_by, signed_off_at, note_sealed"
 )
-_SCANS = sa.text("""
+_SCANS = """
 SELECT decision, colour, count(*) AS scans, count(*) FILTER (WHERE temperature_c >= CAST(:fever AS real)) AS fevers
-FROM scan
+FROM scan AS s
 WHERE checkpoint_id = :checkpoint_id AND scanned_at >= :from_at AND scanned_at < :to_at
-  AND scan_id >= :from_id AND scan_id < :to_id AND NOT is_self_reported
+  AND {ids} AND NOT is_self_reported AND repeat_of IS NULL
 GROUP BY decision, colour
-""")
+"""
 _REGISTRATIONS = sa.text("""
 SELECT outcome, count(*) AS registrations FROM registration
 WHERE checkpoint_id = :checkpoint_id AND registered_at >= :from_at AND registered_at < :to_at GROUP BY outcome
@@ -142,15 +142,18 @@ def save(tx: Connection, shift: Shift, note_sealed: bytes | None) -> None:
 def report_of(tx: Connection, shift: Shift, now: datetime) -> dict[str, Sequence[RowMapping]]:
     """Scans, registrations, cases and troubles at the shift's checkpoint, from sign-on to sign-off (or now)."""
     to_at = shift.signed_off_at or now
+    clock_off = clock_off_between(tx, shift.signed_on_at, to_at)
     asked = {
         "checkpoint_id": shift.checkpoint_id,
         "from_at": shift.signed_on_at,
         "to_at": to_at,
         "from_id": uuid7_floor(shift.signed_on_at - ID_APART_MAX),
         "to_id": uuid7_floor(to_at + ID_APART_MAX),
+        "clock_off": clock_off,
         "fever": FEVER_C,
     }
-    queries = {"scans": _SCANS, "registrations": _REGISTRATIONS, "cases": _CASES, "troubles": _TROUBLES}
+    scans = sa.text(_SCANS.format(ids=bound_of_ids(clock_off)))
+    queries = {"scans": scans, "registrations": _REGISTRATIONS, "cases": _CASES, "troubles": _TROUBLES}
     with planned_with_values(tx):
         return {name: tx.execute(query, _used(query, asked)).mappings().all() for name, query in queries.items()}
 

@@ -33,6 +33,7 @@ class Server:
         self.status, self.problem = 200, ""
         self.sent: list[tuple[str, Any]] = []
         self.bundle: dict[str, Any] | None = None
+        self.answer: Callable[[dict[str, Any]], dict[str, Any]] = lambda scan: ANSWER | {"scan_id": scan["scan_id"]}
         self.items: Callable[[dict[str, Any]], dict[str, Any]] = lambda scan: ANSWER | {"scan_id": scan["scan_id"]}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -43,7 +44,7 @@ class Server:
         if self.status != 200:
             return httpx.Response(self.status, json={"code": self.problem, "detail": "No."})
         if request.url.path == "/v1/scans":
-            return httpx.Response(200, json=ANSWER | {"scan_id": body["scan_id"]})
+            return httpx.Response(200, json=self.answer(body))
         if request.url.path == "/v1/registrations":
             return httpx.Response(200, json=self.items(body))
         if request.url.path == "/v1/registrations/batch":

@@ -80,7 +80,7 @@ def test_what_waits_is_uploaded_as_the_same_scan_with_what_was_decided(concentra
 
 
 def test_a_gate_that_died_before_it_decided_sends_the_scan_as_it_was(post: Post) -> None:
-    body, _ = read_line("a.b.c", PLACE, NOW)
+    body, _ = read_line("a.b.c", PLACE, datetime.now(UTC))
     post.memory.scans.take(body, None)
     post.memory.close()
     post.start()
@@ -91,7 +91,7 @@ def test_a_gate_that_died_before_it_decided_sends_the_scan_as_it_was(post: Post)
 
 
 def test_the_scan_that_is_being_decided_is_left_alone(post: Post) -> None:
-    body, _ = read_line("a.b.c", PLACE, NOW)
+    body, _ = read_line("a.b.c", PLACE, datetime.now(UTC))
     post.memory.scans.take(body, None)
     post.upload()
     assert post.server.uploaded() == []
@@ -156,7 +156,7 @@ def test_a_line_is_a_pass_and_nothing_else_unless_devices_are_trusted(post: Post
 
 def test_how_many_were_let_in_who_would_be_stopped_now_is_told(post: Post, city: CityHall) -> None:
     """By person: of a vehicle, those in it."""
-    post.server.bundle = city.bundle()
+    post.server.bundle = city.bundle(datetime.now(UTC))
     post.fetch()
     post.server.status = 0
     post.gate.take_lines([city.pass_at(datetime.now(UTC)) for _ in range(3)] + ["a.b.c"])
@@ -324,7 +324,7 @@ def test_a_gate_alone_judges_what_was_seen_of_each_traveller(
     concentrator: Post, city: CityHall, seen: dict[str, object], decision: str, refusal: str | None
 ) -> None:
     post = concentrator
-    post.server.bundle = city.bundle(kind="road")
+    post.server.bundle = city.bundle(datetime.now(UTC), kind="road")
     post.fetch()
     post.server.status = 0
     people = [{"pass": city.pass_at(datetime.now(UTC))} | each for each in ({}, seen)]
