@@ -20,7 +20,7 @@ from chassis.auth import ROLES
 from chassis.event_log import Topic
 from chassis.event_log.kafka import retention_of
 from chassis.forgetting import LOG_SHORTER
-from docs import build_problems, build_roles, build_settings
+from docs import build_asyncapi, build_problems, build_roles, build_settings
 from services.checkpoints import messages as messages_of_checkpoints
 from services.checkpoints.attempts import AGE_MAX
 from services.checkpoints.domain.keeping import SEGMENT, TOLD_LATE, Keeping
@@ -125,6 +125,45 @@ def test_asyncapi_points_only_at_what_it_holds() -> None:
 
     pointers = re.findall(r"\$ref: '([^']+)'", (DOCS / "asyncapi.yaml").read_text())
     assert [pointer for pointer in pointers if not resolves(pointer)] == []
+
+
+def test_every_event_has_the_schema_of_its_protobuf_message() -> None:
+    text = build_asyncapi.PAGE.read_text()
+    assert text == build_asyncapi.page(text), "run `python -m docs.build_asyncapi`"
+    document = asyncapi()
+    for name, message in document["components"]["messages"].items():
+        pointer = message["payload"]["$ref"]
+        assert pointer == f"#/components/schemas/{message['name']}", name
+        file = ROOT / message["x-protobuf"]["file"]
+        assert f"message {name} {{" in file.read_text(), name
+
+
+def test_every_topic_is_sent_by_its_service_and_received_by_those_who_take_it() -> None:
+    document = asyncapi()
+    address = {f"#/channels/{name}": channel["address"] for name, channel in document["channels"].items()}
+    sent, received = set(), set()
+    for name, operation in document["operations"].items():
+        topic, service = address[operation["channel"]["$ref"]], operation["x-service"]
+        assert name.startswith(service), name
+        if operation["action"] == "send":
+            sent.add((service, topic))
+        else:
+            received |= {(service, topic, each["$ref"].rpartition("/")[2]) for each in operation["messages"]}
+    assert sent == {(event.service, event.topic) for event in events()}
+    assert received == {
+        (taker, topic, row[0].strip("`"))
+        for topic, text in sections("events.md").items()
+        for row in rows(text)
+        for taker in set(row[-1].split(", ")) - {"nobody yet"}
+    }
+
+
+def test_asyncapi_names_the_headers_that_events_carry_and_where_they_are_found() -> None:
+    document = asyncapi()
+    headers = document["components"]["messageTraits"]["cloudEvent"]["headers"]["properties"]
+    written = re.findall(r"^\| `([a-z_-]+)` \|", (DOCS / "events.md").read_text(), re.MULTILINE)
+    assert set(headers) == set(written)
+    assert {server["protocol"] for server in document["servers"].values()} == {"kafka-secure", "kafka"}
 
 
 def test_events_name_as_takers_the_services_that_subscribe() -> None:
