@@ -351,6 +351,19 @@ def test_a_relative_link_in_a_page_leads_somewhere() -> None:
     assert broken == []
 
 
+def test_a_test_that_a_page_names_exists() -> None:
+    """By its file, or by the name of a function."""
+    written = {name for path in tracked("tests/*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
+    files = {path.relative_to(ROOT).as_posix() for path in tracked("tests/*.py")}
+    missing = []
+    for page in tracked("*.md"):
+        for name in re.findall(r"\b((?:tests/[\w/]+/)?test_\w+(?:\.py)?)", page.read_text()):
+            is_file = name.endswith(".py") or name.startswith("tests/")
+            known = any(path.endswith(name) for path in files) if is_file else name in written
+            missing += [] if known else [f"{page.relative_to(ROOT)}: {name}"]
+    assert missing == []
+
+
 def test_no_file_names_a_place_outside_the_repository() -> None:
     outside = ["/" + "work/", ".." + "/shared", "shared" + "/design", "shared" + "/data", "shared" + "/conformance"]
     named = []
