@@ -33,6 +33,22 @@ STATIC = ROOT / "services" / "console" / "static"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 
+CUT_OR_TOUCHING = """() => {
+    const figures = document.querySelectorAll('.colours td:nth-of-type(odd) [data-slot]');
+    for (const slot of figures) slot.textContent = '18,640,225';
+    const outside = (e) => e.getBoundingClientRect().right > innerWidth + 1 || e.scrollWidth > e.clientWidth + 1;
+    const cut = [...document.querySelectorAll('td, th, .alarm-owner, .alarm-kind, .ledger-stages')].filter(outside);
+    const range = document.createRange();
+    const text = (e) => (range.selectNodeContents(e), range.getBoundingClientRect());
+    const touching = [...document.querySelectorAll('td, th')].filter((e) => {
+        const next = e.nextElementSibling;
+        return next?.textContent.trim() && e.textContent.trim() && text(e).right > text(next).left - 4;
+    });
+    return [...cut, ...touching].map((e) => e.textContent.trim());
+}"""
+"""What lies outside of its place, or closer to its neighbour than four pixels, in a city of 20 million people."""
+
+
 @pytest.fixture
 def complaints(page: Page) -> Iterator[list[str]]:
     """Whatever the browser complained of: errors, refused scripts and styles, files that were not there."""
@@ -194,6 +210,9 @@ def test_the_page_fits_a_phone_and_a_desk(
         page.goto(f"{console.address}/")
         expect(page.locator(figure(page, "figures.alarms_today"))).to_have_text("1", timeout=10_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        paste(page, console.issuer.token("operator"))
+        expect(page.locator(".alarm")).to_have_count(1, timeout=10_000)
+        assert page.evaluate(CUT_OR_TOUCHING) == []
         context.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 from uuid import uuid4
@@ -32,7 +31,7 @@ SETTINGS = ServiceSettings(
     auth_jwks="none.json",
     area_file=Path("areas.csv"),
 )
-NOTHING: Any = SimpleNamespace()
+NOTHING: Any = MagicMock()
 """In place of what endpoints work with: none is reached."""
 
 
