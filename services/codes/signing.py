@@ -7,7 +7,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -85,15 +85,28 @@ class SigningKeys:
         }
 
 
+_AHEAD_S_MAX = 2
+"""Gates take a pass that is issued so little ahead, whoever's clock is a little off besides."""
+_REMEMBERED_S = 10
+
+
 class PassPress:
-    """Mints passes: a handle and how long it holds, never a colour, so that a screenshot proves nothing (D5)."""
+    """Mints passes: a handle and how long it holds, never a colour, so that a screenshot proves nothing (D5).
+
+    A shown pass is used up at a gate, and known there by the second in which it was issued. So of two that are minted
+    for a person within a second the second one is issued in the next: both can be used.
+    """
 
     def __init__(self, keys: SigningKeys, status_list_uri: str) -> None:
         self._keys, self._uri = keys, status_list_uri
+        self._issued: dict[Entry, int] = {}
+        self._remembered_until_s = 0
 
     def mint(self, kind: PassKind, entry: Entry, now: datetime) -> tuple[str, datetime]:
         """The pass and the moment it ends, in whole seconds."""
         issued = now.replace(microsecond=0)
+        if kind == "shown":
+            issued += self._ahead(entry, int(issued.timestamp()))
         ends_at = issued + PASS_LIVES[kind]
         claims = {
             "iat": int(issued.timestamp()),
@@ -101,6 +114,13 @@ class PassPress:
             "status": {"status_list": {"idx": entry.idx, "uri": f"{self._uri}/{entry.list}"}},
         }
         return self._keys.sign_lean(_PASS_KEYS[kind], claims, now), ends_at
+
+    def _ahead(self, entry: Entry, now_s: int) -> timedelta:
+        if now_s > self._remembered_until_s:
+            self._issued = {each: issued_s for each, issued_s in self._issued.items() if issued_s >= now_s}
+            self._remembered_until_s = now_s + _REMEMBERED_S
+        issued_s = self._issued[entry] = min(max(now_s, self._issued.get(entry, 0) + 1), now_s + _AHEAD_S_MAX)
+        return timedelta(seconds=issued_s - now_s)
 
     def check_sizes(self, now: datetime) -> None:
         """Raises `SettingsError` when a pass could outgrow its QR code."""

@@ -190,7 +190,8 @@ def test_an_absurd_time_is_refused(
 
 @pytest.mark.parametrize("apart", [timedelta(minutes=6), timedelta(days=-7, minutes=-1)])
 def test_a_scan_outside_its_window_is_not_recorded(outside: Outsider, gate: str, apart: timedelta) -> None:
-    body = new_scan(gate, {"pass": "x"}, now() + apart)
+    offline = {"decision": "check", "refusal": None, "policy_version": "default@1", "list_revision": 1}
+    body = new_scan(gate, {"pass": "x"}, now() + apart, offline=offline)
     assert outside.send(body).status_code == 422
     assert body["scan_id"] not in [each["scan_id"] for each in outside.scans_of(gate)]
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, E
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from chassis.settings import SettingsError
-from services.codes.domain.passes import PASS_CHARACTERS_MAX
+from services.codes.domain.passes import PASS_CHARACTERS_MAX, PassKind
 from services.codes.domain.people import Entry
 from services.codes.signing import PassPress, SigningKeys, read_signing_keys
 
@@ -86,3 +86,20 @@ def test_an_address_with_which_passes_outgrow_their_code_is_refused_at_start(tmp
     PassPress(keys, "https://guanka.example/s").check_sizes(NOW)
     with pytest.raises(SettingsError, match=f"{PASS_CHARACTERS_MAX} are allowed"):
         PassPress(keys, "https://guanka.example/" + "s" * 27).check_sizes(NOW)
+
+
+def test_passes_of_a_person_within_a_second_are_issued_a_second_apart(tmp_path: Path) -> None:
+    """A gate knows a shown pass by the second of its issue, and lets in with it once."""
+    press = PassPress(read(tmp_path, document()), "https://guanka.example/s")
+
+    def issued(kind: PassKind, entry: Entry, now: datetime) -> tuple[int, int]:
+        claims = jwt.decode(press.mint(kind, entry, now)[0], options={"verify_signature": False})
+        return claims["iat"] - int(NOW.timestamp()), claims["exp"] - int(NOW.timestamp())
+
+    mine, another = Entry(1, 5), Entry(1, 6)
+    later = NOW + timedelta(seconds=4)
+    assert [issued("shown", mine, NOW) for _ in range(4)] == [(0, 60), (1, 61), (2, 62), (2, 62)]
+    assert issued("shown", another, NOW) == (0, 60)
+    assert issued("shown", mine, later) == (4, 64)
+    assert issued("shown", mine, NOW + timedelta(minutes=1)) == (60, 120)
+    assert [issued("printed", mine, NOW)[0] for _ in range(2)] == [0, 0]
