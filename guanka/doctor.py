@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,49 +14,58 @@ from rich.console import Console
 from rich.table import Table
 
 from guanka.board_proof import prove_board
-from guanka.home import Home, NotRunning
+from guanka.home import Home
+from guanka.installation import Installation, bearer_in
+from guanka.keys import TokenIssuer
 
 _PACKAGES = ("fastapi", "sqlalchemy", "psycopg", "kafka-python", "pyjwt", "opentelemetry-sdk")
 _LAG_MAX = 10_000
 _OUTBOX_AGE_S_MAX = 10.0
 
 
-def run(home: Home) -> int:
-    """Exit status 1 when something is wrong."""
+def run(installation: Installation, home: Home) -> int:
+    """Exit status 1 when something is wrong. In a pod it looks at what a pod reaches, and says so."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
-    try:
-        running = home.running()
-    except NotRunning as error:
-        console.print(f"[red]{error}[/]")
-        return 1
-    troubles = _show_processes(console, running) + _look_at_databases(console, running["databases"])
-    troubles += _look_at_board(console, home, running["processes"])
+    troubles = _show_processes(console, installation) + _look_at_databases(console, installation)
+    troubles += _look_at_board(console, installation, home)
     for trouble in troubles:
         console.print(f"[red]✗[/] {trouble}")
+    if installation.pod:
+        console.print(_seen_from_a_pod(installation))
     if not troubles:
         console.print("[green]✓[/] everything is as it should be")
     return 1 if troubles else 0
 
 
-def _show_processes(console: Console, running: dict[str, Any]) -> list[str]:
+def _seen_from_a_pod(installation: Installation) -> str:
+    seen = "all processes" if len(installation.addresses) > 1 else "this process"
+    return (
+        f"[dim]seen from a pod of {installation.pod}: {seen} and its database; "
+        "a pod of console-api sees all processes, a pod of each service its database[/]"
+    )
+
+
+def _show_processes(console: Console, installation: Installation) -> list[str]:
     table = Table("process", "pid", "memory", "state", "detail", box=None)
     troubles: list[str] = []
-    for name, entry in sorted(running["processes"].items()):
-        memory = _memory(entry["pid"])
-        state, detail = _state(entry.get("port")) if "-api" in name or "-worker" in name else ("", "")
-        if memory is None:
-            troubles.append(
-                f"{name} (process {entry['pid']}) is gone; `guanka up` starts it again, see .guanka/logs/{name}.log"
-            )
+    for name in sorted(installation.addresses.keys() | installation.pids.keys()):
+        pid, address = installation.pids.get(name), installation.addresses.get(name)
+        memory = None if pid is None else _memory(pid)
+        state, detail = ("", "") if address is None else _state(address)
+        if pid is not None and memory is None:
+            troubles.append(f"{name} (process {pid}) is gone; `guanka up` starts it again, see .guanka/logs/{name}.log")
         elif state and state != "ready":
-            troubles.append(f"{name} is {state}: {detail}; see .guanka/logs/{name}.log")
+            troubles.append(f"{name} is {state}: {detail}; see {_log_of(name, installation)}")
         troubles += _lags(name, detail)
-        table.add_row(
-            name, str(entry["pid"]), "gone" if memory is None else f"{memory / 2**20:.0f} MB", state, str(detail)
-        )
+        shown = "" if pid is None else "gone" if memory is None else f"{memory / 2**20:.0f} MB"
+        table.add_row(name, "" if pid is None else str(pid), shown, state, str(detail))
     console.print(table)
     return troubles
+
+
+def _log_of(name: str, installation: Installation) -> str:
+    return f".guanka/logs/{name}.log" if installation.pod is None else "the log of its pod (kubectl logs)"
 
 
 def _memory(pid: int) -> float | None:
@@ -65,12 +75,13 @@ def _memory(pid: int) -> float | None:
         return None
 
 
-def _state(port: int | None) -> tuple[str, Any]:
+def _state(address: str) -> tuple[str, Any]:
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=3)
-    except httpx.HTTPError as error:
+        answer = httpx.get(f"{address}/readyz", timeout=3)
+        told = answer.json().get("checks", {})
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return "silent", type(error).__name__
-    checks = {name: check["detail"] for name, check in answer.json().get("checks", {}).items() if check["detail"]}
+    checks = {name: check["detail"] for name, check in told.items() if check["detail"]}
     return ("ready" if answer.status_code == 200 else "not ready"), checks
 
 
@@ -87,9 +98,9 @@ def _lags(name: str, detail: Any) -> list[str]:
     return troubles
 
 
-def _look_at_databases(console: Console, databases: dict[str, str]) -> list[str]:
+def _look_at_databases(console: Console, installation: Installation) -> list[str]:
     troubles = []
-    for name, url in databases.items():
+    for name, url in installation.databases.items():
         try:
             with psycopg.connect(url, connect_timeout=3) as connection:
                 size = connection.execute("SELECT pg_size_pretty(pg_database_size(current_database()))").fetchone()
@@ -103,7 +114,8 @@ def _look_at_databases(console: Console, databases: dict[str, str]) -> list[str]
                 if name == "checkpoints":
                     troubles += held_traces(connection)
         except psycopg.Error as error:
-            troubles.append(f"database {name} does not answer ({type(error).__name__}); see .guanka/logs/postgres.log")
+            log = "; see .guanka/logs/postgres.log" if installation.pod is None else ""
+            troubles.append(f"database {name} does not answer ({type(error).__name__}){log}")
     return troubles
 
 
@@ -119,12 +131,24 @@ def held_traces(connection: psycopg.Connection) -> list[str]:
     ]
 
 
-def _look_at_board(console: Console, home: Home, processes: dict[str, Any]) -> list[str]:
-    addresses = {name: f"http://127.0.0.1:{processes[f'{name}-api']['port']}" for name in ("codes", "checkpoints")}
+def _look_at_board(console: Console, installation: Installation, home: Home) -> list[str]:
+    """From a pod only where it is checkpoints' api: there is the board, and a token that codes takes."""
+    if installation.pod is None:
+        codes, checkpoints = (installation.addresses[f"{name}-api"] for name in ("codes", "checkpoints"))
+        token = TokenIssuer(home).token("service")
+    elif installation.pod == "checkpoints":
+        settings = installation.settings_of("checkpoints")
+        codes, checkpoints = settings["CODES_URL"], next(iter(installation.addresses.values()))
+        token = bearer_in(Path(settings["SERVICE_TOKEN_FILE"]))
+    else:
+        return []
     try:
-        proof = prove_board(home, **addresses)
+        proof = prove_board(codes=codes, checkpoints=checkpoints, token=token)
     except httpx.HTTPError as error:
         return [f"the board cannot be compared with codes' lists ({type(error).__name__})"]
+    except KeyError:
+        console.print("board: this process holds none; a pod of checkpoints-api compares it with codes' lists")
+        return []
     said = {True: "as codes has it", False: "not what codes has", None: "changing while it was looked at"}[
         proof.is_same
     ]

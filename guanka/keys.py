@@ -88,7 +88,10 @@ class PolicySigner:
         try:
             written = json.loads((home.keys / "policy.json").read_text())
         except FileNotFoundError:
-            raise NotRunning(f"There is no key for policies in {home.path} yet; start Guanka once.") from None
+            raise NotRunning(
+                f"There is no key for policies in {home.path} yet; start Guanka once, or set GUANKA_HOME. "
+                "In production the city's office signs policies."
+            ) from None
         self._kid = str(written["kid"])
         key = serialization.load_pem_private_key(written["private_key_pem"].encode(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
@@ -122,7 +125,10 @@ class TokenIssuer:
         try:
             pem = (home.keys / "issuer.pem").read_bytes()
         except FileNotFoundError:
-            raise NotRunning(f"There is no development issuer in {home.path} yet; start Guanka once.") from None
+            raise NotRunning(
+                f"There is no development issuer in {home.path} yet; start Guanka once, or set GUANKA_HOME. "
+                "In production tokens come from the city's identity provider."
+            ) from None
         self._key = serialization.load_pem_private_key(pem, None)
 
     def token(

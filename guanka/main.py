@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from typer.core import TyperGroup
 
 from chassis.date_times import read_date_time
 from guanka.home import Home, NotRunning, home_of
+from guanka.installation import Installation, OutOfReach, bearer_in, installation_of
 
 
 class Told(TyperGroup):
@@ -59,6 +61,29 @@ def _refuse(error: Exception) -> typer.Exit:
     return typer.Exit(1)
 
 
+def _embedded_only(command: str) -> None:
+    """Refuse in a pod what is for one machine."""
+    if os.environ.get("GUANKA_SERVICE"):
+        raise _refuse(OutOfReach(f"`guanka {command}` is for a product on one machine; a pod runs one process of it."))
+
+
+def _with_installation(act: Callable[[Installation], int]) -> typer.Exit:
+    """Do what was asked to the product in reach; in a pod, what cannot be reached is said in that pod's words."""
+    import psycopg
+
+    from chassis.event_log import EventLogUnavailable, UnknownTopic
+
+    try:
+        return typer.Exit(act(installation_of(_home(), os.environ)))
+    except OutOfReach as error:
+        return _refuse(error)
+    except (psycopg.Error, EventLogUnavailable, UnknownTopic) as error:
+        if not os.environ.get("GUANKA_SERVICE"):
+            raise
+        what = "database" if isinstance(error, psycopg.Error) else "event log"
+        return _refuse(RuntimeError(f"The {what} of this pod cannot be used now ({type(error).__name__})."))
+
+
 @app.command()
 def up(
     port_base: Annotated[int, typer.Option(envvar="PORT_BASE", min=1024, max=65500, help="the console's port")] = 8000,
@@ -66,6 +91,7 @@ def up(
     brokers: Annotated[int, typer.Option(help="Kafka brokers, 1 or 3")] = 1,
 ) -> None:
     """Start the whole product and keep it running until Ctrl-C."""
+    _embedded_only("up")
     from guanka import up as starting
 
     raise typer.Exit(starting.run(_home(), port_base=port_base, events=events, brokers=brokers))
@@ -74,6 +100,7 @@ def up(
 @app.command()
 def stop() -> None:
     """End the product that runs here, and wait until it has ended."""
+    _embedded_only("stop")
     from guanka import stopping
 
     raise typer.Exit(stopping.run(_home()))
@@ -86,6 +113,7 @@ def demo(
     picture: Annotated[Path | None, typer.Option(help="keep what the terminal shows as an SVG")] = None,
 ) -> None:
     """Play a city's morning against the running product, over HTTP, and tell what happened."""
+    _embedded_only("demo")
     from guanka.demo import run
 
     try:
@@ -97,19 +125,27 @@ def demo(
 @app.command()
 def seed(
     address: Annotated[str | None, typer.Option(help="of checkpoints' api; the running product's without it")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="an operator's token; a development one without")] = None,
 ) -> None:
     """Register Guangzhou's checkpoints; repeating it changes nothing."""
+    import httpx
+
     from guanka.home import REFERENCE
     from guanka.keys import TokenIssuer
     from guanka.seed import seed_checkpoints
 
-    home = _home()
+    def register(installation: Installation | None) -> int:
+        where = address or installation.address_of("checkpoints") if installation else str(address)
+        token = bearer_in(token_file) if token_file else TokenIssuer(_home()).token("operator")
+        typer.echo(f"{seed_checkpoints(where, token, REFERENCE)} checkpoints are registered")
+        return 0
+
     try:
-        where = address or home.address("checkpoints")
-        count = seed_checkpoints(where, TokenIssuer(home).token("operator"), REFERENCE)
-    except NotRunning as error:
+        raise typer.Exit(register(None)) if address else _with_installation(register)
+    except OutOfReach as error:
         raise _refuse(error) from error
-    typer.echo(f"{count} checkpoints are registered")
+    except httpx.HTTPStatusError as error:
+        raise _refuse(RuntimeError(f"checkpoints did not take them: {error}")) from error
 
 
 @app.command()
@@ -164,7 +200,12 @@ def keys(folder: Annotated[Path | None, typer.Argument(help="default: where depl
     from guanka.deployment_keys import FOLDER, write_deployment_keys
 
     where = folder or FOLDER
-    written = write_deployment_keys(_home(), where)
+    try:
+        written = write_deployment_keys(_home(), where)
+    except OSError as error:
+        raise _refuse(
+            OSError(f"{error.strerror}: {error.filename}; name a folder, and GUANKA_HOME for its home")
+        ) from error
     typer.echo(f"{len(written)} files in {where}; they are for trying out, and never for a city.")
 
 
@@ -177,10 +218,11 @@ def tail(
     """Show events as they happen, one JSON object a line."""
     from guanka.tail import run
 
-    try:
-        run(_home(), topics=topic or [], from_start=from_start, follow=follow)
-    except NotRunning as error:
-        raise _refuse(error) from error
+    def show(installation: Installation) -> int:
+        run(installation, topics=topic or [], from_start=from_start, follow=follow)
+        return 0
+
+    raise _with_installation(show)
 
 
 @app.command()
@@ -188,7 +230,23 @@ def republish(service: Service) -> None:
     """Tell a service's present state again, for consumers behind which the log was cut; they start again from there."""
     from guanka.mending import republish as again
 
-    raise typer.Exit(again(_home(), service))
+    raise _with_installation(lambda installation: again(installation, service))
+
+
+@app.command()
+def resume(service: Service) -> None:
+    """Set a service's consumer behind which the log was cut to the log's first record; `republish` does it for all."""
+    from guanka.mending import resume as again
+
+    raise _with_installation(lambda installation: again(installation, service))
+
+
+@app.command()
+def restored(service: Service) -> None:
+    """Bring the others to a service's state after its database was restored: docs/operations/backup.md."""
+    from guanka.mending import restored as bring
+
+    raise _with_installation(lambda installation: bring(installation, service))
 
 
 @app.command()
@@ -240,14 +298,11 @@ def gate(
 
 
 @dead_letters.command("list")
-def list_dead_letters(service: Annotated[str | None, typer.Option(help="one service only")] = None) -> None:
+def list_dead_letters(service: Annotated[Service | None, typer.Option(help="one service only")] = None) -> None:
     """What was put aside: where it came from, and why."""
     from guanka.mending import list_dead_letters as show
 
-    try:
-        raise typer.Exit(show(_home(), service))
-    except NotRunning as error:
-        raise _refuse(error) from error
+    raise _with_installation(lambda installation: show(installation, service))
 
 
 @dead_letters.command("replay")
@@ -257,7 +312,7 @@ def replay_dead_letters(
     """Apply dead letters again; one that is older than what was applied since has no effect."""
     from guanka.mending import replay_dead_letters as replay
 
-    raise typer.Exit(replay(_home(), service, dead_letter_id))
+    raise _with_installation(lambda installation: replay(installation, service, dead_letter_id))
 
 
 @app.command()
@@ -265,7 +320,7 @@ def doctor() -> None:
     """What is running, versions, lags, what is wrong and what to do about it."""
     from guanka.doctor import run
 
-    raise typer.Exit(run(_home()))
+    raise _with_installation(lambda installation: run(installation, _home()))
 
 
 @ledger.command("verify")
@@ -273,7 +328,7 @@ def verify_journal() -> None:
     """Prove that the ledger's journal is whole."""
     from guanka.mending import service_command
 
-    raise typer.Exit(service_command(_home(), "ledger", "verify"))
+    raise _with_installation(lambda installation: service_command(installation, "ledger", "verify"))
 
 
 @policy.command("check")
@@ -288,14 +343,19 @@ def check_policy(file: Annotated[Path, typer.Argument(help="a policy, as JSON or
 def publish_policy(
     file: Annotated[Path, typer.Argument(help="a policy, as JSON or signed")],
     effective_from: Annotated[str | None, typer.Option("--from", help="when it takes effect; now without")] = None,
+    address: Annotated[str | None, typer.Option(help="of checkpoints' api; the running product's without it")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="an operator's token; a development one without")] = None,
 ) -> None:
-    """Check a policy, sign it with the development key, and publish it at the running product."""
+    """Check a policy, sign it with the development key unless it is signed, and publish it."""
+    from guanka.keys import TokenIssuer
     from guanka.policy import publish
 
     try:
         moment = None if effective_from is None else read_date_time(effective_from)
-        raise typer.Exit(publish(_home(), file, moment))
-    except (NotRunning, ValueError) as error:
+        where = address or installation_of(_home(), os.environ).address_of("checkpoints")
+        token = bearer_in(token_file) if token_file else TokenIssuer(_home()).token("operator")
+        raise typer.Exit(publish(_home(), file, moment, address=where, token=token))
+    except (OutOfReach, ValueError) as error:
         raise _refuse(error) from error
 
 
@@ -305,6 +365,7 @@ def kafka_up(
     port: Annotated[int | None, typer.Option(help="the first broker's port; a free one without")] = None,
 ) -> None:
     """Run Apache Kafka on loopback until Ctrl-C, its data under `.guanka/kafka`."""
+    _embedded_only("kafka up")
     from guanka.kafka_up import run
 
     raise typer.Exit(run(_home(), brokers=brokers, port=port))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from guanka.home import Home
-from guanka.keys import PolicySigner, TokenIssuer
+from guanka.keys import PolicySigner
 from services.checkpoints.domain.errors import PolicyIncomplete
 from services.checkpoints.domain.policy import OUTCOMES, Policy, read_policy
 from services.checkpoints.domain.scans import KINDS
@@ -36,18 +36,18 @@ def check(path: Path) -> int:
     return 0
 
 
-def publish(home: Home, path: Path, effective_from: datetime | None) -> int:
+def publish(home: Home, path: Path, effective_from: datetime | None, *, address: str, token: str) -> int:
     """Check it, sign it with the development key (unless it is signed), and send it; exit status 1 where refused."""
     console = Console(highlight=False, soft_wrap=True)
     policy = _checked(console, path)
     if policy is None:
         return 1
     text = path.read_text(encoding="utf-8").strip()
-    token = text if _is_signed(text) else PolicySigner(home).sign(json.loads(text), effective_from=effective_from)
+    signed = text if _is_signed(text) else PolicySigner(home).sign(json.loads(text), effective_from=effective_from)
     answer = httpx.post(
-        f"{home.address('checkpoints')}/v1/policies",
-        json={"policy": token},
-        headers={"Authorization": f"Bearer {TokenIssuer(home).token('operator')}"},
+        f"{address}/v1/policies",
+        json={"policy": signed},
+        headers={"Authorization": f"Bearer {token}"},
         timeout=30,
     )
     told = answer.json()

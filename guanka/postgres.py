@@ -110,6 +110,11 @@ class EmbeddedPostgres:
         except psycopg.OperationalError:
             return False
 
+    @property
+    def programs(self) -> Path:
+        """Where `pg_dump`, `pg_restore`, `psql` and the others are, of the server's own version."""
+        return self._bin
+
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.socket_dir}"
 

@@ -12,7 +12,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from chassis.event_log import EventLog, Place, Received
 from chassis.event_log.opening import open_event_log
 from guanka.home import Home
-from guanka.mending import service_environment
+from guanka.installation import Installation, service_environment
 
 TOPICS = (
     "codes.events.v1", "codes.standings.v1", "checkpoints.scans.v1", "checkpoints.events.v1",
@@ -26,9 +26,9 @@ def open_running_log(home: Home) -> EventLog:
     return open_event_log(service_environment(home, "codes")["EVENT_LOG_URL"], client_id="guanka-tail")
 
 
-def run(home: Home, *, topics: list[str], from_start: bool, follow: bool) -> None:
+def run(installation: Installation, *, topics: list[str], from_start: bool, follow: bool) -> None:
     """Print until the end of the log, or for ever with `follow`."""
-    event_log = open_running_log(home)
+    event_log = open_event_log(installation.event_log_url, client_id="guanka-tail")
     places: dict[Place, int] = {
         (topic, partition): start if from_start else end
         for topic in topics or TOPICS

@@ -1,4 +1,4 @@
-"""Puts codes together: `python -m services.codes.main api|worker|republish|migrate|replay ID`."""
+"""Puts codes together: `python -m services.codes.main api|worker|republish|restored|migrate|replay ID`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from services.codes.store.lists import ListsTable
 from services.codes.store.people import PeopleTable
 from services.codes.use_cases.ports import Office
 from services.codes.use_cases.republish import FIRST, tell_again
+from services.codes.use_cases.restoring import go_on_beyond_the_backup
 from services.codes.use_cases.reviews import beat, review_due
 
 PEOPLE_PER_REVIEW = 500
@@ -149,6 +150,15 @@ def republish() -> int:
     return 0
 
 
+def restored() -> int:
+    """After a restore from backup, before `republish`: go on where nothing that was given out since is met."""
+    settings = _settings("codes-restored")
+    with Database(settings.database_url).transaction() as tx:
+        first = go_on_beyond_the_backup(tx)
+    print(f"codes: every status list goes on at a new revision; new people get entries from list {first} on")
+    return 0
+
+
 def replay_dead_letter(dead_letter_id: int) -> int:
     """1 when there is no such dead letter, or it was replayed before."""
     settings = _settings("codes-replay")
@@ -163,7 +173,7 @@ def _settings(process: str) -> CodesSettings:
 
 
 def main(arguments: Sequence[str]) -> int:
-    by_name = {"api": api, "worker": worker, "republish": republish}
+    by_name = {"api": api, "worker": worker, "republish": republish, "restored": restored}
     return Commands("codes", by_name, replay_dead_letter, Path(__file__).parent / "migrations").run(arguments)
 
 

@@ -24,7 +24,7 @@ from tests.deploy.kubectl import kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-_READY_S = 60.0
+_READY_S = 180.0
 _COPIED = (".key", ".json", ".jws", ".token")
 """What the compose file's container `keys` gives to the others."""
 _HOST = re.compile(r"(?<=//)([a-z-]+)(:\d+)?(?=[/\"]|$)")
@@ -147,10 +147,20 @@ def in_compose(file: Path, keys: Path) -> list[Container]:
 
 @dataclass(slots=True)
 class Started:
-    """Where the containers answer here, by name; `home` has the keys of their issuer's tokens."""
+    """Where the containers answer here, by name; `home` has the keys of their issuer's tokens.
+
+    `environments` is what each container has, as it is on this machine.
+    """
 
     home: Path
     ports: dict[str, int]
+    image: Image
+    environments: dict[str, dict[str, str]]
+
+    def guanka(self, process: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command line inside a container, as `kubectl exec` or `docker compose exec` would start it."""
+        (environment,) = [each for name, each in self.environments.items() if name.split("/")[0] == process]
+        return self.image.run("guanka", *arguments, environment=environment)
 
     def address(self, service: str) -> str:
         """Of a service's api."""
@@ -181,7 +191,11 @@ def started(
                     each.command, cwd=image.folder, env=environment, stdout=log, stderr=log
                 )
         _await_ready(serving, ports, running, folder)
-        yield Started(home, ports)
+        environments = {
+            each.name: here[each.name] | {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(ports[each.name])}
+            for each in serving
+        }
+        yield Started(home, ports, image, environments)
         for process in running.values():
             process.send_signal(signal.SIGTERM)
         ended = {name: process.wait(timeout=30) for name, process in running.items()}

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +25,22 @@ HOME = Path("/guanka")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`folder` stands for `/guanka`; `environment` is what the image sets, `PATH` with its Python first."""
+    """`folder` stands for `/guanka`; `environment` is what the image sets, `PATH` with its commands and its Python."""
 
     folder: Path
     environment: dict[str, str]
 
-    @property
-    def python(self) -> Path:
-        return Path(self.environment["PATH"].split(":")[0]) / "python"
+    def run(self, *command: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """A command of the image's own, with nothing but the image's environment and what is given."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -51,7 +60,7 @@ def build_image(folder: Path) -> Image:
             _copy(shlex.split(rest), folder)
         elif word == "ENV":
             environment |= {
-                name: value.replace(str(HOME), str(folder))
+                name: value.replace(str(HOME), str(folder)).replace("$PATH", environment["PATH"])
                 for name, value in (pair.split("=", 1) for pair in shlex.split(rest))
                 if name != "PIP_NO_CACHE_DIR"
             }
@@ -67,12 +76,13 @@ def _copy(words: list[str], folder: Path) -> None:
     sources, target = [word for word in words[:-1] if not word.startswith("--")], words[-1]
     for source in sources:
         there = ROOT / source.removeprefix(f"{HOME}/")
-        here = folder / target / ("" if there.is_dir() else there.name)
+        is_into = target.endswith("/") and not there.is_dir()
+        here = folder / target / there.name if is_into else folder / target
         if there.is_dir():
             shutil.copytree(there, here, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
         else:
             here.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(there, here)
+            shutil.copy(there, here)
 
 
 def _environment_of_lock() -> Path:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from chassis.settings import read_settings
-from docs.build_settings import settings_of
+from docs.build_settings import COMMAND_LINE, settings_of
 from tests.deploy.containers import DEPLOY, Container, Manifest, in_compose, in_kubernetes, of_kind
 
 FILE = DEPLOY / "compose.yaml"
@@ -34,7 +34,9 @@ def test_every_variable_is_a_setting_and_no_setting_is_missing(containers: list[
     for container in serving:
         (kind,) = settings_of(container.service)
         read_settings(kind, container.environment)
-        assert container.environment.keys() <= {name.upper() for name in kind.model_fields}, container.name
+        assert container.environment["GUANKA_SERVICE"] == container.service
+        known = {name.upper() for name in kind.model_fields} | COMMAND_LINE.keys()
+        assert container.environment.keys() <= known, container.name
         assert all(
             value in container.files for value in container.environment.values() if value.startswith("/keys/")
         ), container.name

@@ -134,7 +134,9 @@ def test_every_command_that_an_operator_is_told_to_use_is_there() -> None:
     known = commands()
     texts = [json.dumps(dashboard) for dashboard in dashboards().values()]
     texts += [rule["annotations"]["action"] for rule in alerts()]
-    told = [words.split() for text in texts for words in re.findall(r"`guanka ([^`]+)`", text)]
+    pages = [ROOT / "docs" / "operations.md", *(ROOT / "docs" / "operations").glob("*.md"), DEPLOY / "README.md"]
+    texts += [page.read_text() for page in pages]
+    told = [words.split() for text in texts for words in re.findall(r"`guanka ([a-z][^`]+)`", text)]
     assert told
     for command, *more in told:
         assert command in known, command

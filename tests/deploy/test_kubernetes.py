@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from chassis.settings import read_settings
-from docs.build_settings import settings_of
+from docs.build_settings import COMMAND_LINE, settings_of
 from guanka.home import ROOT
 from guanka.stack import SERVICES
 from tests.deploy.containers import Container, Manifest, build, in_kubernetes, of_kind
@@ -125,8 +125,9 @@ def test_every_variable_is_a_setting_and_no_setting_is_missing(local: list[Manif
     for container in serving(local):
         (kind,) = settings_of(container.service)
         read_settings(kind, container.environment)
-        assert container.environment.keys() <= everybodys
-        of_its_own = {name.upper() for name in kind.model_fields}
+        assert container.environment["GUANKA_SERVICE"] == container.service
+        assert container.environment.keys() <= everybodys | COMMAND_LINE.keys()
+        of_its_own = {name.upper() for name in kind.model_fields} | COMMAND_LINE.keys()
         shared = own_config(local, "city").keys()
         assert container.environment.keys() - shared <= of_its_own, container.name
 

@@ -7,6 +7,7 @@ import pytest
 
 from guanka.board_proof import prove_board
 from guanka.home import Home
+from guanka.keys import TokenIssuer
 from tests.e2e.outsider import Outsider, eventually
 from tests.running import Product
 
@@ -14,9 +15,9 @@ pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope=
 
 
 def is_same(product: Product) -> bool | None:
-    return prove_board(
-        Home(product.home), codes=product.address("codes"), checkpoints=product.address("checkpoints")
-    ).is_same
+    token = TokenIssuer(Home(product.home)).token("service")
+    codes, checkpoints = product.address("codes"), product.address("checkpoints")
+    return prove_board(codes=codes, checkpoints=checkpoints, token=token).is_same
 
 
 def test_an_api_killed_while_colours_change_comes_back_with_the_hash_of_codes_own_lists(product: Product) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from guanka.board_proof import prove_board
 from guanka.home import Home
-from guanka.mending import service_environment
+from guanka.installation import service_environment
+from guanka.keys import TokenIssuer
 from guanka.ports import free_ports
 from tests.e2e.outsider import DISTRICT, Outsider, eventually, new_scan
 from tests.running import ROOT, Product
@@ -122,5 +123,6 @@ def test_each_process_answers_the_same_and_one_that_dies_leaves_the_others_alone
 
 
 def _is_same(product: Product, address: str) -> bool:
-    proof = prove_board(Home(product.home), codes=product.address("codes"), checkpoints=address)
+    token = TokenIssuer(Home(product.home)).token("service")
+    proof = prove_board(codes=product.address("codes"), checkpoints=address, token=token)
     return proof.is_same is True

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from guanka.home import Home
-from guanka.mending import _resume
+from guanka.mending import move_into_log
 
 
 @pytest.mark.parametrize("offset", [0, 1000])
@@ -21,12 +18,10 @@ def test_a_consumer_cut_off_goes_on_after_republish_moved_its_offset(
     log_url: str,
     running: Callable[..., AbstractContextManager[None]],
     until: Callable[..., None],
-    tmp_path: Path,
     offset: int,
 ) -> None:
     """The log was cut before the offset 0, or made anew below the offset 1000."""
     environment = {"DATABASE_URL": loopback.database.url, "EVENT_LOG_URL": f"local:{log_url}"}
-    (tmp_path / "cases.env.json").write_text(json.dumps(environment))
     loopback.write(*(loopback.event("a", revision) for revision in range(1, 6)))
     with running(loopback.relay().run):
         until(lambda: loopback.waiting() == 0)
@@ -40,7 +35,7 @@ def test_a_consumer_cut_off_goes_on_after_republish_moved_its_offset(
     consumer = loopback.consumer()
     with running(consumer.run):
         until(lambda: "guanka republish" in (consumer.trouble or ""))
-        assert _resume(Home(tmp_path), "cases") == 1
+        assert move_into_log(environment) == 1
         until(lambda: loopback.effects_of("a") == [3, 4, 5])
         until(lambda: consumer.trouble is None)
-    assert _resume(Home(tmp_path), "cases") == 0
+    assert move_into_log(environment) == 0
