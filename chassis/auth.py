@@ -7,7 +7,8 @@ parent's, so "in my subtree" is a prefix.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -225,10 +226,6 @@ def needs(*roles: str, scope: str | None = None) -> Callable[..., Awaitable[Bear
     return bearer_with_role
 
 
-def area_refused(area: str) -> Problem:
-    return Problem(403, "area_refused", f"Your token does not reach the area {area or '(none)'}.")
-
-
 def outside(bearer: Bearer) -> Problem:
     """A refusal that names no area but the bearer's own."""
     return Problem(403, "area_refused", f"Your token reaches {bearer.area or 'no area'} only; this lies elsewhere.")
@@ -237,4 +234,18 @@ def outside(bearer: Bearer) -> Problem:
 def require_area(bearer: Bearer, area: str) -> None:
     """Raises a `Problem` with status 403 when `area` lies outside the bearer's subtree."""
     if not bearer.can_see_area(area):
-        raise area_refused(area)
+        raise outside(bearer)
+
+
+@contextmanager
+def hiding(bearer: Bearer, root: str, *missing: type[Exception]) -> Iterator[None]:
+    """Refuse what is not there as what lies elsewhere: only a bearer of the whole tree may know the difference.
+
+    `root` is the node of the whole tree, `missing` the errors that say that there is nothing.
+    """
+    try:
+        yield
+    except missing:
+        if bearer.can_see_area(root):
+            raise
+        raise outside(bearer) from None

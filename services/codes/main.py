@@ -32,7 +32,6 @@ from services.codes.sealing import read_data_keys
 from services.codes.settings import CodesSettings, read_area_file, read_rule_set_file
 from services.codes.showing import Showings
 from services.codes.signing import PassPress, read_signing_keys
-from services.codes.store.access_log import AccessLogTable
 from services.codes.store.dossiers import DossiersTable
 from services.codes.store.identities import IdentitiesTable
 from services.codes.store.lists import ListsTable
@@ -67,7 +66,6 @@ def desk_of(settings: CodesSettings, database: Database) -> Desk:
     return Desk(
         database=database,
         office=office_of(settings),
-        access_log=AccessLogTable(),
         identities=IdentitiesTable(),
         sealer=read_data_keys(settings.data_keys_file),
         published=PublishedLists(database, ListsTable(), keys, settings.status_list_uri),

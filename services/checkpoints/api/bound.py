@@ -6,6 +6,8 @@ were merged into: the merger was ordered by somebody whose area holds both. All 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +18,21 @@ from services.checkpoints.api.desk import Desk
 from services.checkpoints.domain.errors import CheckpointNotFound, CheckpointRefused
 from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.store import lives
+
+_ELSEWHERE = "This checkpoint lies outside your token's area."
+
+
+@contextmanager
+def hiding_records(desk: Desk, bearer: Bearer, *missing: type[Exception]) -> Iterator[None]:
+    """Refuse a record that is not there as one of a checkpoint that the bearer is not bound to, or does not reach."""
+    try:
+        yield
+    except missing:
+        if bearer.has_role("gate"):
+            raise CheckpointRefused() from None
+        if bearer.can_see_area(desk.city):
+            raise
+        raise CheckpointRefused(_ELSEWHERE) from None
 
 
 def bound_checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> Checkpoint:
@@ -60,7 +77,7 @@ def _checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID,
         desk.registry.put(lives.timelines(tx, [checkpoint_id]))
         checkpoint = desk.registry.find(checkpoint_id, at)
     if checkpoint is None:
-        raise CheckpointNotFound()
+        raise CheckpointNotFound() if bearer.can_see_area(desk.city) else CheckpointRefused(_ELSEWHERE)
     if bearer.has_role("gate") and is_named:
         _require_seen(bearer, checkpoint)
     return checkpoint
@@ -87,4 +104,4 @@ def _is_uuid(text: str) -> bool:
 
 def _require_seen(bearer: Bearer, checkpoint: Checkpoint) -> None:
     if not bearer.can_see_area(checkpoint.area):
-        raise CheckpointRefused("This checkpoint lies outside your token's area.")
+        raise CheckpointRefused(_ELSEWHERE)

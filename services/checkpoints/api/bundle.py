@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Response
 
-from chassis.auth import Bearer, needs, require_area
+from chassis.auth import Bearer, hiding, needs, require_area
 from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import BundleOut
@@ -36,8 +36,9 @@ def read_bundle(
     with desk.database.transaction() as tx:
         timelines = lives.timelines(tx, [checkpoint])
         jwks = standings.read_jwks(tx)
-    if not timelines:
-        raise CheckpointNotFound()
+    with hiding(bearer, desk.city, CheckpointNotFound):
+        if not timelines:
+            raise CheckpointNotFound()
     require_area(bearer, holding(timelines[0], now).area)
     if jwks is None:
         raise BundleNotReady()

@@ -10,17 +10,18 @@ from fastapi import APIRouter
 from pydantic import BaseModel, FailFast, Field, model_validator
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer, require_area
+from chassis.auth import Bearer, hiding, require_area
 from chassis.collisions import DoneAgain
 from chassis.fields import DateTime
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In, Kind, Text
-from services.checkpoints.api.places import Official, Operator, require_moment
+from services.checkpoints.api.places import Official, Operator, reached_checkpoint, require_moment
 from services.checkpoints.api.problems import naming
+from services.checkpoints.domain.errors import CheckpointNotFound
 from services.checkpoints.domain.life import Change, ChangeKind, Timeline
 from services.checkpoints.domain.scans import EVER
 from services.checkpoints.store import lives
-from services.checkpoints.use_cases.places import ChangeOrder, find_checkpoint
+from services.checkpoints.use_cases.places import ChangeOrder
 
 router = APIRouter(route_class=DoneAgain, tags=["checkpoints"])
 
@@ -124,7 +125,7 @@ def order_change(checkpoint_id: UUID, body: ChangeIn, bearer: Operator, desk: At
     """Order a change of a checkpoint, now or at a set time; 412 when it has changed since the expected revision."""
     now = desk.clock()
     order = _order_of(checkpoint_id, body, "at", now)
-    with desk.database.transaction() as tx:
+    with desk.database.transaction() as tx, hiding(bearer, desk.city, CheckpointNotFound):
         versions, change = desk.places.order_change(
             tx,
             order,
@@ -154,7 +155,7 @@ def order_changes(body: ChangesIn, bearer: Operator, desk: AtDesk) -> ChangesOrd
 def read_changes(checkpoint_id: UUID, bearer: Official, desk: AtDesk) -> HistoryOfCheckpointOut:
     """Everything that was ordered of a checkpoint: what, from when, by whom, why."""
     with desk.database.transaction() as tx:
-        require_area(bearer, find_checkpoint(tx, checkpoint_id, desk.clock()).area)
+        reached_checkpoint(tx, desk, bearer, checkpoint_id)
         lines = lives.history_of(tx, checkpoint_id)
     return HistoryOfCheckpointOut(
         changes=[
@@ -196,7 +197,7 @@ def _one_of_many(
     number: int,
 ) -> tuple[Timeline, Change]:
     """The order's outcome; a refusal names which of the many it was."""
-    with naming(f"changes.{number}"):
+    with naming(f"changes.{number}"), hiding(bearer, desk.city, CheckpointNotFound):
         return desk.places.order_change(
             tx,
             order,

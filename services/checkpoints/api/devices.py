@@ -8,17 +8,23 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, BeforeValidator, FailFast, Field, StringConstraints, model_validator
+from sqlalchemy import Connection
 
-from chassis.auth import Bearer, area_refused, needs, require_area
+from chassis.auth import Bearer, hiding, needs, outside, require_area
 from chassis.collisions import DoneAgain
 from chassis.fields import DateTime, TimeOfDay
 from chassis.problems import Problem
-from services.checkpoints.api.desk import AtDesk
+from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In
 from services.checkpoints.api.places import Operator
 from services.checkpoints.attempts import TEMPERATURE_C_MAX, TEMPERATURE_C_MIN
 from services.checkpoints.domain.devices import Device, DeviceKind, Reading
-from services.checkpoints.domain.errors import DeviceNotFound, DeviceRegisteredOtherwise, RevisionStale
+from services.checkpoints.domain.errors import (
+    CheckpointNotFound,
+    DeviceNotFound,
+    DeviceRegisteredOtherwise,
+    RevisionStale,
+)
 from services.checkpoints.store import devices
 from services.checkpoints.use_cases.places import find_way
 
@@ -128,7 +134,7 @@ def register(body: DeviceIn, bearer: Operator, desk: AtDesk, response: Response)
     )
     now = desk.clock()
     with desk.database.transaction() as tx:
-        require_area(bearer, find_way(tx, body.checkpoint_id, now)[-1].area)
+        _require_taker(tx, desk, bearer, body.checkpoint_id, now)
         is_new = devices.add(tx, device, by=bearer.subject, at=now)
         known = devices.find(tx, body.device_id)
         if known is None or not _is_same(known, device):
@@ -142,11 +148,12 @@ def place(device_id: DeviceId, body: DeviceMoveIn, bearer: Operator, desk: AtDes
     """Place a device anew: at another checkpoint, with another interval or other hours."""
     now = desk.clock()
     with desk.database.transaction() as tx:
-        known = devices.find(tx, device_id, is_locked=True)
-        if known is None:
-            raise DeviceNotFound()
+        with hiding(bearer, desk.city, DeviceNotFound):
+            known = devices.find(tx, device_id, is_locked=True)
+            if known is None:
+                raise DeviceNotFound()
         for checkpoint_id in (known.checkpoint_id, body.checkpoint_id):
-            require_area(bearer, find_way(tx, checkpoint_id, now)[-1].area)
+            _require_taker(tx, desk, bearer, checkpoint_id, now)
         if known.revision != body.expected_revision:
             raise RevisionStale(body.expected_revision, known.revision)
         _require_accuracy(known.kind, body.accuracy_c)
@@ -172,12 +179,13 @@ def read(
 ) -> DeviceOut:
     """A device, and what was wrong with it of late."""
     with desk.database.transaction() as tx:
-        known = devices.find(tx, device_id)
-        if known is None:
-            raise DeviceNotFound()
+        with hiding(bearer, desk.city, DeviceNotFound):
+            known = devices.find(tx, device_id)
+            if known is None:
+                raise DeviceNotFound()
         way = find_way(tx, known.checkpoint_id, desk.clock())
         if not any(bearer.can_see_area(each.area) for each in way):
-            raise area_refused(way[-1].area)
+            raise outside(bearer)
         return _shown(known, devices.troubles_of(tx, device_id))
 
 
@@ -198,6 +206,13 @@ def take_readings(body: OneOrMore, bearer: AtDevice, desk: AtDesk) -> ReadingsOu
         recorded=recorded,
         cases=[OpenedCaseOut(case_id=each.case_id, reading_id=each.reading_id, due_at=each.due_at) for each in cases],
     )
+
+
+def _require_taker(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, now: datetime) -> None:
+    """Raises `CheckpointNotFound`, a `Problem` (403) where what takes the checkpoint's scans lies elsewhere."""
+    with hiding(bearer, desk.city, CheckpointNotFound):
+        way = find_way(tx, checkpoint_id, now)
+    require_area(bearer, way[-1].area)
 
 
 def _reading(body: ReadingIn, device: Device, number: int, now: datetime) -> Reading:

@@ -11,15 +11,16 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import RowMapping
 
+from chassis.access_log import log_looks
 from chassis.auth import Bearer, needs, require_area
 from chassis.collisions import DoneAgain
 from chassis.fields import DateTime
 from chassis.problems import Problem
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import HistoryOut, ScanOut
+from services.checkpoints.api.places import reached_checkpoint
 from services.checkpoints.domain.errors import CursorMalformed
 from services.checkpoints.store import history, places
-from services.checkpoints.use_cases.places import find_checkpoint
 
 router = APIRouter(route_class=DoneAgain, tags=["history"])
 Authority = Annotated[Bearer, Depends(needs("authority"))]
@@ -45,13 +46,7 @@ def of_person(
     """Where and when a person was scanned, within the bearer's subtree; logged."""
     span = _span(desk, bearer, from_, to, cursor, limit)
     with desk.database.transaction() as tx:
-        places.log_access(
-            tx,
-            subject=bearer.subject,
-            what="scans of a person",
-            route="/v1/people/{person_ref}/scans",
-            person_ref=person_ref,
-        )
+        log_looks(tx, bearer, what="scans of a person", route="/v1/people/{person_ref}/scans", persons=[person_ref])
         return _page(history.of_person(tx, person_ref, span), limit)
 
 
@@ -65,18 +60,14 @@ def of_checkpoint(
     cursor: Cursor = None,
     limit: Limit = 200,
 ) -> HistoryOut:
-    """Who was scanned at a checkpoint, and when; logged."""
+    """Who was scanned at a checkpoint, and when; every person shown is logged."""
     span = _span(desk, bearer, from_, to, cursor, limit)
     with desk.database.transaction() as tx:
-        require_area(bearer, find_checkpoint(tx, checkpoint_id, desk.clock()).area)
-        places.log_access(
-            tx,
-            subject=bearer.subject,
-            what="scans of a checkpoint",
-            route="/v1/checkpoints/{checkpoint_id}/scans",
-            checkpoint_id=checkpoint_id,
-        )
-        return _page(history.of_checkpoint(tx, checkpoint_id, span), limit)
+        reached_checkpoint(tx, desk, bearer, checkpoint_id)
+        page = _page(history.of_checkpoint(tx, checkpoint_id, span), limit)
+        shown = {scan.person_ref for scan in page.scans if scan.person_ref is not None}
+        places.log_checkpoint_look(tx, bearer, checkpoint_id, persons=shown)
+        return page
 
 
 def _span(

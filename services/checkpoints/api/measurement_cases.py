@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import Connection
 
+from chassis.access_log import log_looks
 from chassis.auth import Bearer, needs
 from chassis.collisions import DoneAgain
-from services.checkpoints.api.bound import bound_checkpoint, kept_under
+from services.checkpoints.api.bound import bound_checkpoint, hiding_records, kept_under
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In
 from services.checkpoints.api.problems import problem_of
@@ -27,6 +28,7 @@ from services.checkpoints.use_cases.measuring import StepOrder
 router = APIRouter(route_class=DoneAgain, tags=["measurement cases"])
 Guard = Annotated[Bearer, Depends(needs("gate"))]
 OPEN_MAX = 200
+_STEPS = "/v1/measurement-cases/{case_id}/steps"
 
 _NEEDED = {"remeasure": {"temperature_c"}, "identify": {"credential"}, "hand_over": set[str](), "leave": set[str]()}
 _ALLOWED = _NEEDED | {"hand_over": {"clinic_id"}}
@@ -100,7 +102,7 @@ def read(case_id: UUID, bearer: Guard, desk: AtDesk) -> CaseWithStepsOut:
     return CaseWithStepsOut(**_shown(case), steps=[StepOut(**step) for step in steps])
 
 
-@router.post("/v1/measurement-cases/{case_id}/steps", response_model=CaseOut)
+@router.post(_STEPS, response_model=CaseOut)
 def take_step(case_id: UUID, body: StepIn, bearer: Guard, desk: AtDesk) -> CaseOut:
     """Say what was done about a case; 412 when it has changed since the expected version."""
     now = desk.clock()
@@ -115,6 +117,8 @@ def take_step(case_id: UUID, body: StepIn, bearer: Guard, desk: AtDesk) -> CaseO
                 person_ref=None if body.credential is None else _person_ref(tx, desk, body.credential, now),
                 clinic_id=_clinic_id(desk, body.clinic_id, checkpoint.area) if body.step == "hand_over" else None,
             )
+            if order.person_ref is not None:
+                log_looks(tx, bearer, what="identification", route=_STEPS, persons=[order.person_ref])
             case = desk.measuring.take_step(tx, order, checkpoint, by=bearer.subject, now=now)
         return CaseOut(**_shown(case))
     except Exception as error:
@@ -122,9 +126,10 @@ def take_step(case_id: UUID, body: StepIn, bearer: Guard, desk: AtDesk) -> CaseO
 
 
 def _case(tx: Connection, desk: Desk, bearer: Bearer, case_id: UUID) -> MeasurementCase:
-    case = measurement_cases.find(tx, case_id)
-    if case is None or case.opened_at < desk.keeping.scans_since(desk.clock()):
-        raise MeasurementCaseNotFound()
+    with hiding_records(desk, bearer, MeasurementCaseNotFound):
+        case = measurement_cases.find(tx, case_id)
+        if case is None or case.opened_at < desk.keeping.scans_since(desk.clock()):
+            raise MeasurementCaseNotFound()
     bound_checkpoint(tx, desk, bearer, case.checkpoint_id, desk.clock())
     return case
 

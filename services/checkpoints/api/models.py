@@ -156,6 +156,14 @@ class VenueVisitIn(In):
     scanned_at: str = Field(max_length=40, description="RFC 3339 with offset")
 
 
+class VenueVisitOut(BaseModel):
+    """No decision and no colour: a visit is reported, not judged before its sender."""
+
+    scan_id: UUID
+    self_reported: Literal[True] = True
+    recorded_at: datetime
+
+
 class ScanOut(BaseModel):
     scan_id: UUID
     person_ref: UUID | None

@@ -7,8 +7,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
+from sqlalchemy import Connection
 
-from chassis.auth import Bearer, needs, require_area
+from chassis.auth import Bearer, hiding, needs, require_area
 from chassis.collisions import DoneAgain
 from chassis.problems import Problem
 from services.checkpoints.api.bound import bound_ids
@@ -24,7 +25,7 @@ from services.checkpoints.api.models import (
     PosterOut,
 )
 from services.checkpoints.api.problems import naming
-from services.checkpoints.domain.errors import CheckpointRegisteredOtherwise
+from services.checkpoints.domain.errors import CheckpointNotFound, CheckpointRegisteredOtherwise
 from services.checkpoints.domain.scans import EVER, Checkpoint
 from services.checkpoints.store import lives
 from services.checkpoints.use_cases.places import Registration, find_checkpoint
@@ -138,6 +139,12 @@ def poster(checkpoint_id: UUID, bearer: Operator, desk: AtDesk) -> PosterOut:
 
 def _visible(checkpoint_id: UUID, bearer: Bearer, desk: AtDesk) -> Checkpoint:
     with desk.database.transaction() as tx:
+        return reached_checkpoint(tx, desk, bearer, checkpoint_id)
+
+
+def reached_checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID) -> Checkpoint:
+    """The checkpoint as it holds now. Raises `CheckpointNotFound`, a `Problem` (403) for what lies elsewhere."""
+    with hiding(bearer, desk.city, CheckpointNotFound):
         found = find_checkpoint(tx, checkpoint_id, desk.clock())
     require_area(bearer, found.area)
     return found

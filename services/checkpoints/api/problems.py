@@ -14,6 +14,7 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.CheckpointRegisteredOtherwise: 409,
     errors.CheckpointRefused: 403,
     errors.VenueNotFound: 404,
+    errors.NotTheHolder: 403,
     errors.ScanIdReused: 409,
     errors.StoreUnavailable: 503,
     errors.Overloaded: 503,

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
-from chassis.auth import Bearer, area_refused, needs
+from chassis.access_log import log_looks
+from chassis.auth import Bearer, hiding, needs
 from chassis.collisions import DoneAgain
 from chassis.problems import Problem, field_errors
 from chassis.texts import shown
@@ -27,7 +28,7 @@ from services.checkpoints.domain.errors import AreaUnknown, RegistrationNotFound
 from services.checkpoints.domain.policy import KindPolicy
 from services.checkpoints.domain.registrations import Admittance, Registration, words_of
 from services.checkpoints.domain.scans import Checkpoint
-from services.checkpoints.store import places, registrations
+from services.checkpoints.store import registrations
 from services.checkpoints.use_cases.places import find_checkpoint
 
 router = APIRouter(route_class=DoneAgain, tags=["registrations"])
@@ -128,20 +129,13 @@ def register_many(body: RegistrationsIn, bearer: Guard, desk: AtDesk) -> Registr
 def read(registration_id: UUID, bearer: Reader, desk: AtDesk) -> RegistrationOut:
     """Who is coming: for the destination, and for the checkpoint's own area; logged."""
     with desk.database.transaction() as tx:
-        row = registrations.find(tx, registration_id)
-        if row is None or row["registered_at"] < desk.keeping.scans_since(desk.clock()):
+        row, is_reached = _seen(tx, desk, bearer, registration_id)
+        persons = [] if row is None else [row["person_ref"]]
+        route = "/v1/registrations/{registration_id}"
+        log_looks(tx, bearer, what="registration", route=route, persons=persons, is_refused=not is_reached)
+    if row is None or not is_reached:
+        with hiding(bearer, desk.city, RegistrationNotFound):
             raise RegistrationNotFound()
-        registered_in = find_checkpoint(tx, row["checkpoint_id"], row["registered_at"]).area
-        if not (bearer.can_see_area(row["to_area"]) or bearer.can_see_area(registered_in)):
-            raise area_refused(row["to_area"])
-        places.log_access(
-            tx,
-            subject=bearer.subject,
-            what="registration",
-            route="/v1/registrations/{registration_id}",
-            person_ref=row["person_ref"],
-            checkpoint_id=row["checkpoint_id"],
-        )
 
     def opened(column: str) -> str | None:
         sealed = row[f"{column}_sealed"]
@@ -153,6 +147,15 @@ def read(registration_id: UUID, bearer: Reader, desk: AtDesk) -> RegistrationOut
         name=shown(opened("name") or "") or None,
         phone=opened("phone") or "",
     )
+
+
+def _seen(tx: Connection, desk: Desk, bearer: Bearer, registration_id: UUID) -> tuple[RowMapping | None, bool]:
+    """The registration, and whether the bearer reaches where the person goes or where they were registered."""
+    row = registrations.find(tx, registration_id)
+    if row is None or row["registered_at"] < desk.keeping.scans_since(desk.clock()):
+        return None, False
+    registered_in = find_checkpoint(tx, row["checkpoint_id"], row["registered_at"]).area
+    return row, bearer.can_see_area(row["to_area"]) or bearer.can_see_area(registered_in)
 
 
 def _read_item(item: object, number: int) -> RegistrationIn:

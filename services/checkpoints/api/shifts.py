@@ -14,7 +14,7 @@ from chassis.auth import Bearer, needs, require_area
 from chassis.collisions import DoneAgain
 from chassis.fields import Note
 from chassis.ids import uuid7
-from services.checkpoints.api.bound import bound_checkpoint, bound_ids, kept_checkpoint, kept_under
+from services.checkpoints.api.bound import bound_checkpoint, bound_ids, hiding_records, kept_checkpoint, kept_under
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import Decisions, In
 from services.checkpoints.domain.errors import ShiftNotFound
@@ -205,9 +205,10 @@ def _step(shift_id: UUID, step: ShiftStep, body: NoteIn | SignOffIn, bearer: Bea
 
 def _kept(tx: Connection, desk: Desk, bearer: Bearer, shift_id: UUID) -> shifts.Kept:
     """The shift, if the bearer is bound to its checkpoint, or an operator of its area."""
-    kept = shifts.find(tx, shift_id)
-    if kept is None:
-        raise ShiftNotFound()
+    with hiding_records(desk, bearer, ShiftNotFound):
+        kept = shifts.find(tx, shift_id)
+        if kept is None:
+            raise ShiftNotFound()
     kept_checkpoint(tx, desk, bearer, kept[0].checkpoint_id, desk.clock())
     return kept
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from sqlalchemy import Connection
 
+from chassis.access_log import log_looks
 from chassis.auth import Bearer, needs, outside, require_area
 from chassis.collisions import DoneAgain
 from chassis.ids import uuid7
@@ -20,7 +21,7 @@ from services.checkpoints.api.models import ContactOut, ContactsOut, TraceIn, Tr
 from services.checkpoints.domain.errors import TraceNotFound
 from services.checkpoints.domain.facts import TraceFact, TraceOrder, official_of
 from services.checkpoints.domain.tracing import Meeting
-from services.checkpoints.store import history, places, traces
+from services.checkpoints.store import history, traces
 
 router = APIRouter(route_class=DoneAgain, tags=["traces"])
 Authority = Annotated[Bearer, Depends(needs("authority"))]
@@ -47,7 +48,7 @@ def request_trace(body: TraceIn, bearer: Authority, desk: AtDesk) -> TraceReques
     )
     with desk.database.transaction() as tx:
         is_reached = _reaches_person(tx, desk, bearer, order)
-        places.log_looks(
+        log_looks(
             tx,
             bearer,
             what="trace asked for",
@@ -91,7 +92,7 @@ def list_traces(
         )
         grades = traces.count_contacts_of(tx, [trace.trace_id for trace in found])
         shown = {trace.person_ref for trace in found}
-        places.log_looks(tx, bearer, what="list of traces", route="/v1/traces", persons=shown)
+        log_looks(tx, bearer, what="list of traces", route="/v1/traces", persons=shown)
     return TracesOut(
         traces=[_shown(trace, grades[trace.trace_id]) for trace in found],
         next_cursor=found[-1].trace_id if len(found) == limit else None,
@@ -115,7 +116,7 @@ def _look_at(tx: Connection, desk: Desk, bearer: Bearer, trace_id: UUID, what: s
     if trace is None:
         return None
     is_reached = bearer.can_see_area(trace.area or desk.city)
-    places.log_looks(tx, bearer, what=what, route=route, persons=[trace.person_ref], is_refused=not is_reached)
+    log_looks(tx, bearer, what=what, route=route, persons=[trace.person_ref], is_refused=not is_reached)
     return trace if is_reached else None
 
 
@@ -166,9 +167,7 @@ def read_contacts(
         )
         if trace is not None:
             shown = {meeting.person_ref for meeting in found} | {trace.person_ref}
-            places.log_looks(
-                tx, bearer, what="contacts of a trace", route=_CONTACTS, persons=shown, is_refused=not is_reached
-            )
+            log_looks(tx, bearer, what="contacts of a trace", route=_CONTACTS, persons=shown, is_refused=not is_reached)
     if not is_reached:
         raise _hidden(desk, bearer)
     return ContactsOut(

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer, area_refused
+from chassis.auth import Bearer, hiding, outside
 from chassis.collisions import DoneAgain
-from services.checkpoints.api.desk import AtDesk
+from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In, Text
 from services.checkpoints.api.places import Official, Operator
 from services.checkpoints.domain.errors import VenueUnknown
@@ -44,7 +44,7 @@ def set_capacity(venue: VenueName, body: CapacityIn, bearer: Operator, desk: AtD
     """Say how many people a venue holds; all its checkpoints lie in the operator's subtree."""
     now = desk.clock()
     with desk.database.transaction() as tx:
-        _require_reach(tx, venue, bearer, now, is_all=True)
+        _require_reach(tx, desk, venue, bearer, now, is_all=True)
         occupancy = desk.venues.set_capacity(tx, venue, body.capacity, by=bearer.subject, now=now)
         return _shown(occupancy, venues.find(tx, venue), now)
 
@@ -54,17 +54,18 @@ def read_occupancy(venue: VenueName, bearer: Official, desk: AtDesk) -> Occupanc
     """Who went in and was not stopped, less who went out, since the city's day began."""
     now = desk.clock()
     with desk.database.transaction() as tx:
-        _require_reach(tx, venue, bearer, now, is_all=False)
+        _require_reach(tx, desk, venue, bearer, now, is_all=False)
         return _shown(desk.venues.occupancy(tx, venue, now), venues.find(tx, venue), now)
 
 
-def _require_reach(tx: Connection, venue: str, bearer: Bearer, now: datetime, *, is_all: bool) -> None:
+def _require_reach(tx: Connection, desk: Desk, venue: str, bearer: Bearer, now: datetime, *, is_all: bool) -> None:
     areas = venues.areas_of(tx, venue, now)
-    if not areas:
-        raise VenueUnknown()
-    hidden = [area for area in areas if not bearer.can_see_area(area)]
-    if hidden and (is_all or len(hidden) == len(areas)):
-        raise area_refused(hidden[0])
+    with hiding(bearer, desk.city, VenueUnknown):
+        if not areas:
+            raise VenueUnknown()
+    seen = [area for area in areas if bearer.can_see_area(area)]
+    if not seen or (is_all and len(seen) < len(areas)):
+        raise outside(bearer)
 
 
 def _shown(occupancy: Occupancy, venue: Venue | None, now: datetime) -> OccupancyOut:

@@ -26,6 +26,10 @@ class VenueNotFound(Exception):
     """No venue has this code."""
 
 
+class NotTheHolder(Exception):
+    """A visit is reported with a pass of one's own; show your code again and use that one."""
+
+
 class ScanIdReused(Exception):
     """This scan_id was recorded with other content; a new scan needs a new scan_id."""
 

@@ -43,51 +43,21 @@ def add(tx: Connection, checkpoints: Iterable[Checkpoint], *, registered_by: str
     return set(tx.execute(_ADD, {"given": orjson.dumps(given).decode(), "registered_by": registered_by}).scalars())
 
 
-def log_access(
-    tx: Connection,
-    *,
-    subject: str,
-    what: str,
-    route: str,
-    person_ref: UUID | None = None,
-    checkpoint_id: UUID | None = None,
-) -> None:
-    tx.execute(
-        sa.text(
-            "INSERT INTO access_log (subject, what, person_ref, checkpoint_id, route) "
-            "VALUES (:subject, :what, :person_ref, :checkpoint_id, :route)"
-        ),
-        {"subject": subject, "what": what, "person_ref": person_ref, "checkpoint_id": checkpoint_id, "route": route},
-    )
-
-
-_LOG_LOOKS = sa.text("""
-INSERT INTO access_log (subject, roles, area, what, person_ref, route, is_refused)
-SELECT :subject, :roles, :area, :what, person_ref, :route, :is_refused
-FROM unnest(CAST(:persons AS uuid[])) AS shown (person_ref) ORDER BY person_ref
+_LOG_CHECKPOINT_LOOK = sa.text("""
+INSERT INTO access_log (subject, roles, area, what, person_ref, checkpoint_id, route, is_refused)
+SELECT :subject, :roles, :area, 'scans of a checkpoint', person_ref, :checkpoint_id,
+       '/v1/checkpoints/{checkpoint_id}/scans', false
+FROM unnest(CAST(:persons AS uuid[])) AS shown (person_ref) ORDER BY person_ref NULLS FIRST
 """)
 
 
-def log_looks(
-    tx: Connection,
-    bearer: Bearer,
-    *,
-    what: str,
-    route: str,
-    persons: Collection[UUID],
-    is_refused: bool = False,
-) -> None:
-    """One row for each person that somebody was shown or, `is_refused`, asked about; one statement for all."""
-    if persons:
-        tx.execute(
-            _LOG_LOOKS,
-            {
-                "subject": bearer.subject,
-                "roles": " ".join(sorted(bearer.roles)),
-                "area": bearer.area,
-                "what": what,
-                "route": route,
-                "persons": sorted(set(persons)),
-                "is_refused": is_refused,
-            },
-        )
+def log_checkpoint_look(tx: Connection, bearer: Bearer, checkpoint_id: UUID, *, persons: Collection[UUID]) -> None:
+    """One row for the checkpoint and one for each person that was shown there; one statement for all."""
+    given = {
+        "subject": bearer.subject,
+        "roles": " ".join(sorted(bearer.roles)),
+        "area": bearer.area,
+        "checkpoint_id": checkpoint_id,
+        "persons": [None, *sorted(persons)],
+    }
+    tx.execute(_LOG_CHECKPOINT_LOOK, given)

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BeforeValidator, Field, SkipValidation, TypeAdapter
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer, area_refused, needs
+from chassis.access_log import log_looks
+from chassis.auth import Bearer, needs, outside
 from chassis.collisions import DoneAgain
 from chassis.long_lists import read_each
 from city.documents import person_ref_of
@@ -19,7 +20,8 @@ from services.codes.domain.bounds import misplaced_in_evidence
 from services.codes.domain.dossier import Evidence
 from services.codes.use_cases.evidence import take_evidence
 
-router = APIRouter(route_class=DoneAgain, prefix="/v1/evidence", tags=["evidence"])
+ROUTE = "/v1/evidence"
+router = APIRouter(route_class=DoneAgain, prefix=ROUTE, tags=["evidence"])
 
 Reporter = Annotated[Bearer, Depends(needs("authority", "service", scope="evidence"))]
 EVIDENCE_MAX = 1_000
@@ -43,7 +45,8 @@ def give_evidence(body: OneOrMore, desk: AtDesk, bearer: Reporter) -> dict[str, 
     """Take evidence and re-evaluate whom it touches. The same `evidence_id` again has no effect; with other content it
     is refused with everything else in the request."""
     now = desk.clock()
-    evidence = [_evidence(desk, each) for each in read_each(_EVIDENCE, body)]
+    given = read_each(_EVIDENCE, body)
+    evidence = [_evidence(desk, each) for each in given]
     refuse_fields(
         [
             fault
@@ -51,8 +54,15 @@ def give_evidence(body: OneOrMore, desk: AtDesk, bearer: Reporter) -> dict[str, 
             for fault in misplaced_in_evidence(each, desk.areas, now, f"{number}.")
         ]
     )
+    by_document = {each.person_ref for each, body in zip(evidence, given, strict=True) if body.document is not None}
     with desk.database.transaction() as tx:
-        _require_reach(tx, desk, bearer, evidence)
+        is_reached = _reaches(tx, desk, bearer, evidence)
+        asked = by_document if is_reached else {each.person_ref for each in evidence}
+        persons = [person_ref for person_ref in asked if person_ref is not None]
+        log_looks(tx, bearer, what="evidence", route=ROUTE, persons=persons, is_refused=not is_reached)
+    if not is_reached:
+        raise outside(bearer)
+    with desk.database.transaction() as tx:
         recorded = take_evidence(tx, desk.office, evidence, bearer.subject, now)
     return {"accepted": len(evidence), "recorded": recorded}
 
@@ -64,13 +74,11 @@ def _evidence(desk: Desk, body: models.EvidenceBody) -> Evidence:
     return Evidence(body.evidence_id, body.kind, person_ref, body.area, body.facts, body.observed_at, body.source)
 
 
-def _require_reach(tx: Connection, desk: Desk, bearer: Bearer, evidence: list[Evidence]) -> None:
+def _reaches(tx: Connection, desk: Desk, bearer: Bearer, evidence: list[Evidence]) -> bool:
     """About a person: where they live. About an area: the area itself, and the whole city for one outside it."""
     city = desk.office.city_root
     refs = [each.person_ref for each in evidence if each.person_ref is not None]
     homes = desk.office.people.areas_of(tx, refs)
     areas = {homes.get(person_ref) or city for person_ref in refs}
     areas |= {each.area if each.area.startswith(city) else city for each in evidence if each.area is not None}
-    for area in sorted(areas):
-        if not bearer.can_see_area(area):
-            raise area_refused(area)
+    return all(bearer.can_see_area(area) for area in areas)

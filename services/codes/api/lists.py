@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from chassis.auth import needs
+from chassis.auth import Bearer, needs
 from chassis.collisions import DoneAgain
 from services.codes.api.desk import AtDesk
+from services.codes.store.looks import log_list_look
 
 router = APIRouter(route_class=DoneAgain, tags=["lists"])
 
+Replica = Annotated[Bearer, Depends(needs("service", scope="standings"))]
 FOR_SERVICES = [Depends(needs("service", scope="standings"))]
+_STANDINGS = "/v1/standings/{number}"
 STATUS_LIST_TYPE = "application/statuslist+jwt"
 LIST_AGE_S = 60
 _STATUS_LIST_PATH = "/v1/status-lists/{number}"
@@ -86,14 +89,15 @@ def read_revisions(desk: AtDesk) -> dict[str, Any]:
         }
 
 
-@router.get(
-    "/v1/standings/{number}",
-    response_class=Response,
-    responses={200: {"model": StandingsAnswer}},
-    dependencies=FOR_SERVICES,
-)
-def read_standings(number: int, desk: AtDesk, persons: bool = False) -> Response:
-    """A list as it is now, in columns, with its revision: what a replica starts from."""
+@router.get(_STANDINGS, response_class=Response, responses={200: {"model": StandingsAnswer}})
+def read_standings(number: int, desk: AtDesk, bearer: Replica, persons: bool = False) -> Response:
+    """A list as it is now, in columns, with its revision: what a replica starts from.
+
+    With `persons` every person of the list is logged as shown.
+    """
+    if persons:
+        with desk.database.transaction() as tx:
+            log_list_look(tx, bearer, number, route=_STANDINGS)
     return Response(desk.published.columns(number, with_persons=persons), media_type="application/json")
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
+from chassis.access_log import log_looks
 from chassis.auth import Bearer, needs
 from chassis.collisions import DoneAgain
 from services.codes.api.desk import AtDesk
@@ -24,15 +25,8 @@ def read_masks(body: MasksBody, desk: AtDesk, bearer: Comparer) -> dict[str, Any
     """The masked name and the end of the document of each person, in the order asked; null for a stranger."""
     with desk.database.transaction() as tx:
         found = masks_of(tx, desk.identities, desk.sealer, [each.wanted() for each in body.people])
-        for person_ref in {known[0] for known in found if known is not None}:
-            desk.access_log.write(
-                tx,
-                subject=f"{bearer.subject} for {body.asked_by}",
-                person_ref=person_ref,
-                what="mask",
-                route=ROUTE,
-                at=desk.clock(),
-            )
+        persons = {known[0] for known in found if known is not None}
+        log_looks(tx, bearer, what="mask", route=ROUTE, persons=persons, on_behalf_of=body.asked_by)
     return {
         "masks": [
             known and {"name_masked": known[1].name_masked, "document_tail": known[1].document_tail} for known in found

@@ -110,10 +110,6 @@ class Lists(Protocol):
         """The heartbeat's next revision and each list's; None while the last heartbeat is still to be sent."""
 
 
-class AccessLog(Protocol):
-    def write(self, tx: Connection, *, subject: str, person_ref: UUID, what: str, route: str, at: datetime) -> None: ...
-
-
 class Press(Protocol):
     def mint(self, kind: PassKind, entry: Entry, now: datetime) -> tuple[str, datetime]:
         """The pass and the moment it ends."""

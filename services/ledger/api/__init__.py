@@ -11,6 +11,7 @@ from chassis.settings import ServiceSettings
 from services.ledger.api import alarms, entries, journal, ledgers, people, tasks
 from services.ledger.api.parts import Parts
 from services.ledger.domain.errors import (
+    AlreadyOpen,
     EntryAlreadyOpen,
     EntryIdTaken,
     EntryNotFound,
@@ -31,6 +32,7 @@ PROBLEMS: dict[type[Exception], int] = {
     PersonNotFound: 404,
     TaskNotFound: 404,
     EntryAlreadyOpen: 409,
+    AlreadyOpen: 409,
     EntryIdTaken: 409,
     MoveRefused: 409,
     PersonDead: 409,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from chassis.access_log import log_looks
 from chassis.auth import Bearer, needs
 from chassis.collisions import DoneAgain
 from services.ledger.api.entries import require_listed_area
@@ -27,7 +28,7 @@ def routes(parts: Parts) -> APIRouter:
         with parts.database.transaction() as tx:
             found = views.alarms(tx, area, query.cursor, query.limit)
             persons = [alarm["person_ref"] for alarm in found if alarm["person_ref"]]
-            views.log_access(tx, who=bearer.subject, what="alarms", persons=persons, route=request.scope["route"].path)
+            log_looks(tx, bearer, what="alarms", route=request.scope["route"].path, persons=persons)
         cursor = found[-1]["alarm_id"] if len(found) == query.limit else None
         return {"alarms": found, "next_cursor": cursor}
 

@@ -7,14 +7,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from chassis.auth import Bearer, area_refused, needs, require_area
+from chassis.access_log import log_looks
+from chassis.auth import Bearer, hiding, needs, outside, require_area
 from chassis.collisions import DoneAgain
 from city.areas import NODE
 from city.documents import DocumentMalformed, person_ref_of, read_document
 from services.ledger.api.forms import EntriesQuery, MoveForm, OpeningForm, PersonForm, Shown
 from services.ledger.api.parts import OFFICIALS, Parts, actor, answer_shown, entry_shown
-from services.ledger.domain.errors import EntryNotFound, InvalidRequest
+from services.ledger.domain.entries import Entry
+from services.ledger.domain.errors import AlreadyOpen, EntryAlreadyOpen, EntryNotFound, InvalidRequest, PersonDead
 from services.ledger.store import views
+from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.moving import MoveOrder, move_by_order
 from services.ledger.use_cases.opening import OpeningOrder, open_by_order
 
@@ -26,39 +29,47 @@ def routes(parts: Parts) -> APIRouter:
     router = APIRouter(route_class=DoneAgain, tags=["entries"])
 
     @router.post("/v1/entries", status_code=201, responses={200: {"description": "the same order again"}})
-    def open_entry(form: OpeningForm, bearer: Official, response: Response) -> Shown:
-        """Open an entry; with an `entry_id` of the caller's the order may be sent again."""
+    def open_entry(form: OpeningForm, bearer: Official, request: Request, response: Response) -> Shown:
+        """Open an entry; with an `entry_id` of the caller's the order may be sent again.
+
+        A look-up by document is logged, also when it is refused. What another area holds of the person is told as
+        `already_open` and no more.
+        """
         require_listed_area(parts, bearer, form.area)
-        order = _order_of(parts, form)
+        order, route = _order_of(parts, form), request.scope["route"].path
+        refusal: EntryAlreadyOpen | AlreadyOpen | PersonDead | None = None
         with parts.database.transaction() as tx:
-            answer, is_new = open_by_order(parts.open_book(tx), parts.city, order, actor(bearer, parts), parts.clock())
-            if is_new:
-                views.keep_name(tx, order.person_ref, _sealed(parts, order.person_ref, form.person))
+            book = parts.open_book(tx)
+            try:
+                answer, is_new = open_by_order(book, parts.city, order, actor(bearer, parts), parts.clock())
+                if is_new:
+                    views.keep_name(tx, order.person_ref, _sealed(parts, order.person_ref, form.person))
+            except (EntryAlreadyOpen, PersonDead) as error:
+                refusal = error if _reaches_reason(parts, book, bearer, order.person_ref, error) else AlreadyOpen()
+            if refusal is not None or form.person.document is not None:
+                log_looks(
+                    tx, bearer, what="opening", route=route, persons=[order.person_ref], is_refused=refusal is not None
+                )
+        if refusal is not None:
+            raise refusal
         response.status_code = 201 if is_new else 200
         return answer_shown(answer)
 
     @router.post("/v1/entries/{entry_id}/moves")
-    def move_entry(entry_id: UUID, form: MoveForm, bearer: Official) -> Shown:
+    def move_entry(entry_id: UUID, form: MoveForm, bearer: Official, request: Request) -> Shown:
         """Move an entry to the stage that its definition says."""
         order = MoveOrder(entry_id, form.move, form.facts, form.expected_version)
         with parts.database.transaction() as tx:
             book = parts.open_book(tx)
-            entry = book.entry(entry_id)
-            if entry is None:
-                raise EntryNotFound
-            require_area(bearer, entry.area)
+            entry = reached_entry(parts, book, bearer, entry_id)
+            log_looks(tx, bearer, what="move", route=request.scope["route"].path, persons=[entry.person_ref])
             return answer_shown(move_by_order(book, parts.city, order, actor(bearer, parts), parts.clock()))
 
     @router.get("/v1/entries/{entry_id}")
     def read_entry(entry_id: UUID, bearer: Reader, request: Request) -> Shown:
         with parts.database.transaction() as tx:
-            entry = parts.open_book(tx).entry(entry_id)
-            if entry is None:
-                raise EntryNotFound
-            require_area(bearer, entry.area)
-            views.log_access(
-                tx, who=bearer.subject, what="entry", persons=[entry.person_ref], route=request.scope["route"].path
-            )
+            entry = reached_entry(parts, parts.open_book(tx), bearer, entry_id)
+            log_looks(tx, bearer, what="entry", route=request.scope["route"].path, persons=[entry.person_ref])
             traces = views.traces_of(tx, [entry])
         return entry_shown(entry, traces)
 
@@ -79,7 +90,7 @@ def routes(parts: Parts) -> APIRouter:
         with parts.database.transaction() as tx:
             found = views.entries(tx, asked, query.limit)
             persons = [entry.person_ref for entry in found]
-            views.log_access(tx, who=bearer.subject, what="entries", persons=persons, route=request.scope["route"].path)
+            log_looks(tx, bearer, what="entries", route=request.scope["route"].path, persons=persons)
             traces = views.traces_of(tx, found)
         cursor = found[-1].entry_id if len(found) == query.limit else None
         return {"entries": [entry_shown(entry, traces) for entry in found], "next_cursor": cursor}
@@ -90,10 +101,32 @@ def routes(parts: Parts) -> APIRouter:
 def require_listed_area(parts: Parts, bearer: Bearer, area: str) -> None:
     """Raises `InvalidRequest` for an area that is not in the tree, a `Problem` (403) for one out of reach."""
     if not bearer.area:
-        raise area_refused(area)
+        raise outside(bearer)
     if not parts.city.areas.has(area):
         raise InvalidRequest(("area", NODE))
     require_area(bearer, area)
+
+
+def reached_entry(parts: Parts, book: Book, bearer: Bearer, entry_id: UUID) -> Entry:
+    """The entry. Raises `EntryNotFound`, or for a bearer of less than the city one `Problem` (403) for every other."""
+    with hiding(bearer, parts.city.areas.root, EntryNotFound):
+        entry = book.entry(entry_id)
+        if entry is None:
+            raise EntryNotFound
+    require_area(bearer, entry.area)
+    return entry
+
+
+def _reaches_reason(
+    parts: Parts, book: Book, bearer: Bearer, person_ref: UUID, error: EntryAlreadyOpen | PersonDead
+) -> bool:
+    """Whether the bearer may read the entry for which another one is refused."""
+    if isinstance(error, EntryAlreadyOpen):
+        held = book.entry(error.entry_id)
+        return held is not None and bearer.can_see_area(held.area)
+    barring = parts.city.ledgers.barring_stages(parts.clock())
+    recorded = [each for each in book.entries_of([person_ref]) if (each.ledger, each.stage) in barring]
+    return any(bearer.can_see_area(each.area) for each in recorded)
 
 
 def require_owner(parts: Parts, owner: str | None) -> None:

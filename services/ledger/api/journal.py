@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from chassis.auth import Bearer, needs, require_area
+from chassis.access_log import log_looks
+from chassis.auth import Bearer, needs
 from chassis.collisions import DoneAgain
 from services.ledger import journal
+from services.ledger.api.entries import reached_entry
 from services.ledger.api.forms import ProofQuery, Shown
 from services.ledger.api.parts import OFFICIALS, Parts
-from services.ledger.domain.errors import EntryNotFound
-from services.ledger.store import views
 
 LINKS_MAX = 5000
 
@@ -37,14 +37,9 @@ def routes(parts: Parts) -> APIRouter:
         the first `previous` is 32 zero bytes. A long chain goes on at `from_seq` = `next_seq`.
         """
         with parts.database.transaction() as tx:
-            entry = parts.open_book(tx).entry(query.entry)
-            if entry is None:
-                raise EntryNotFound
-            require_area(bearer, entry.area)
+            entry = reached_entry(parts, parts.open_book(tx), bearer, query.entry)
             proof = journal.proof(tx, query.entry, from_seq=query.from_seq, links_max=LINKS_MAX)
-            views.log_access(
-                tx, who=bearer.subject, what="proof", persons=[entry.person_ref], route=request.scope["route"].path
-            )
+            log_looks(tx, bearer, what="proof", route=request.scope["route"].path, persons=[entry.person_ref])
         return proof
 
     return router

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 
-from chassis.auth import Bearer, area_refused, needs
+from chassis.access_log import log_looks
+from chassis.auth import Bearer, hiding, needs
 from chassis.collisions import DoneAgain
 from chassis.texts import shown
 from services.ledger.api.forms import Shown
@@ -29,13 +30,12 @@ def routes(parts: Parts) -> APIRouter:
         """
         with parts.database.transaction() as tx:
             file = views.person_file(tx, person_ref)
-            if file.is_empty:
+            is_reached = any(bearer.can_see_area(area) for area in file.areas)
+            route = request.scope["route"].path
+            log_looks(tx, bearer, what="file", route=route, persons=[person_ref], is_refused=not is_reached)
+        if not is_reached:
+            with hiding(bearer, parts.city.areas.root, PersonNotFound):
                 raise PersonNotFound
-            if not any(bearer.can_see_area(area) for area in file.areas):
-                raise area_refused(file.area or "")
-            views.log_access(
-                tx, who=bearer.subject, what="file", persons=[person_ref], route=request.scope["route"].path
-            )
         return _shown(parts, person_ref, file)
 
     return router

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from chassis.auth import Bearer, needs, require_area
+from chassis.access_log import log_looks
+from chassis.auth import Bearer, hiding, needs, require_area
 from chassis.collisions import DoneAgain
 from services.ledger.api.entries import require_listed_area, require_owner
 from services.ledger.api.forms import CompletionForm, Shown, TasksQuery
@@ -41,20 +42,22 @@ def routes(parts: Parts) -> APIRouter:
         with parts.database.transaction() as tx:
             found = views.tasks(tx, asked, query.limit)
             persons = [task.person_ref for task in found]
-            views.log_access(tx, who=bearer.subject, what="tasks", persons=persons, route=request.scope["route"].path)
+            log_looks(tx, bearer, what="tasks", route=request.scope["route"].path, persons=persons)
         cursor = found[-1].task_id if len(found) == query.limit else None
         return {"tasks": [task_shown(task) for task in found], "next_cursor": cursor}
 
     @router.post("/v1/tasks/{task_id}/completion")
-    def complete(task_id: UUID, form: CompletionForm, bearer: Doer) -> Shown:
+    def complete(task_id: UUID, form: CompletionForm, bearer: Doer, request: Request) -> Shown:
         """Say how a task ended; sent again with the same version and outcome, it is answered the same."""
         order = CompletionOrder(task_id, TaskOutcome(form.outcome), form.expected_version)
         with parts.database.transaction() as tx:
             book = parts.open_book(tx)
-            task = book.lock_task(task_id)
-            if task is None:
-                raise TaskNotFound
+            with hiding(bearer, parts.city.areas.root, TaskNotFound):
+                task = views.task_of_id(tx, task_id)
+                if task is None:
+                    raise TaskNotFound
             require_area(bearer, task.area)
+            log_looks(tx, bearer, what="task", route=request.scope["route"].path, persons=[task.person_ref])
             return task_shown(complete_task(book, parts.city, order, actor(bearer, parts), parts.clock()))
 
     return router

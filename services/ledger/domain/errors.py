@@ -26,6 +26,10 @@ class EntryAlreadyOpen(Exception):
         self.entry_id = entry_id
 
 
+class AlreadyOpen(Exception):
+    """Somebody is responsible for this person already, outside your area; nothing was opened."""
+
+
 class PersonDead(Exception):
     """The person's death is recorded; correct it at the entry that records it before you open another."""
 

@@ -139,7 +139,6 @@ task = _table(
 person = _table("person", person_ref=sa.Uuid, name=sa.LargeBinary, phone=sa.LargeBinary, updated_at=_TIME)
 person_colour = _table("person_colour", person_ref=sa.Uuid, colour=sa.Text, reasons=JSONB)
 person_area = _table("person_area", person_ref=sa.Uuid, area=sa.Text)
-access_log = _table("access_log", who=sa.Text, what=sa.Text, person_ref=sa.Uuid, route=sa.Text, at=_TIME)
 
 
 def entry_of(row: Any) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,6 @@ from sqlalchemy.dialects.postgresql import insert
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.tasks import Task
 from services.ledger.store.tables import (
-    access_log,
     alarm,
     columns,
     entry,
@@ -96,6 +95,11 @@ def tasks(tx: Connection, asked: TaskFilter, tasks_max: int) -> list[Task]:
     if asked.before is not None:
         found = found.where(task.c.task_id < asked.before)
     return [task_of(row) for row in tx.execute(found.order_by(task.c.task_id.desc()).limit(tasks_max))]
+
+
+def task_of_id(tx: Connection, task_id: UUID) -> Task | None:
+    row = tx.execute(sa.select(task).where(task.c.task_id == task_id)).one_or_none()
+    return task_of(row) if row else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +234,3 @@ def keep_name(tx: Connection, person_ref: UUID, sealed: dict[str, bytes]) -> Non
             .values(person_ref=person_ref, **sealed)
             .on_conflict_do_update(index_elements=["person_ref"], set_={**sealed, "updated_at": sa.func.now()})
         )
-
-
-def log_access(tx: Connection, *, who: str, what: str, persons: Collection[UUID], route: str) -> None:
-    """One row for each person that somebody was shown."""
-    rows = [{"who": who, "what": what, "person_ref": each, "route": route} for each in sorted(set(persons))]
-    if rows:
-        tx.execute(sa.insert(access_log), rows)

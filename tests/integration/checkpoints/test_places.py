@@ -157,7 +157,8 @@ def test_a_checkpoint_registered_by_another_process_is_known_at_once(settings, c
 
 def test_a_visit_by_poster_is_recorded_as_self_reported(client, register, issuer, codes, person, sql):
     place = register("mall")
-    _, idx = person(RED)
+    person_ref, idx = person(RED)
+    sql("INSERT INTO holder VALUES (1, %s, %s)", idx, person_ref)
     code = client.get(f"/v1/checkpoints/{place}/poster", headers=issuer.headers("operator")).json()["venue_code"]
     now = datetime.now(UTC)
     body = {
@@ -166,10 +167,12 @@ def test_a_visit_by_poster_is_recorded_as_self_reported(client, register, issuer
         "pass": codes.mint(idx),
         "scanned_at": now.isoformat(),
     }
-    citizen = issuer.headers("citizen", area="", person_ref=str(uuid4()))
+    citizen = issuer.headers("citizen", area="", sub="zhao", person_ref=str(person_ref))
     answer = client.post("/v1/venue-visits", json=body, headers=citizen)
     assert answer.status_code == 200, answer.text
+    assert answer.json().keys() == {"scan_id", "self_reported", "recorded_at"}, "no colour, no decision"
     assert answer.json()["scan_id"] == body["scan_id"]
+    assert sql("SELECT scan_id::text, sent_by, person_ref FROM venue_visit") == [(body["scan_id"], "zhao", person_ref)]
     assert sql("SELECT is_self_reported, checkpoint_id FROM scan") == [(True, place)]
     assert client.post("/v1/venue-visits", json=body, headers=citizen).json() == answer.json()
     made_up = client.post("/v1/venue-visits", json=body | {"venue_code": "0" * 12}, headers=citizen)
@@ -180,18 +183,66 @@ def test_a_visit_by_poster_is_recorded_as_self_reported(client, register, issuer
     assert client.post("/v1/venue-visits", json=body, headers=issuer.headers("gate")).status_code == 403
 
 
-def test_visits_stand_in_the_same_line_as_scans(settings, codes, issuer, sql):
+def test_a_visit_is_taken_of_the_pass_s_holder_alone_and_of_everybody_else_refused_alike(
+    client, register, issuer, codes, person, sql
+):
+    """A found or photographed pass is no way to learn a colour, nor to write somebody into a venue."""
+    place = register("mall")
+    holder, idx = person(RED)
+    other, other_idx = person(GREEN)
+    sql("INSERT INTO holder VALUES (1, %s, %s), (1, %s, %s)", idx, holder, other_idx, other)
+    code = client.get(f"/v1/checkpoints/{place}/poster", headers=issuer.headers("operator")).json()["venue_code"]
+
+    def report(pass_, person_ref, **change):
+        now = datetime.now(UTC)
+        body = {"scan_id": str(uuid7(now)), "venue_code": code, "pass": pass_, "scanned_at": now.isoformat()} | change
+        claims = {} if person_ref is None else {"person_ref": str(person_ref)}
+        return client.post("/v1/venue-visits", json=body, headers=issuer.headers("citizen", area="", **claims))
+
+    refused = [
+        report(codes.mint(idx), other),
+        report(codes.mint(other_idx), holder),
+        report(codes.mint(idx), uuid4()),
+        report(codes.mint(idx), None),
+        report("a.b.c", holder),
+        report(codes.mint(idx, at=ago(minutes=9)), holder),
+    ]
+    assert {(each.status_code, each.text) for each in refused} == {(403, refused[0].text)}
+    assert refused[0].json()["code"] == "not_the_holder"
+    assert sql("SELECT count(*) FROM scan") == sql("SELECT count(*) FROM venue_visit") == [(0,)]
+    assert report(codes.mint(idx), holder).status_code == 200
+
+
+def test_a_visit_neither_takes_over_nor_tells_of_another_scan(client, register, issuer, codes, person, gate, sql):
+    place, (holder, idx) = register("mall"), person(GREEN)
+    sql("INSERT INTO holder VALUES (1, %s, %s)", idx, holder)
+    code = client.get(f"/v1/checkpoints/{place}/poster", headers=issuer.headers("operator")).json()["venue_code"]
+    taken = scan(place, credential={"pass": codes.mint(idx)})
+    assert client.post("/v1/scans", json=taken, headers=gate(place)).status_code == 200
+    now = datetime.now(UTC).isoformat()
+    body = {"scan_id": taken["scan_id"], "venue_code": code, "pass": codes.mint(idx), "scanned_at": now}
+    citizen = issuer.headers("citizen", area="", person_ref=str(holder))
+    answer = client.post("/v1/venue-visits", json=body, headers=citizen)
+    assert (answer.status_code, answer.json()["code"]) == (409, "scan_id_reused")
+    assert sql("SELECT count(*) FROM venue_visit") == [(0,)]
+
+
+def test_visits_stand_in_the_same_line_as_scans(settings, client, person, codes, issuer, sql):
     """A city's phones at once must not go round the limit behind which the gates stand."""
+    holder, idx = person(GREEN)
+    sql("INSERT INTO holder VALUES (1, %s, %s)", idx, holder)
     limited = compose_api(settings.model_copy(update={"scan_admission_per_s": 1}), codes=codes)
     with TestClient(limited.scan_routes) as client:
+        wait_for(limited.key_ring.has_keys)
         operator = issuer.headers("operator")
         place = client.post("/v1/checkpoints", json=BODY, headers=operator).json()["checkpoint_id"]
         code = client.get(f"/v1/checkpoints/{place}/poster", headers=operator).json()["venue_code"]
-        citizen, now = issuer.headers("citizen", area="", person_ref=str(uuid4())), datetime.now(UTC)
+        citizen, now = issuer.headers("citizen", area="", person_ref=str(holder)), datetime.now(UTC)
+        visit = {"venue_code": code, "pass": codes.mint(idx), "scanned_at": now.isoformat()}
         answers = [
             client.post(
                 "/v1/venue-visits",
-                json={"scan_id": str(uuid7(now)), "venue_code": code, "pass": "a.b.c", "scanned_at": now.isoformat()},
+                json=visit | {"scan_id": str(uuid7(now))},
                 headers=citizen,
             )
             for _ in range(12)
@@ -257,10 +308,13 @@ def test_the_scans_of_a_person_page_by_page(client, issuer, visits, sql):
 
 
 def test_the_scans_of_a_checkpoint(client, issuer, visits, sql):
-    _, here, sent = visits
+    person_ref, here, sent = visits
     answer = client.get(f"/v1/checkpoints/{here}/scans", headers=issuer.headers("authority"))
     assert [each["scan_id"] for each in answer.json()["scans"]] == [each["scan_id"] for each in sent[:3]]
-    assert sql("SELECT what, checkpoint_id FROM access_log") == [("scans of a checkpoint", here)]
+    assert sql("SELECT what, checkpoint_id, person_ref, roles FROM access_log ORDER BY access_id") == [
+        ("scans of a checkpoint", here, None, "authority"),
+        ("scans of a checkpoint", here, person_ref, "authority"),
+    ]
 
 
 def test_an_authority_sees_its_own_subtree(client, issuer, visits):

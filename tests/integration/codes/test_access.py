@@ -138,14 +138,17 @@ def test_a_look_by_an_official_is_logged_and_ones_own_is_not(city: City, databas
     person = city.enrol()
     city.declare(person)
     city.code(person)
-    assert rows(database, "SELECT 1 FROM access_log") == []
+    assert [row.what for row in rows(database, "SELECT what FROM access_log")] == ["enrolment"]
     call(city, "code", person, city.issuer.headers("authority"))
     call(city, "pass", person, city.issuer.headers("operator"))
     call(city, "code", person, city.issuer.headers("authority", area=OTHER_DISTRICT))
-    logged = [(row.subject, row.what, row.person_ref, row.route) for row in rows(database, "SELECT * FROM access_log")]
-    assert logged == [
-        ("test-authority", "code", person, "/v1/people/{person_ref}/code"),
-        ("test-operator", "pass", person, "/v1/people/{person_ref}/passes"),
+    logged = rows(
+        database, "SELECT subject, what, person_ref, route, is_refused FROM access_log WHERE what <> 'enrolment'"
+    )
+    assert [tuple(row) for row in logged] == [
+        ("test-authority", "code", person, "/v1/people/{person_ref}/code", False),
+        ("test-operator", "pass", person, "/v1/people/{person_ref}/passes", False),
+        ("test-authority", "code", person, "/v1/people/{person_ref}/code", True),
     ]
 
 

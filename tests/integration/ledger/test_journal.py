@@ -78,7 +78,7 @@ def test_a_changed_row_is_named(written: Ledger, statement: str, first_broken: i
         "UPDATE journal_content SET entry_id = NULL, salt = NULL, content = NULL, destroyed_at = now()",
         "DELETE FROM journal_content",
         "DELETE FROM journal_head",
-        "UPDATE access_log SET who = 'nobody'",
+        "UPDATE access_log SET subject = 'nobody'",
     ],
 )
 def test_the_database_refuses_to_rewrite(written: Ledger, statement: str) -> None:

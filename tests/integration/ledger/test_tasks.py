@@ -16,7 +16,7 @@ from wire.checkpoints.v1 import events_pb2 as checkpoints
 GATE_AREA = "440103001"
 
 
-def arrival(person, *, to_area=COMMUNITY, has_fever=False, hours_ago=0.0):
+def arrival(person, *, to_area=COMMUNITY, has_fever=False, hours_ago=0.0, gate_area=GATE_AREA):
     registration_id = uuid7()
     told = checkpoints.ArrivalRegistered(
         registration_id=str(registration_id),
@@ -25,7 +25,7 @@ def arrival(person, *, to_area=COMMUNITY, has_fever=False, hours_ago=0.0):
         to_area=to_area,
         checkpoint_id=str(uuid4()),
         kind="road",
-        area=GATE_AREA,
+        area=gate_area,
         has_fever=has_fever,
     )
     told.registered_at.FromDatetime(datetime.now(UTC) - timedelta(hours=hours_ago))
