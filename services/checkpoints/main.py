@@ -68,7 +68,7 @@ from services.checkpoints.sightings import Sightings
 from services.checkpoints.signed import Keys
 from services.checkpoints.single_scans import SingleScans
 from services.checkpoints.standing_queue import StandingQueue
-from services.checkpoints.store import lives, standings, traces
+from services.checkpoints.store import lives, registrations, standings, traces
 from services.checkpoints.store import policies as published_policies
 from services.checkpoints.store.used_passes import EMPTY_S
 from services.checkpoints.taken_decisions import TakenDecisions
@@ -376,7 +376,10 @@ def _subscriptions(settings: CheckpointsSettings, holders: Holders) -> Sequence[
         lambda tx, scans: venues.take_scans(tx, scans, utc_now()),
     )
     return messages.subscriptions(
-        on_standings=holders.take_changes, on_scans=take_scans, on_trace=tracing.request_trace
+        on_standings=holders.take_changes,
+        on_scans=take_scans,
+        on_trace=tracing.request_trace,
+        on_destination=registrations.add_destination,
     )
 
 

@@ -221,6 +221,7 @@ def _task_opened(task: Task) -> bytes:
         opened_at=stamp_of(task.opened_at),
         due_at=stamp_of(task.due_at),
         caused_by=str(task.cause_id),
+        registration_id=str(task.facts.get("registration_id", task.cause_id)),
     ).SerializeToString()
 
 
@@ -233,6 +234,8 @@ def _task_completed(task: Task) -> bytes:
         area=task.area,
         outcome=task.outcome or "",
         completed_at=_stamp_or_none(task.completed_at),
+        to_area=task.to_area or "",
+        followed_by=str(task.facts.get("followed_by", "")),
     ).SerializeToString()
 
 

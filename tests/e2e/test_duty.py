@@ -11,6 +11,8 @@ from chassis.ids import uuid7
 from tests.e2e.outsider import COMMUNITY, DISTRICT, Outsider, eventually, new_document, now, written
 from tests.running import Product
 
+OTHER_COMMUNITY = "440104001007"
+
 pytestmark = pytest.mark.parametrize("product", ["local"], indirect=True, scope="package")
 
 
@@ -42,6 +44,42 @@ def test_who_comes_without_a_code_is_expected_by_the_community(outside: Outsider
     completed = outside.post("ledger", f"/v1/tasks/{opened['task_id']}/completion", community, done)
     assert completed.json()["stage"] == "completed"
     assert [alarm["kind"] for alarm in outside.alarms_of(str(opened["person_ref"]))] == ["fever"]
+
+
+def test_who_has_gone_elsewhere_with_a_fever_is_expected_there(outside: Outsider) -> None:
+    post, at = outside.checkpoint("road"), now()
+    form = {
+        "registration_id": str(uuid7(at)), "checkpoint_id": post, "document": new_document(), "phone": "13800138000",
+        "from_area": "420100", "to_area": COMMUNITY, "temperature_c": 38.5, "registered_at": written(at),
+    }  # fmt: skip
+    assert outside.post("checkpoints", "/v1/registrations", outside.gate(post), form).status_code == 200
+    community, there = outside.token("community", area=COMMUNITY), outside.token("community", area=OTHER_COMMUNITY)
+
+    def task_of(token: str) -> dict[str, object] | None:
+        tasks = outside.get("ledger", "/v1/tasks", token).json()["tasks"]
+        return next((each for each in tasks if each["facts"].get("registration_id", each["cause_id"]) == wanted), None)
+
+    wanted = form["registration_id"]
+    opened = eventually(lambda: task_of(community))
+    path, done = f"/v1/tasks/{opened['task_id']}/completion", {"outcome": "gone_elsewhere", "expected_version": 1}
+    assert outside.post("ledger", path, community, done).status_code == 422, "where to is asked"
+    assert task_of(there) is None
+    assert outside.get("checkpoints", f"/v1/registrations/{wanted}", there).status_code == 403
+    assert outside.post("ledger", path, community, done | {"to_area": OTHER_COMMUNITY}).status_code == 200
+    following = task_of(there)
+    assert following is not None
+    assert following["facts"]["has_fever"] is True  # type: ignore[index]
+    registration = eventually(
+        lambda: (
+            (answer := outside.get("checkpoints", f"/v1/registrations/{wanted}", there)).status_code == 200
+            and answer.json()
+        )
+    )
+    assert registration["phone"] == form["phone"], "and they know whom to call"
+    lost = f"/v1/tasks/{following['task_id']}/completion"
+    assert outside.post("ledger", lost, there, done | {"to_area": "unknown"}).status_code == 200
+    kinds = [alarm["kind"] for alarm in outside.alarms_of(str(opened["person_ref"]))]
+    assert sorted(kinds) == ["fever", "fever", "person_not_found"]
 
 
 def test_posts_change_at_one_moment_and_a_hot_reading_and_a_full_hall_are_told(outside: Outsider) -> None:

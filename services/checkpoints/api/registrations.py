@@ -150,12 +150,13 @@ def read(registration_id: UUID, bearer: Reader, desk: AtDesk) -> RegistrationOut
 
 
 def _seen(tx: Connection, desk: Desk, bearer: Bearer, registration_id: UUID) -> tuple[RowMapping | None, bool]:
-    """The registration, and whether the bearer reaches where the person goes or where they were registered."""
+    """The registration, and whether the bearer reaches where the person goes, or went on to, or was registered."""
     row = registrations.find(tx, registration_id)
     if row is None or row["registered_at"] < desk.keeping.scans_since(desk.clock()):
         return None, False
     registered_in = find_checkpoint(tx, row["checkpoint_id"], row["registered_at"]).area
-    return row, bearer.can_see_area(row["to_area"]) or bearer.can_see_area(registered_in)
+    areas = [row["to_area"], registered_in, *registrations.destinations_of(tx, registration_id)]
+    return row, any(bearer.can_see_area(area) for area in areas)
 
 
 def _read_item(item: object, number: int) -> RegistrationIn:

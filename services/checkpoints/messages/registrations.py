@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from chassis.outbox import Event
 from chassis.timestamps import stamp_of
 from services.checkpoints.domain.registrations import Registration
 from services.checkpoints.domain.scans import Checkpoint, district_of
 from services.checkpoints.messages.topics import OURS
 from wire.checkpoints.v1 import events_pb2 as words
+from wire.ledger.v1 import events_pb2 as ledger_words
+
+TASK_OPENED = "guanka.ledger.v1.TaskOpened"
+
+
+def destination(payload: bytes) -> tuple[UUID, str] | None:
+    """(registration, area) of a task that follows another one: where a registered person has gone on to."""
+    task = ledger_words.TaskOpened.FromString(payload)
+    if not task.registration_id or task.registration_id == task.caused_by:
+        return None
+    return UUID(task.registration_id), task.area
 
 
 def arrival_registered(registration: Registration, checkpoint: Checkpoint) -> Event:

@@ -18,6 +18,7 @@ FORGOTTEN = {
     "AND NOT EXISTS (SELECT FROM trace_contact WHERE trace_id = t.trace_id) "
     "AND NOT EXISTS (SELECT FROM trace_window WHERE trace_id = t.trace_id)",
     "venue_visit": "DELETE FROM venue_visit WHERE recorded_at < :before",
+    "registration_destination": "DELETE FROM registration_destination WHERE told_at < :before",
     "registration": "DELETE FROM registration WHERE registered_at < :before",
     "measurement_step": "DELETE FROM measurement_step USING measurement_case AS c "
     "WHERE c.case_id = measurement_step.case_id AND c.opened_at < :before",

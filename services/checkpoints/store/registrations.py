@@ -111,3 +111,19 @@ def read_since(tx: Connection, since: datetime, *, at_once: int = 1000) -> Itera
     while page := [Registration(*row) for row in tx.execute(_PAGE, {"after": after, "since": since, "most": at_once})]:
         yield page
         after = page[-1].registration_id
+
+
+def add_destination(tx: Connection, registration_id: UUID, area: str) -> None:
+    """Where the person has gone on to."""
+    tx.execute(
+        sa.text(
+            "INSERT INTO registration_destination (registration_id, area) VALUES (:registration_id, :area) "
+            "ON CONFLICT DO NOTHING"
+        ),
+        {"registration_id": registration_id, "area": area},
+    )
+
+
+def destinations_of(tx: Connection, registration_id: UUID) -> list[str]:
+    found = sa.text("SELECT area FROM registration_destination WHERE registration_id = :registration_id")
+    return list(tx.execute(found, {"registration_id": registration_id}).scalars())

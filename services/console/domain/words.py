@@ -22,6 +22,7 @@ ALARMS: Mapping[str, Label] = {
     "deadline_passed": Label("超过时限", "Overdue"),
     "contact_let_go": Label("解除密接", "Contact let go"),
     "person_not_found": Label("未找到人员", "Not found"),
+    "person_left_city": Label("已离开本市", "Left the city"),
     "device_silent": Label("设备离线", "Device silent"),
     "device_drifted": Label("设备偏差", "Device drifts"),
     "measurement_overdue": Label("复测超时", "Hot reading unfinished"),

@@ -101,6 +101,10 @@ class TasksQuery(_Form):
 
 class CompletionForm(_Form):
     outcome: Literal["received", "not_found", "gone_elsewhere"]
+    to_area: Annotated[str, StringConstraints(pattern=r"^([0-9]{2,18}|outside|unknown)$")] | None = Field(
+        default=None,
+        description="with `gone_elsewhere`: a node of the area tree, a division outside, `outside`, or `unknown`",
+    )
     expected_version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 
 

@@ -48,8 +48,11 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/v1/tasks/{task_id}/completion")
     def complete(task_id: UUID, form: CompletionForm, bearer: Doer, request: Request) -> Shown:
-        """Say how a task ended; sent again with the same version and outcome, it is answered the same."""
-        order = CompletionOrder(task_id, TaskOutcome(form.outcome), form.expected_version)
+        """Say how a task ended; the same again is answered the same.
+
+        Who has gone elsewhere has gone somewhere: with `to_area` the community there gets a task of its own.
+        """
+        order = CompletionOrder(task_id, TaskOutcome(form.outcome), form.expected_version, form.to_area)
         with parts.database.transaction() as tx:
             book = parts.open_book(tx)
             with hiding(bearer, parts.city.areas.root, TaskNotFound):
@@ -77,5 +80,6 @@ def task_shown(task: Task) -> Shown:
         "completed_at": task.completed_at,
         "outcome": task.outcome,
         "cause_id": task.cause_id,
+        "followed_by": task.facts.get("followed_by"),
         "facts": task.facts,
     }

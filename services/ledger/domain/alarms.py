@@ -24,6 +24,7 @@ class AlarmKind(StrEnum):
     DEADLINE_PASSED = "deadline_passed"
     CONTACT_LET_GO = "contact_let_go"
     PERSON_NOT_FOUND = "person_not_found"
+    PERSON_LEFT_CITY = "person_left_city"
     DEVICE_SILENT = "device_silent"
     DEVICE_DRIFTED = "device_drifted"
     MEASUREMENT_OVERDUE = "measurement_overdue"

@@ -28,6 +28,11 @@ class TaskOutcome(StrEnum):
     GONE_ELSEWHERE = "gone_elsewhere"
 
 
+OUTSIDE = "outside"
+"""Where somebody has gone who left the city."""
+UNKNOWN = "unknown"
+"""Where somebody has gone of whom nobody knows where."""
+
 STAGES: Mapping[TaskStage, Mapping[str, TaskStage]] = {
     TaskStage.OPEN: {"complete": TaskStage.COMPLETED},
     TaskStage.COMPLETED: {},
@@ -53,12 +58,15 @@ class Arrival:
     has_fever: bool
 
     def due_at(self) -> datetime:
-        return self.registered_at + (RECEIVED_WITH_FEVER_WITHIN if self.has_fever else RECEIVED_WITHIN)
+        return received_by(self.has_fever, self.registered_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`owner` must do it by `due_at`; `cause_id` is what opened it (a registration), `facts` tell what about it."""
+    """`owner` must do it by `due_at`; `facts` tell what about it.
+
+    `cause_id` is what opened it: a registration, or the task that ended where the person had gone on.
+    """
 
     task_id: UUID
     kind: TaskKind
@@ -77,9 +85,25 @@ class Task:
     def stage(self) -> TaskStage:
         return TaskStage.OPEN if self.completed_at is None else TaskStage.COMPLETED
 
+    @property
+    def has_fever(self) -> bool:
+        return self.facts.get("has_fever") is True
 
-def completed(task: Task, outcome: TaskOutcome, now: datetime) -> Task:
-    """Raises `TaskCompletedAlready`."""
+    @property
+    def to_area(self) -> str | None:
+        """Where the person had gone when the task ended: an area, `outside` or `unknown`; None where they had not."""
+        told = self.facts.get("to_area")
+        return None if told is None else str(told)
+
+
+def completed(task: Task, outcome: TaskOutcome, now: datetime, **facts: str) -> Task:
+    """The task as it ended, with what was told of it then. Raises `TaskCompletedAlready`."""
     if "complete" not in STAGES[task.stage]:
         raise TaskCompletedAlready
-    return replace(task, version=task.version + 1, completed_at=now, outcome=outcome)
+    told = {**task.facts, **facts}
+    return replace(task, version=task.version + 1, completed_at=now, outcome=outcome, facts=told)
+
+
+def received_by(has_fever: bool, since: datetime) -> datetime:
+    """When somebody who is on the way must have been received."""
+    return since + (RECEIVED_WITH_FEVER_WITHIN if has_fever else RECEIVED_WITHIN)

@@ -394,7 +394,7 @@ class PostgresBook:
         return task_of(row) if row else None
 
     def update_task(self, changed: Task, completed_by: str) -> None:
-        values = {"version": changed.version, "completed_at": changed.completed_at, "outcome": changed.outcome}
+        values = {name: getattr(changed, name) for name in ("version", "completed_at", "outcome", "facts")}
         changing = sa.update(task).where(task.c.task_id == changed.task_id)
         self._tx.execute(changing.values(**values, completed_by=completed_by))
 

@@ -10,9 +10,12 @@ import pytest
 from chassis.clock import utc_now
 from chassis.ids import uuid7
 from services.checkpoints.main import tell
+from services.checkpoints.messages.registrations import destination
+from services.checkpoints.store import registrations
 from services.checkpoints.use_cases.registering import tell_arrivals_again
 from tests.integration.checkpoints.town import ago
 from wire.checkpoints.v1 import events_pb2 as wire
+from wire.ledger.v1 import events_pb2 as ledger_wire
 
 NUMBER, PHONE, NAME = "420106199001011234", "+86 138 0013 8000", "李雷"
 HOME = "440103001"
@@ -204,3 +207,23 @@ def test_registrations_are_told_again_to_whoever_lost_them(register, send, worke
     assert [each.registration_id for each in arrivals(sql)] == [body["registration_id"]] * 2
     with worker.database.transaction() as tx:
         assert tell_arrivals_again(tx, tell, utc_now() + timedelta(days=9)) == 0, "the log would tell it for too long"
+
+
+def test_where_a_person_has_gone_on_to_reads_the_registration_too(client, issuer, register, send, worker, sql):
+    body = form(register("road"))
+    assert send(body).status_code == 200
+    path = f"/v1/registrations/{body['registration_id']}"
+    there = issuer.headers("community", area="440104001")
+    assert client.get(path, headers=there).status_code == 403
+    for caused_by, area in ((body["registration_id"], HOME), (str(uuid4()), "440104001")):
+        task = ledger_wire.TaskOpened(
+            task_id=str(uuid4()), caused_by=caused_by, registration_id=body["registration_id"], area=area
+        )
+        found = destination(task.SerializeToString())
+        if found is not None:
+            with worker.database.transaction() as tx:
+                registrations.add_destination(tx, *found)
+                registrations.add_destination(tx, *found)
+    assert sql("SELECT area FROM registration_destination") == [("440104001",)]
+    assert client.get(path, headers=there).json()["phone"] == PHONE
+    assert client.get(path, headers=issuer.headers("community", area="440104002")).status_code == 403

@@ -13,7 +13,7 @@ from services.ledger.messages import TOPICS
 from tests.integration.ledger.conftest import CITY, COMMUNITY, DISTRICT, OTHER_DISTRICT, STREET, kinds, message
 from wire.checkpoints.v1 import events_pb2 as checkpoints
 
-GATE_AREA = "440103001"
+GATE_AREA = OTHER_STREET = "440103001"
 
 
 def arrival(person, *, to_area=COMMUNITY, has_fever=False, hours_ago=0.0, gate_area=GATE_AREA):
@@ -139,6 +139,87 @@ def test_bad_completions_are_refused_and_change_nothing(ledger, open_task):
         assert ledger.get("/v1/tasks", **query).status_code == 422
     assert ledger.get("/v1/tasks", role="gate", bound_to=CITY).status_code == 403
     assert ledger.told("TaskCompleted") == []
+
+
+def gone(ledger, task, to_area, **more):
+    body = {"outcome": "gone_elsewhere", "expected_version": 1, "to_area": to_area} | more
+    return ledger.post(f"/v1/tasks/{task['task_id']}/completion", body, role="community", bound_to=COMMUNITY)
+
+
+def test_who_has_gone_elsewhere_has_gone_somewhere_and_the_community_there_gets_the_task(ledger, person):
+    ledger.take(arrival(person, has_fever=True, hours_ago=1))
+    (task,) = ledger.get("/v1/tasks").json()["tasks"]
+    asked = gone(ledger, task, None)
+    assert (asked.status_code, asked.json()["errors"][0]["field"]) == (422, "to_area")
+    assert ledger.told("TaskCompleted") == []
+    answer = gone(ledger, task, OTHER_STREET)
+    assert answer.status_code == 200, answer.text
+    assert gone(ledger, task, OTHER_STREET).json() == answer.json(), "the same again"
+    assert gone(ledger, task, "unknown").status_code == 412
+    (following,) = ledger.get("/v1/tasks", role="community", bound_to=OTHER_STREET).json()["tasks"]
+    assert following["task_id"] == answer.json()["followed_by"]
+    assert (following["owner"], following["area"], following["person_ref"]) == (OTHER_STREET, OTHER_STREET, str(person))
+    assert following["cause_id"] == task["task_id"]
+    facts = following["facts"]
+    assert facts["has_fever"] is True
+    assert (facts["from_area"], facts["registration_id"]) == (COMMUNITY, task["cause_id"])
+    hours = datetime.fromisoformat(following["due_at"]) - datetime.fromisoformat(following["opened_at"])
+    assert hours == timedelta(hours=2), "a fever stays with the person"
+    first, second = ledger.told("TaskOpened")
+    assert (second[1].caused_by, second[1].registration_id) == (task["task_id"], first[1].caused_by)
+    ((_, ended),) = ledger.told("TaskCompleted")
+    assert (ended.to_area, ended.followed_by) == (OTHER_STREET, following["task_id"])
+    onwards = ledger.post(
+        f"/v1/tasks/{following['task_id']}/completion",
+        {"outcome": "gone_elsewhere", "expected_version": 1, "to_area": COMMUNITY},
+    )
+    assert onwards.status_code == 200, "and on to a third place, or back"
+    (back,) = ledger.get("/v1/tasks", role="community", bound_to=COMMUNITY).json()["tasks"]
+    assert back["facts"]["registration_id"] == task["cause_id"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "alarms"),
+    [
+        ({"outcome": "gone_elsewhere", "to_area": "outside"}, [("person_left_city", CITY), ("fever", CITY)]),
+        ({"outcome": "gone_elsewhere", "to_area": "420100"}, [("person_left_city", CITY), ("fever", CITY)]),
+        ({"outcome": "gone_elsewhere", "to_area": "unknown"}, [("person_not_found", STREET), ("fever", STREET)]),
+        ({"outcome": "not_found"}, [("person_not_found", STREET), ("fever", STREET)]),
+        ({"outcome": "received"}, []),
+        ({"outcome": "gone_elsewhere", "to_area": "440103001"}, []),
+    ],
+)
+@pytest.mark.parametrize("has_fever", [True, False])
+def test_no_task_ends_with_nobody_told(ledger, person, ending, alarms, has_fever):
+    ledger.take(arrival(person, has_fever=has_fever))
+    (task,) = ledger.get("/v1/tasks").json()["tasks"]
+    before = len(ledger.told("AlarmRaised"))
+    answer = ledger.post(f"/v1/tasks/{task['task_id']}/completion", ending | {"expected_version": 1})
+    assert answer.status_code == 200, answer.text
+    told = [(alarm.kind, alarm.owner) for _, alarm in ledger.told("AlarmRaised")[before:]]
+    assert told == [each for each in alarms if has_fever or each[0] != "fever"]
+    assert {alarm.about for _, alarm in ledger.told("AlarmRaised")[before:]} <= {f"task/{task['task_id']}"}
+    somebody_is_told = bool(told) or bool(ledger.get("/v1/tasks").json()["tasks"])
+    assert somebody_is_told or ending["outcome"] == "received"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        {"outcome": "gone_elsewhere", "to_area": "440999"},
+        {"outcome": "gone_elsewhere", "to_area": "990000"},
+        {"outcome": "gone_elsewhere", "to_area": "home"},
+        {"outcome": "gone_elsewhere", "to_area": COMMUNITY},
+        {"outcome": "gone_elsewhere", "to_area": COMMUNITY + "01"},
+        {"outcome": "gone_elsewhere", "to_area": ""},
+        {"outcome": "received", "to_area": OTHER_STREET},
+        {"outcome": "not_found", "to_area": "unknown"},
+    ],
+)
+def test_a_place_that_is_none_is_refused_and_the_task_stays_open(ledger, open_task, ending):
+    answer = ledger.post(f"/v1/tasks/{open_task['task_id']}/completion", ending | {"expected_version": 1})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "to_area")
+    assert [task["version"] for task in ledger.get("/v1/tasks").json()["tasks"]] == [1]
 
 
 def test_trouble_at_a_post_is_an_alarm_for_its_district_and_names_nobody(ledger):

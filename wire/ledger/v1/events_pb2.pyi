@@ -141,7 +141,7 @@ class AlarmRaised(_message.Message):
     def __init__(self, alarm_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., entry_id: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., scan_id: _Optional[str] = ..., raised_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., about: _Optional[str] = ...) -> None: ...
 
 class TaskOpened(_message.Message):
-    __slots__ = ("task_id", "kind", "person_ref", "owner", "area", "opened_at", "due_at", "caused_by")
+    __slots__ = ("task_id", "kind", "person_ref", "owner", "area", "opened_at", "due_at", "caused_by", "registration_id")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +150,7 @@ class TaskOpened(_message.Message):
     OPENED_AT_FIELD_NUMBER: _ClassVar[int]
     DUE_AT_FIELD_NUMBER: _ClassVar[int]
     CAUSED_BY_FIELD_NUMBER: _ClassVar[int]
+    REGISTRATION_ID_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     kind: str
     person_ref: str
@@ -158,10 +159,11 @@ class TaskOpened(_message.Message):
     opened_at: _timestamp_pb2.Timestamp
     due_at: _timestamp_pb2.Timestamp
     caused_by: str
-    def __init__(self, task_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caused_by: _Optional[str] = ...) -> None: ...
+    registration_id: str
+    def __init__(self, task_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., opened_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caused_by: _Optional[str] = ..., registration_id: _Optional[str] = ...) -> None: ...
 
 class TaskCompleted(_message.Message):
-    __slots__ = ("task_id", "kind", "person_ref", "owner", "area", "outcome", "completed_at")
+    __slots__ = ("task_id", "kind", "person_ref", "owner", "area", "outcome", "completed_at", "to_area", "followed_by")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PERSON_REF_FIELD_NUMBER: _ClassVar[int]
@@ -169,6 +171,8 @@ class TaskCompleted(_message.Message):
     AREA_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
+    TO_AREA_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWED_BY_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     kind: str
     person_ref: str
@@ -176,7 +180,9 @@ class TaskCompleted(_message.Message):
     area: str
     outcome: str
     completed_at: _timestamp_pb2.Timestamp
-    def __init__(self, task_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., outcome: _Optional[str] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    to_area: str
+    followed_by: str
+    def __init__(self, task_id: _Optional[str] = ..., kind: _Optional[str] = ..., person_ref: _Optional[str] = ..., owner: _Optional[str] = ..., area: _Optional[str] = ..., outcome: _Optional[str] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., to_area: _Optional[str] = ..., followed_by: _Optional[str] = ...) -> None: ...
 
 class LedgerDefined(_message.Message):
     __slots__ = ("definition", "ledger", "version", "valid_from", "strength", "title", "stages")
