@@ -17,9 +17,10 @@ from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import VenueVisitIn, VenueVisitOut
 from services.checkpoints.api.problems import problem_of
-from services.checkpoints.attempts import read_pass, read_time
+from services.checkpoints.attempts import read_time
 from services.checkpoints.domain.errors import NotTheHolder, Overloaded, VenueNotFound
-from services.checkpoints.domain.scans import Entry
+from services.checkpoints.domain.passes import ReadPass
+from services.checkpoints.domain.scans import Attempt, Checkpoint, Entry
 from services.checkpoints.store import standings, visits
 
 router = APIRouter(route_class=DoneAgain, tags=["scans"])
@@ -38,24 +39,34 @@ async def record_visit(
     try:
         if refused_for_s:
             raise Overloaded(refused_for_s)
-        await _require_holder(body, bearer, desk)
+        attempt, checkpoint = _read(body, desk)
+        await _require_holder(attempt, bearer, desk)
         admission.enter()
         try:
-            return await _recorded(body, bearer, desk)
+            return await _recorded(attempt, checkpoint, bearer, desk)
         finally:
             admission.leave()
     except Exception as error:
         raise problem_of(error) or error from None
 
 
-async def _require_holder(body: VenueVisitIn, bearer: Bearer, desk: Desk) -> None:
-    """Raises `NotTheHolder`, whatever it is that the pass is instead; `FieldError` for what is no pass or time."""
-    scanned_at = read_time(body.scanned_at, "scanned_at", desk.clock())
-    entry = desk.key_ring.read(read_pass(body.pass_, "pass"), scanned_at)
-    if bearer.person_ref is None or not isinstance(entry, Entry):
+def _read(body: VenueVisitIn, desk: Desk) -> tuple[Attempt, Checkpoint]:
+    """The visit, and where it is counted. Raises `FieldError`, `VenueNotFound`."""
+    now = desk.clock()
+    checkpoint = desk.registry.find_venue(body.venue_code, read_time(body.scanned_at, "scanned_at", now))
+    if checkpoint is None:
+        raise VenueNotFound()
+    attempt = desk.attempts.read_visit(body.scan_id, body.pass_, body.scanned_at, checkpoint.checkpoint_id, now)
+    return attempt, desk.registry.taker(checkpoint, attempt.scanned_at)
+
+
+async def _require_holder(attempt: Attempt, bearer: Bearer, desk: Desk) -> None:
+    """Raises `NotTheHolder`, whatever it is that the pass is instead."""
+    read = desk.key_ring.read(attempt.token or "", attempt.scanned_at)
+    if bearer.person_ref is None or not isinstance(read, ReadPass):
         raise NotTheHolder()
     until_s = time.monotonic() + HOLDER_KNOWN_WITHIN_S
-    while (holder := await asyncio.to_thread(_holder_of, desk, entry)) is None and time.monotonic() < until_s:
+    while (holder := await asyncio.to_thread(_holder_of, desk, read.entry)) is None and time.monotonic() < until_s:
         await asyncio.sleep(_LOOK_EVERY_S)
     if holder != bearer.person_ref:
         raise NotTheHolder()
@@ -66,14 +77,8 @@ def _holder_of(desk: Desk, entry: Entry) -> object:
         return standings.holder_of(tx, entry)
 
 
-async def _recorded(body: VenueVisitIn, bearer: Bearer, desk: Desk) -> VenueVisitOut:
+async def _recorded(attempt: Attempt, checkpoint: Checkpoint, bearer: Bearer, desk: Desk) -> VenueVisitOut:
     """The answer. Raises what the visit is refused for."""
-    now = desk.clock()
-    checkpoint = desk.registry.find_venue(body.venue_code, read_time(body.scanned_at, "scanned_at", now))
-    if checkpoint is None:
-        raise VenueNotFound()
-    attempt = desk.attempts.read_visit(body.scan_id, body.pass_, body.scanned_at, checkpoint.checkpoint_id, now)
-    checkpoint = desk.registry.taker(checkpoint, attempt.scanned_at)
     ruling = await desk.scan_path.record_scan(attempt, checkpoint)
     # After the scan: an identifier that stands for another scan is refused above, and keeps its own sender.
     await asyncio.to_thread(_keep_sender, desk, attempt.scan_id, bearer, ruling.recorded_at)

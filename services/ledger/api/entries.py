@@ -16,6 +16,8 @@ from services.ledger.api.forms import EntriesQuery, MoveForm, OpeningForm, Perso
 from services.ledger.api.parts import OFFICIALS, Parts, actor, answer_shown, entry_shown
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.errors import AlreadyOpen, EntryAlreadyOpen, EntryNotFound, InvalidRequest, PersonDead
+from services.ledger.domain.naming import FIELDS
+from services.ledger.naming import name_person
 from services.ledger.store import views
 from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.moving import MoveOrder, move_by_order
@@ -43,7 +45,8 @@ def routes(parts: Parts) -> APIRouter:
             try:
                 answer, is_new = open_by_order(book, parts.city, order, actor(bearer, parts), parts.clock())
                 if is_new:
-                    views.keep_name(tx, order.person_ref, _sealed(parts, order.person_ref, form.person))
+                    given = {field: value for field in FIELDS if (value := getattr(form.person, field))}
+                    name_person(tx, parts.sealer, order.person_ref, given, area=form.area, by=bearer.subject)
             except (EntryAlreadyOpen, PersonDead) as error:
                 refusal = error if _reaches_reason(parts, book, bearer, order.person_ref, error) else AlreadyOpen()
             if refusal is not None or form.person.document is not None:
@@ -155,12 +158,3 @@ def _person_ref(parts: Parts, person: PersonForm) -> UUID:
     except DocumentMalformed as error:
         raise InvalidRequest((f"person.document.{error.field}", str(error))) from None
     return person_ref_of(parts.city_key, document)
-
-
-def _sealed(parts: Parts, person_ref: UUID, person: PersonForm) -> dict[str, bytes]:
-    given = {"name": person.name, "phone": person.phone}
-    return {
-        column: parts.sealer.seal(value, person_ref=person_ref, column=column)
-        for column, value in given.items()
-        if value
-    }

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from chassis.fields import DateTime, PersonName
+from chassis.fields import DateTime, Line, PersonName
 from city.documents import DOCUMENT_TYPES, WRITTEN_CHARACTERS_MAX
 
 FACTS_MAX = 20
@@ -72,6 +72,20 @@ class MoveForm(_Form):
     move: Name
     facts: Facts = Field(default_factory=dict)
     expected_version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+
+
+class CorrectionForm(_Form):
+    """What is not written stays as it stands."""
+
+    name: Annotated[PersonName, Field(max_length=100)] | None = None
+    phone: Phone | None = None
+    reason: Annotated[Line, Field(min_length=1, max_length=200)]
+
+    @model_validator(mode="after")
+    def _something(self) -> CorrectionForm:
+        if self.name is None and self.phone is None:
+            raise ValueError("write a name, a phone, or both")
+        return self
 
 
 class EntriesQuery(_Form):

@@ -26,6 +26,10 @@ class EntryAlreadyOpen(Exception):
         self.entry_id = entry_id
 
 
+class NothingToCorrect(Exception):
+    """The name and the phone that you wrote are those that stand; nothing was changed."""
+
+
 class AlreadyOpen(Exception):
     """Somebody is responsible for this person already, outside your area; nothing was opened."""
 

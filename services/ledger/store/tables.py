@@ -138,6 +138,18 @@ task = _table(
 )
 person = _table("person", person_ref=sa.Uuid, name=sa.LargeBinary, phone=sa.LargeBinary, updated_at=_TIME)
 person_colour = _table("person_colour", person_ref=sa.Uuid, colour=sa.Text, reasons=JSONB)
+naming = _table(
+    "naming",
+    naming_id=sa.BigInteger,
+    person_ref=sa.Uuid,
+    kind=sa.Text,
+    area=sa.Text,
+    name=sa.LargeBinary,
+    phone=sa.LargeBinary,
+    reason=sa.Text,
+    named_by=sa.Text,
+    named_at=_TIME,
+)
 person_area = _table("person_area", person_ref=sa.Uuid, area=sa.Text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Select
-from sqlalchemy.dialects.postgresql import insert
 
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.tasks import Task
@@ -21,7 +20,6 @@ from services.ledger.store.tables import (
     entry_of,
     evidence,
     meeting,
-    person,
     person_area,
     step,
     task,
@@ -104,30 +102,39 @@ def task_of_id(tx: Connection, task_id: UUID) -> Task | None:
 
 @dataclass(frozen=True, slots=True)
 class PersonFile:
-    """Everything about one person; `timeline` in order of time, `sealed` name and phone as stored."""
+    """What the ledger holds about one person; `timeline` in order of time, `area` where they live."""
 
     entries: Sequence[Entry]
     traces: Mapping[UUID, dict[str, Any]]
     area: str | None
     timeline: Sequence[dict[str, Any]]
-    sealed: dict[str, bytes]
 
     @property
     def is_empty(self) -> bool:
         return not (self.entries or self.timeline)
 
-    @property
-    def areas(self) -> set[str]:
-        """Every area that has to do with the person: whoever answers for one of them may read the file."""
-        told = {str(each["area"]) for each in self.timeline if each.get("area")}
-        return told | {each.area for each in self.entries} | ({self.area} if self.area else set())
+    def part_for(self, reaches: Callable[[str], bool]) -> PersonFile:
+        """What those see who do not reach where the person lives.
+
+        Their own entries with what belongs to them, and what happened in their area or was left to it.
+        """
+        entries = [each for each in self.entries if reaches(each.area) or reaches(each.owner)]
+        own = {each.entry_id for each in entries}
+        timeline = [
+            each
+            for each in self.timeline
+            if each.get("entry_id") in own
+            or (each["what"] in _OF_AN_AREA and (reaches(each["area"]) or reaches(each["owner"])))
+        ]
+        return PersonFile(entries, self.traces, None, timeline)
+
+
+_OF_AN_AREA = frozenset(["alarm", "task_opened", "task_completed"])
+"""These have an area and an owner of their own; the rest belongs to an entry."""
 
 
 def person_file(tx: Connection, person_ref: UUID) -> PersonFile:
     found = sa.select(entry).where(entry.c.person_ref == person_ref).order_by(entry.c.entry_id)
-    named = tx.execute(
-        sa.select(*columns(person, "name", "phone")).where(person.c.person_ref == person_ref)
-    ).one_or_none()
     timeline = [
         each
         for query in _timeline_queries(person_ref)
@@ -140,7 +147,6 @@ def person_file(tx: Connection, person_ref: UUID) -> PersonFile:
         traces=traces_of(tx, entries),
         area=tx.execute(sa.select(person_area.c.area).where(person_area.c.person_ref == person_ref)).scalar(),
         timeline=timeline,
-        sealed={name: value for name, value in (named._mapping.items() if named else ()) if value is not None},
     )
 
 
@@ -224,13 +230,3 @@ def traces_of(tx: Connection, entries: Sequence[Entry]) -> dict[UUID, dict[str, 
         | ({"contacts_held": row.held_contacts} if row.state == "held" else {})
         for row in rows
     }
-
-
-def keep_name(tx: Connection, person_ref: UUID, sealed: dict[str, bytes]) -> None:
-    """Keep a sealed name and phone; what is not given stays as it was."""
-    if sealed:
-        tx.execute(
-            insert(person)
-            .values(person_ref=person_ref, **sealed)
-            .on_conflict_do_update(index_elements=["person_ref"], set_={**sealed, "updated_at": sa.func.now()})
-        )

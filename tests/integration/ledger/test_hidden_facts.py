@@ -19,6 +19,7 @@ PROBES = [
     Probe("GET", "/v1/entries", query=lambda names: {"cursor": str(names["entry"])}),
     Probe("GET", "/v1/entries", query=lambda _: {"area": DISTRICT}),
     Probe("GET", "/v1/people/{person}/file"),
+    Probe("POST", "/v1/people/{person}/corrections", lambda _: {"name": "张三", "reason": "misheard"}),
     Probe("GET", "/v1/alarms", query=lambda names: {"cursor": str(names["alarm"])}),
     Probe("GET", "/v1/tasks", query=lambda names: {"cursor": str(names["task"])}),
     Probe("POST", "/v1/tasks/{task}/completion", lambda _: {"outcome": "received", "expected_version": 1}),

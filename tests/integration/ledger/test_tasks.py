@@ -206,7 +206,7 @@ def test_no_task_ends_with_nobody_told(ledger, person, ending, alarms, has_fever
 @pytest.mark.parametrize(
     "ending",
     [
-        {"outcome": "gone_elsewhere", "to_area": "440999"},
+        {"outcome": "gone_elsewhere", "to_area": "440199"},
         {"outcome": "gone_elsewhere", "to_area": "990000"},
         {"outcome": "gone_elsewhere", "to_area": "home"},
         {"outcome": "gone_elsewhere", "to_area": COMMUNITY},
