@@ -283,6 +283,20 @@ def test_facts_of_a_case_are_checked_against_each_other(
     assert "不早于" in message
 
 
+def test_a_second_stay_in_hospital_ends_after_it_began(city: Neighbours) -> None:
+    case, now = case_of(city, healthy(city)), city.clock()
+    ago = {hours: (now + timedelta(days=8) - timedelta(hours=hours)).isoformat() for hours in (1, 5, 6, 7, 100)}
+    city.move(case, "admit", hospital="A")
+    city.clock.now = now + timedelta(days=8)
+    city.move(case, "discharge", discharged_at=ago[100])
+    city.move(case, "readmit", hospital="B", readmitted_at=ago[6])
+    with pytest.raises(InvalidRequest) as refused:
+        city.move(case, "discharge", discharged_at=ago[7])
+    assert [name for name, _ in refused.value.errors] == ["facts.discharged_at"]
+    city.move(case, "discharge", discharged_at=ago[5])
+    city.move(case, "recover", last_test_at=ago[1])
+
+
 def test_facts_of_a_contact_are_checked_against_each_other(city: Neighbours) -> None:
     person, now = healthy(city), city.clock()
     with pytest.raises(InvalidRequest):

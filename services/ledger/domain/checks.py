@@ -30,15 +30,16 @@ class Check:
 def check_order(checks: Sequence[Check], known: Mapping[str, Fact], told: Mapping[str, Fact]) -> None:
     """Raises `InvalidRequest` for every fact told now that contradicts another by a check of the definition.
 
-    `known` holds all facts of the entry, those told now among them, and may hold `opened_at`.
+    `known` holds all facts of the entry, those told now among them, and may hold `opened_at`. A check is asked where
+    its later fact is told: a second discharge follows the readmission that followed the first one.
     """
     errors = []
     for check in checks:
-        if told.keys().isdisjoint((check.fact, check.not_before)):
+        if check.fact not in told:
             continue
         later, earlier = date_time_of(known, check.fact), date_time_of(known, check.not_before)
         if later is not None and earlier is not None and later < earlier:
-            field = check.fact if check.fact in told else check.not_before
-            errors.append((field if field == OPENED_AT else f"facts.{field}", f"{check.text.zh} {check.text.en}"))
+            field = OPENED_AT if check.fact == OPENED_AT else f"facts.{check.fact}"
+            errors.append((field, f"{check.text.zh} {check.text.en}"))
     if errors:
         raise InvalidRequest(*errors)

@@ -133,13 +133,15 @@ def move_entry(
 ) -> Entry:
     """The entry after the move, one version on. Raises `MoveRefused`, which names the moves allowed.
 
-    `began_at` is when what moved it happened, `now` when the ledger knows.
+    `began_at` is when what moved it happened, `now` when the ledger knows. What the same move told an earlier time is
+    told anew or known no more: an earlier discharge does not date the present one.
     """
     moves = definition.stages[entry.stage].moves
     if move not in moves:
         raise MoveRefused(move, entry.stage, definition.stages[entry.stage].orders)
     stage = definition.stages[moves[move].to]
-    known = {**entry.facts, **facts}
+    kept = {name: value for name, value in entry.facts.items() if name not in moves[move].facts}
+    known = {**kept, **facts}
     return replace(
         entry,
         version=entry.version + 1,

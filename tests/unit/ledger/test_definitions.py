@@ -181,6 +181,16 @@ def test_a_move_that_keeps_the_stage_starts_its_clock_anew_only_where_the_defini
     assert move_entry(entry, rules, "discharge", {}, later, later).next_deadline == later + timedelta(days=14)
 
 
+def test_a_second_discharge_without_its_date_is_not_dated_by_the_first() -> None:
+    rules, at, later = named("confirmed@2"), NOW.isoformat(), NOW + timedelta(days=5)
+    entry = move_entry(entry_at(rules, "in_hospital"), rules, "discharge", {"discharged_at": at}, NOW, NOW)
+    back = move_entry(entry, rules, "readmit", {"hospital": "B"}, NOW, NOW)
+    assert back.facts["discharged_at"] == at
+    again = move_entry(back, rules, "discharge", {}, later, later)
+    assert "discharged_at" not in again.facts
+    assert again.next_deadline == later + timedelta(days=14)
+
+
 def test_an_amendment_keeps_entries_that_were_opened_under_the_version_it_mends() -> None:
     ledgers = Ledgers(DEFINITIONS)
     before, after = named("close_contact@2").valid_from - timedelta(seconds=1), named("close_contact@2").valid_from
