@@ -109,3 +109,21 @@ def test_posts_change_at_one_moment_and_a_hot_reading_and_a_full_hall_are_told(o
     assert outside.scan_person(halls[1], person)["refusal"] is None
     eventually(lambda: now() >= at)
     assert [outside.scan_person(hall, person)["refusal"] for hall in halls] == ["checkpoint_revoked"] * 3
+
+
+def test_who_goes_out_without_having_come_in_takes_nobody_along(outside: Outsider) -> None:
+    operator, venue = outside.token("operator"), f"示例影院 {uuid.uuid4()}"
+    place = {"kind": "mall", "name": "东门", "venue": venue, "area": DISTRICT}
+    door = outside.post("checkpoints", "/v1/checkpoints", operator, place).json()["checkpoint_id"]
+    assert outside.call("checkpoints", "PUT", f"/v1/venues/{venue}", operator, json={"capacity": 2}).status_code == 200
+    people = [outside.healthy() for _ in range(6)]
+    for person in people[:3]:
+        outside.scan_person(door, person, direction="out")
+    for person in people[3:]:
+        eventually(lambda person=person: outside.scan_person(door, person, direction="in")["decision"] == "pass")
+
+    def inside() -> tuple[int, bool]:
+        counted = outside.get("checkpoints", f"/v1/venues/{venue}/occupancy", operator).json()
+        return counted["inside"], counted["full"]
+
+    eventually(lambda: inside() == (3, True))

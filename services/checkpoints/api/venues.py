@@ -72,7 +72,7 @@ def _shown(occupancy: Occupancy, venue: Venue | None, now: datetime) -> Occupanc
     return OccupancyOut(
         venue=occupancy.venue,
         day=occupancy.day,
-        entered=occupancy.entered,
+        entered=occupancy.entered + occupancy.strangers,
         departed=occupancy.departed,
         inside=occupancy.inside,
         capacity=None if venue is None else venue.capacity,

@@ -2,37 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from chassis.ids import uuid7_floor
+from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.venues import Occupancy, Venue
+from services.checkpoints.store.history import ID_APART_MAX, bound_of_ids, clock_off_between
+from services.checkpoints.store.planning import planned_with_values
 
-Movement = tuple[UUID, datetime, date, bool]
-"""(checkpoint, when, the city's day of it, whether in): each tells of one person."""
-
-_COUNT = sa.text("""
-INSERT INTO venue_count (venue, day, entered, departed)
-SELECT v.venue, m.day, count(*) FILTER (WHERE m.is_in), count(*) FILTER (WHERE NOT m.is_in)
-FROM unnest(CAST(:places AS uuid[]), CAST(:times AS timestamptz[]), CAST(:days AS date[]), CAST(:ins AS boolean[]))
-     AS m (checkpoint_id, at, day, is_in)
+# Of the person's other movements at the venue on that day the one next in time, of those that were recorded before: so
+# each is counted once with each neighbour, in whichever order the worker learns of them. `OFFSET 0`: persons first.
+_BESIDE = """
+SELECT o.is_in FROM (
+    SELECT s.scanned_at, s.scan_id, s.checkpoint_id, s.direction = 'in' AS is_in
+    FROM scan AS s WHERE s.person_ref = m.person_ref AND s.scanned_at >= :from_at AND s.scanned_at < :to_at
+    AND {ids} AND (s.scanned_at, s.scan_id) {than} (m.at, m.scan_id)
+    AND (s.recorded_at, s.scan_id) < (m.recorded_at, m.scan_id) AND NOT s.is_self_reported AND s.repeat_of IS NULL
+    AND (s.direction = 'out' OR s.direction = 'in' AND coalesce(s.offline_decision, s.decision) <> 'stop')
+    OFFSET 0
+) AS o JOIN checkpoint_version AS w ON w.checkpoint_id = o.checkpoint_id
+    AND w.holds_from <= o.scanned_at AND o.scanned_at < w.holds_until AND w.venue = v.venue
+ORDER BY o.scanned_at {order}, o.scan_id {order} LIMIT 1
+"""
+_NEIGHBOURS = """
+SELECT v.venue, m.is_in, b.is_in AS before, a.is_in AS after
+FROM unnest(CAST(:scan_ids AS uuid[]), CAST(:places AS uuid[]), CAST(:persons AS uuid[]), CAST(:times AS timestamptz[]),
+            CAST(:recorded AS timestamptz[]), CAST(:ins AS boolean[]))
+     AS m (scan_id, checkpoint_id, person_ref, at, recorded_at, is_in)
 JOIN checkpoint_version AS v ON v.checkpoint_id = m.checkpoint_id AND v.holds_from <= m.at AND m.at < v.holds_until
-WHERE v.venue <> '' GROUP BY v.venue, m.day ORDER BY v.venue, m.day
-ON CONFLICT (venue, day) DO UPDATE SET entered = venue_count.entered + excluded.entered,
-                                       departed = venue_count.departed + excluded.departed
-RETURNING venue
+LEFT JOIN LATERAL ({before}) AS b ON true LEFT JOIN LATERAL ({after}) AS a ON true
+WHERE v.venue <> ''
+"""
+_VENUES = sa.text("""
+SELECT v.venue FROM unnest(CAST(:places AS uuid[]), CAST(:times AS timestamptz[])) WITH ORDINALITY AS m (place, at, n)
+JOIN checkpoint_version AS v ON v.checkpoint_id = m.place AND v.holds_from <= m.at AND m.at < v.holds_until ORDER BY m.n
+""")
+_OPEN = sa.text("""
+INSERT INTO venue_count (venue, day, entered, departed) SELECT unnest(CAST(:venues AS text[])), :day, 0, 0
+ON CONFLICT DO NOTHING
+""")
+_COUNT = sa.text("""
+UPDATE venue_count AS c SET entered = c.entered + n.entered, departed = c.departed + n.departed,
+                            strangers = greatest(c.strangers + n.net, n.at_least)
+FROM (SELECT * FROM unnest(CAST(:venues AS text[]), CAST(:entered AS integer[]), CAST(:departed AS integer[]),
+                           CAST(:net AS integer[]), CAST(:at_least AS integer[]))
+      AS n (venue, entered, departed, net, at_least) ORDER BY venue) AS n
+WHERE c.venue = n.venue AND c.day = :day
 """)
 
+Span = tuple[datetime, datetime]
 
-def count(tx: Connection, movements: Sequence[Movement]) -> set[str]:
-    """Add people who went in or out; the venues that were touched."""
-    if not movements:
-        return set()
-    places, times, days, ins = (list(column) for column in zip(*movements, strict=True))
-    return set(tx.execute(_COUNT, {"places": places, "times": times, "days": days, "ins": ins}).scalars())
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What happened at a venue since it was counted last; `strangers` as (net, at least)."""
+
+    entered: int
+    departed: int
+    strangers: tuple[int, int]
+
+
+Beside = tuple[str, bool, bool | None, bool | None]
+"""(venue, whether in, the movement before, the one after)."""
+
+
+def neighbours(tx: Connection, scans: Sequence[ScanFact], day: Span) -> list[Beside]:
+    """Of known people's movements on one day of the city, what stands beside each."""
+    from_at, to_at = day
+    clock_off = clock_off_between(tx, from_at, to_at)
+    ids = bound_of_ids(clock_off)
+    before, after = (_BESIDE.format(ids=ids, than=than, order=order) for than, order in (("<", "DESC"), (">", "ASC")))
+    asked = {
+        "scan_ids": [scan.scan_id for scan in scans],
+        "places": [scan.checkpoint_id for scan in scans],
+        "persons": [scan.person_ref for scan in scans],
+        "times": [scan.scanned_at for scan in scans],
+        "recorded": [scan.recorded_at for scan in scans],
+        "ins": [scan.direction == "in" for scan in scans],
+        "from_at": from_at,
+        "to_at": to_at,
+        "from_id": uuid7_floor(from_at - ID_APART_MAX),
+        "to_id": uuid7_floor(to_at + ID_APART_MAX),
+    }
+    if clock_off:
+        asked["clock_off"] = clock_off
+    with planned_with_values(tx):
+        rows = tx.execute(sa.text(_NEIGHBOURS.format(before=before, after=after)), asked)
+        return [(row.venue, row.is_in, row.before, row.after) for row in rows]
+
+
+def venues_of(tx: Connection, scans: Sequence[ScanFact]) -> list[str]:
+    """The venue of each scan's checkpoint then; empty for one at none."""
+    asked = {"places": [scan.checkpoint_id for scan in scans], "times": [scan.scanned_at for scan in scans]}
+    return list(tx.execute(_VENUES, asked).scalars())
+
+
+def count(tx: Connection, day: date, moved: Mapping[str, Moved]) -> None:
+    names = sorted(moved)
+    tx.execute(_OPEN, {"venues": names, "day": day})
+    counted = {
+        "venues": names,
+        "entered": [moved[name].entered for name in names],
+        "departed": [moved[name].departed for name in names],
+        "net": [moved[name].strangers[0] for name in names],
+        "at_least": [moved[name].strangers[1] for name in names],
+    }
+    tx.execute(_COUNT, counted | {"day": day})
 
 
 def lock(tx: Connection, names: Collection[str]) -> list[Venue]:
@@ -77,7 +157,7 @@ def find(tx: Connection, venue: str) -> Venue | None:
 
 
 def occupancy(tx: Connection, venue: str, day: date) -> Occupancy:
-    counted = sa.text("SELECT entered, departed FROM venue_count WHERE venue = :venue AND day = :day")
+    counted = sa.text("SELECT entered, departed, strangers FROM venue_count WHERE venue = :venue AND day = :day")
     row = tx.execute(counted, {"venue": venue, "day": day}).one_or_none()
     return Occupancy(venue, day, *(row or (0, 0)))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 from services.checkpoints.domain.errors import VenueUnknown
 from services.checkpoints.domain.events import VenueFree, VenueFull
 from services.checkpoints.domain.facts import ScanFact
-from services.checkpoints.domain.venues import Occupancy, Venue, counts
+from services.checkpoints.domain.venues import Occupancy, Venue, counts, crossings, strangers_after
 from services.checkpoints.store import venues
 from services.checkpoints.trace import Tell
 
@@ -23,12 +24,36 @@ class Venues:
 
     def take_scans(self, tx: Connection, scans: Sequence[ScanFact], now: datetime) -> None:
         """Count those that move somebody; each once, since the consumer takes each event once."""
-        movements = [
-            (scan.checkpoint_id, scan.scanned_at, scan.scanned_at.astimezone(self._zone).date(), scan.direction == "in")
-            for scan in scans
-            if counts(scan)
-        ]
-        self._tell_crossings(tx, venues.count(tx, movements), now)
+        by_day: dict[date, list[ScanFact]] = defaultdict(list)
+        for scan in scans:
+            if counts(scan):
+                by_day[scan.scanned_at.astimezone(self._zone).date()].append(scan)
+        touched: set[str] = set()
+        for day, of_day in sorted(by_day.items()):
+            touched |= self._count(tx, day, of_day)
+        self._tell_crossings(tx, touched, now)
+
+    def _count(self, tx: Connection, day: date, scans: Sequence[ScanFact]) -> set[str]:
+        """The venues that were touched on a day."""
+        known = [scan for scan in scans if scan.person_ref is not None]
+        unknown = sorted((scan for scan in scans if scan.person_ref is None), key=lambda scan: scan.scanned_at)
+        entered, departed, strangers = Counter[str](), Counter[str](), defaultdict[str, list[bool]](list)
+        start = datetime.combine(day, time(), self._zone)
+        if known:
+            for venue, is_in, before, after in venues.neighbours(tx, known, (start, start + timedelta(days=1))):
+                more = crossings(before, is_in, after)
+                entered[venue] += more[0]
+                departed[venue] += more[1]
+        if unknown:
+            for venue, scan in zip(venues.venues_of(tx, unknown), unknown, strict=True):
+                strangers[venue].append(scan.direction == "in")
+        moved = {
+            venue: venues.Moved(entered[venue], departed[venue], strangers_after(strangers[venue]))
+            for venue in (entered.keys() | strangers.keys()) - {""}
+        }
+        if moved:
+            venues.count(tx, day, moved)
+        return set(moved)
 
     def set_capacity(self, tx: Connection, venue: str, capacity: int, *, by: str, now: datetime) -> Occupancy:
         """Raises `VenueUnknown`."""
