@@ -14,6 +14,8 @@ SURFACE = {
     ("POST", "/v1/evidence"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/v1/status-lists/{number}"),
+    ("GET", "/s/{number}"),
+    ("POST", "/v1/masks"),
     ("GET", "/v1/standings"),
     ("GET", "/v1/standings/{number}"),
 }
