@@ -24,7 +24,7 @@ from chassis.docs_page import add_docs_page
 from chassis.doors import DEFAULT_LIMITS, Limits, connections_max
 from chassis.problems import install_problems
 from chassis.queries import PROBES, known_query_only
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, SettingsError, trust_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,11 @@ def create_app(
         dependencies=[Depends(known_query_only)],
     )
     app.state.token_reader = TokenReader(
-        settings.auth_jwks, issuer=settings.auth_issuer, audience=settings.auth_audience, is_area=is_area
+        settings.auth_jwks,
+        issuer=settings.auth_issuer,
+        audience=settings.auth_audience,
+        is_area=is_area,
+        trust=trust_of(settings) if settings.auth_jwks.startswith("https:") else None,
     )
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     install_problems(app, problems)
@@ -134,6 +138,21 @@ def server(app: ASGIApp, *, host: str, port: int, limits: Limits = DEFAULT_LIMIT
     return ClosingServer(config)
 
 
+def server_of(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
+    """As the settings say: where, by http or by https, and within which limits. Raises `SettingsError`."""
+    limits = limits_of(settings)
+    made = server(app, host=settings.http_host, port=settings.http_port, limits=limits)
+    if settings.http_certificate_file is not None:
+        made.config.ssl_certfile, made.config.ssl_keyfile = settings.http_certificate_file, settings.http_key_file
+        try:
+            made.config.load()
+        except OSError as error:
+            raise SettingsError(
+                f"HTTP_CERTIFICATE_FILE: {settings.http_certificate_file} cannot be used ({type(error).__name__})"
+            ) from None
+    return made
+
+
 def limits_of(settings: ServiceSettings) -> Limits:
     return Limits(
         connections_per_address_max=settings.connections_per_address_max,
@@ -152,7 +171,7 @@ def rest_garbage_collector() -> None:
 def serve(app: ASGIApp, settings: ServiceSettings) -> int:
     """Serve until SIGTERM or SIGINT; the exit status of the process."""
     rest_garbage_collector()
-    running = server(app, host=settings.http_host, port=settings.http_port, limits=limits_of(settings))
+    running = server_of(app, settings)
     run_until_signalled(running)
     return 0 if running.started else 1
 

@@ -6,6 +6,7 @@ parent's, so "in my subtree" is a prefix.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -94,9 +95,16 @@ class TokenReader:
     """
 
     def __init__(
-        self, jwks: str, *, issuer: str, audience: str, refresh_s: float = 300.0, is_area: IsArea | None = None
+        self,
+        jwks: str,
+        *,
+        issuer: str,
+        audience: str,
+        refresh_s: float = 300.0,
+        is_area: IsArea | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
-        self._keys, self._is_area = IssuerKeys(jwks, refresh_s=refresh_s), is_area
+        self._keys, self._is_area = IssuerKeys(jwks, refresh_s=refresh_s, trust=trust), is_area
         self._issuer, self._audience = issuer, audience
         self._verified: dict[str, tuple[float, Bearer]] = {}
 

@@ -7,6 +7,7 @@ read leaves the known keys as they are.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 import urllib.request
@@ -29,8 +30,8 @@ class NoKeys(Exception):
 
 
 class IssuerKeys:
-    def __init__(self, jwks: str, *, refresh_s: float) -> None:
-        self._jwks, self._refresh_s = jwks, refresh_s
+    def __init__(self, jwks: str, *, refresh_s: float, trust: ssl.SSLContext | None = None) -> None:
+        self._jwks, self._refresh_s, self._trust = jwks, refresh_s, trust
         self._is_remote = jwks.startswith(("http://", "https://"))
         self._keys: dict[str, Any] = {}
         self._due_at = float("-inf")
@@ -65,10 +66,13 @@ class IssuerKeys:
         finally:
             self._loading.release()
 
+    def _open(self) -> Any:
+        return urllib.request.urlopen(self._jwks, timeout=_FETCH_S, context=self._trust)  # noqa: S310 (checked above)
+
     def _document(self) -> Any:
         if not self._is_remote:
             return json.loads(Path(self._jwks).read_text())
-        with urllib.request.urlopen(self._jwks, timeout=_FETCH_S) as answer:  # noqa: S310 (the scheme is checked above)
+        with self._open() as answer:
             return json.loads(answer.read(_BYTES_MAX))
 
 

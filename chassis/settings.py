@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from chassis.doors import Network, networks
+from chassis.reach import is_loopback, require_private_if_address, trusting
 
 
 class SettingsError(Exception):
@@ -47,17 +49,74 @@ class DatabaseSettings(BaseModel):
     database_url: str = Field(pattern=r"^postgresql://", description="the service's own PostgreSQL database")
 
 
-class ServiceSettings(DatabaseSettings):
-    """What every service needs."""
+class EventLogSettings(BaseModel):
+    """Where the event log is, and how a service and the brokers know each other."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     event_log_url: Annotated[str, AfterValidator(_known_event_log)] = Field(
         description="local:postgresql://… (a database) or kafka:HOST:PORT[,…]"
     )
+    event_log_ca_file: Path | None = Field(
+        default=None, description="Kafka by TLS: the certificates (PEM) of the authority that the brokers' come from"
+    )
+    event_log_certificate_file: Path | None = Field(
+        default=None, description="Kafka by TLS: the service's own certificate (PEM), by which the brokers know it"
+    )
+    event_log_key_file: Path | None = Field(default=None, description="the key (PEM) of that certificate")
+    event_log_username: str | None = Field(
+        default=None, min_length=1, description="Kafka by SASL/SCRAM: the name by which the brokers know the service"
+    )
+    event_log_password_file: Path | None = Field(default=None, description="the password of that name")
+    event_log_sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="how the password is proven"
+    )
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        """Beyond this machine the log is read and written by TLS, by somebody whom the brokers know."""
+        certificate = (self.event_log_certificate_file, self.event_log_key_file)
+        password = (self.event_log_username, self.event_log_password_file)
+        for pair, names in ((certificate, "EVENT_LOG_CERTIFICATE_FILE and EVENT_LOG_KEY_FILE"),
+                            (password, "EVENT_LOG_USERNAME and EVENT_LOG_PASSWORD_FILE")):  # fmt: skip
+            if (pair[0] is None) != (pair[1] is None):
+                raise ValueError(f"{names} come together")
+        knows_us = certificate[0] is not None or password[0] is not None
+        if knows_us and self.event_log_ca_file is None:
+            raise ValueError("EVENT_LOG_CA_FILE is not set: without it nobody knows whether it is the broker that asks")
+        if self.is_log_elsewhere and not (knows_us and self.event_log_ca_file):
+            raise ValueError(
+                "EVENT_LOG_URL names brokers on another machine. Set EVENT_LOG_CA_FILE (TLS), and either "
+                "EVENT_LOG_USERNAME with EVENT_LOG_PASSWORD_FILE (SASL/SCRAM) or EVENT_LOG_CERTIFICATE_FILE with "
+                "EVENT_LOG_KEY_FILE (mTLS)"
+            )
+        return self
+
+    @property
+    def is_log_elsewhere(self) -> bool:
+        """It is Kafka, and not all brokers are on this machine."""
+        adapter, _, address = self.event_log_url.partition(":")
+        hosts = [broker.rpartition(":")[0] for broker in address.split(",")]
+        return adapter == "kafka" and not all(map(is_loopback, hosts))
+
+
+class ServiceSettings(DatabaseSettings, EventLogSettings):
+    """What every service needs."""
+
     http_host: str = Field(default="127.0.0.1", description="the address to listen on")
     http_port: int = Field(ge=0, le=65535, description="the port to listen on; 0 takes a free one")
     auth_issuer: str = Field(min_length=1, description="`iss` that a bearer token must carry")
     auth_audience: str = Field(default="guanka", min_length=1, description="`aud` that a bearer token must carry")
-    auth_jwks: str = Field(min_length=1, description="the issuer's public keys: a file or an http(s) address (JWKS)")
+    auth_jwks: Annotated[str, AfterValidator(require_private_if_address)] = Field(
+        min_length=1, description="the issuer's public keys (JWKS): a file, or an https address"
+    )
+    tls_ca_file: Path | None = Field(
+        default=None, description="authorities (PEM) whose https servers are believed beside those the system knows"
+    )
+    http_certificate_file: Path | None = Field(
+        default=None, description="serve by https with this certificate (PEM); by http without it"
+    )
+    http_key_file: Path | None = Field(default=None, description="the key (PEM) of that certificate")
     otlp_endpoint: str | None = Field(default=None, description="where traces go (OTLP over HTTP); none when unset")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="how much is logged")
     city_timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
@@ -79,8 +138,22 @@ class ServiceSettings(DatabaseSettings):
         default=3, ge=1, description="times a message is tried alone before it is put aside"
     )
 
+    @model_validator(mode="after")
+    def _serves_by_both(self) -> Self:
+        if (self.http_certificate_file is None) != (self.http_key_file is None):
+            raise ValueError("HTTP_CERTIFICATE_FILE and HTTP_KEY_FILE come together")
+        return self
+
 
 S = TypeVar("S", bound=BaseModel)
+
+
+def trust_of(settings: ServiceSettings) -> ssl.SSLContext:
+    """How the service's own clients know their https servers. Raises `SettingsError`."""
+    try:
+        return trusting(settings.tls_ca_file)
+    except OSError as error:
+        raise SettingsError(f"TLS_CA_FILE: {settings.tls_ca_file} cannot be used ({type(error).__name__})") from None
 
 
 def read_settings(kind: type[S], environ: Mapping[str, str]) -> S:
@@ -98,8 +171,8 @@ def _listing(kind: type[BaseModel], error: ValidationError) -> str:
         name = str(problem["loc"][0]) if problem["loc"] else ""
         field = kind.model_fields.get(name)
         meaning = f" ({field.description})" if field and field.description else ""
-        said = "is not set" if problem["type"] == "missing" else problem["msg"]
-        lines.append(f"  {name.upper()}: {said}{meaning}")
+        said = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"  {name.upper()}: {said}{meaning}" if name else f"  {said}")
     return "\n".join(lines)
 
 

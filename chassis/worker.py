@@ -19,10 +19,9 @@ from chassis.app import (
     Readiness,
     ReadinessCheck,
     create_app,
-    limits_of,
     rest_garbage_collector,
     run_until_signalled,
-    server,
+    server_of,
 )
 from chassis.consumer import Consumer
 from chassis.database import Database, is_passing
@@ -131,7 +130,7 @@ def run_worker(
 ) -> int:
     """Run the loops until SIGTERM or SIGINT, or until one of them fails; the exit status of the process."""
     app = create_app(title, settings, checks=checks, problems={})
-    probes = server(app, host=settings.http_host, port=settings.http_port, limits=limits_of(settings))
+    probes = server_of(app, settings)
     rest_garbage_collector()
     stop, failed = threading.Event(), threading.Event()
 

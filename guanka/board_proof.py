@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from guanka.installation import trust_in
+
 _LOOKS_MAX = 5
 
 
@@ -29,8 +31,8 @@ def prove_board(*, codes: str, checkpoints: str, token: str) -> Proof:
     """
     headers = {"Authorization": f"Bearer {token}"}
     with (
-        httpx.Client(base_url=codes, headers=headers, timeout=30) as issuer,
-        httpx.Client(base_url=checkpoints, timeout=30) as gatekeeper,
+        httpx.Client(base_url=codes, headers=headers, timeout=30, verify=trust_in(codes)) as issuer,
+        httpx.Client(base_url=checkpoints, timeout=30, verify=trust_in(checkpoints)) as gatekeeper,
     ):
         for _ in range(_LOOKS_MAX):
             revisions, expected = _fold(issuer)

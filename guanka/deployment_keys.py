@@ -1,4 +1,8 @@
-"""The development keys of `deploy/k8s/overlays/local` and `deploy/compose.yaml`: this home's, and a password."""
+"""The development keys of `deploy/k8s/overlays/local` and `deploy/compose.yaml`.
+
+They are this home's, a password of the database, and certificates: of an authority of their own, for the broker, for
+each service before the broker, and for codes' api, which checkpoints asks by https.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+from guanka.certificates import Authority, Issued
 from guanka.home import ROOT, Home, write_whole
 from guanka.keys import OWN_SCOPES, TokenIssuer, make_keys
 from guanka.stack import SERVICES
@@ -35,8 +40,38 @@ def write_deployment_keys(home: Home, folder: Path) -> list[Path]:
         for service in SERVICES:
             url = f"postgresql://guanka:{password}@postgres:5432/{service}"
             write_whole(folder / f"{service}.env", f"DATABASE_URL={url}\n", mode=_OWNER_ONLY)
+    _write_certificates(folder)
     token = TokenIssuer(home).token(
         "service", subject="checkpoints", scopes=OWN_SCOPES["checkpoints"], life=_TOKEN_LIFE
     )
     write_whole(folder / "checkpoints.token", token, mode=_OWNER_ONLY)
     return sorted(folder.iterdir())
+
+
+_ADMINISTRATOR = """security.protocol=SSL
+ssl.keystore.type=PEM
+ssl.keystore.location=/keys/kafka.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=/keys/ca.crt
+"""
+"""With which Kafka's own tools come to the broker, in its container: as the broker itself."""
+
+
+def _write_certificates(folder: Path) -> None:
+    """All of one authority: made together, once, and its key beside them."""
+    if (folder / "authority.pem").exists():
+        return
+    authority, here = Authority.make(), ["localhost", "127.0.0.1"]
+    broker = authority.issue("administrator", ["kafka", *here])
+    _write_pair(folder, "https", authority.issue("codes-api", ["codes-api", *here]))
+    for service in SERVICES:
+        _write_pair(folder, service, authority.issue(service))
+    write_whole(folder / "kafka.pem", broker.key + broker.certificate, mode=_OWNER_ONLY)
+    write_whole(folder / "administrator.properties", _ADMINISTRATOR, mode=_OWNER_ONLY)
+    write_whole(folder / "ca.crt", authority.certificate, mode=_OWNER_ONLY)
+    write_whole(folder / "authority.pem", authority.key, mode=_OWNER_ONLY)
+
+
+def _write_pair(folder: Path, name: str, issued: Issued) -> None:
+    write_whole(folder / f"{name}.crt", issued.certificate, mode=_OWNER_ONLY)
+    write_whole(folder / f"{name}.key", issued.key, mode=_OWNER_ONLY)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from guanka.board_proof import prove_board
 from guanka.home import Home
-from guanka.installation import Installation, bearer_in
+from guanka.installation import Installation, bearer_in, trust_in
 from guanka.keys import TokenIssuer
 
 _PACKAGES = ("fastapi", "sqlalchemy", "psycopg", "kafka-python", "pyjwt", "opentelemetry-sdk")
@@ -77,7 +77,7 @@ def _memory(pid: int) -> float | None:
 
 def _state(address: str) -> tuple[str, Any]:
     try:
-        answer = httpx.get(f"{address}/readyz", timeout=3)
+        answer = httpx.get(f"{address}/readyz", timeout=3, verify=trust_in(address))
         told = answer.json().get("checks", {})
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return "silent", type(error).__name__

@@ -7,10 +7,15 @@ whose. There a command reaches that service's database, the event log, and the p
 from __future__ import annotations
 
 import json
+import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from chassis.reach import is_loopback, trusting
+from chassis.settings import EventLogSettings, read_settings
 from guanka.home import Home, NotRunning
 
 SERVICES = ("codes", "checkpoints", "ledger", "console")
@@ -51,8 +56,9 @@ class Installation:
         return self.addresses[f"{service}-api"]
 
     @property
-    def event_log_url(self) -> str:
-        return next(iter(self.settings.values()))["EVENT_LOG_URL"]
+    def event_log(self) -> EventLogSettings:
+        """How the event log is reached from here. Raises `SettingsError`."""
+        return read_settings(EventLogSettings, next(iter(self.settings.values())))
 
 
 def installation_of(home: Home, environ: Mapping[str, str]) -> Installation:
@@ -85,7 +91,8 @@ def _pod(service: str, settings: Mapping[str, str]) -> Installation:
     missing = [name for name in ("DATABASE_URL", "EVENT_LOG_URL", "HTTP_PORT") if not settings.get(name)]
     if missing:
         raise NotRunning(f"GUANKA_SERVICE says that this is a pod of {service}, but {', '.join(missing)} is not set.")
-    addresses = {f"this {service} process": f"http://{_host(settings)}:{settings['HTTP_PORT']}"}
+    scheme = "https" if settings.get("HTTP_CERTIFICATE_FILE") else "http"
+    addresses = {f"this {service} process": f"{scheme}://{_host(settings)}:{settings['HTTP_PORT']}"}
     addresses |= json.loads(settings.get("WORKERS_JSON") or "{}")
     return Installation(addresses, {service: settings}, {service: settings["DATABASE_URL"]}, {}, pod=service)
 
@@ -93,6 +100,18 @@ def _pod(service: str, settings: Mapping[str, str]) -> Installation:
 def _host(settings: Mapping[str, str]) -> str:
     host = settings.get("HTTP_HOST") or "127.0.0.1"
     return "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (where all are listened to, one is asked)
+
+
+def trust_in(address: str) -> ssl.SSLContext:
+    """How a command knows an https server: by the system's authorities and TLS_CA_FILE.
+
+    On this machine there is nobody between; and a certificate names the service, not this machine. Raises OSError.
+    """
+    ca_file = os.environ.get("TLS_CA_FILE")
+    trust = trusting(Path(ca_file) if ca_file else None)
+    if is_loopback(urlsplit(address).hostname or ""):
+        trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    return trust
 
 
 def _is_ours(process: str) -> bool:

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 from kafka import KafkaAdminClient
@@ -75,6 +76,19 @@ class _Identity:
     controller_ports: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A cluster whose clients come by TLS and may do what its ACLs say: by SASL/SCRAM at `ports`, by certificate at
+    `certificate_ports`. `keystore` (key and certificate) and `authority` are PEM files; `administrator` is the common
+    name of the certificate in `keystore`, and `client` are kafka-python's options with which it comes."""
+
+    keystore: Path
+    authority: Path
+    certificate_ports: Sequence[int]
+    administrator: str
+    client: Mapping[str, Any]
+
+
 class Cluster:
     """One broker, or three that replicate to each other; numbered from 1.
 
@@ -82,12 +96,21 @@ class Cluster:
     the next start. A supervisor that runs the brokers itself calls `prepare`, runs `command(n)`, calls `wait_ready`.
     """
 
-    def __init__(self, home: Path, *, brokers: int = 1, ports: Sequence[int] = (), libs_dir: Path = LIBS_DIR) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        brokers: int = 1,
+        ports: Sequence[int] = (),
+        libs_dir: Path = LIBS_DIR,
+        locked: Locked | None = None,
+    ) -> None:
         if brokers not in (1, 3) or len(ports) not in (0, brokers):
             raise ValueError("a cluster has one broker or three, and as many ports or none")
         self.home = home.resolve()
         self._brokers = range(1, brokers + 1)
         self._given_ports = list(ports)
+        self._locked = locked
         self._libs_dir = libs_dir.resolve()
         self._ports: list[int] = []
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -191,11 +214,18 @@ class Cluster:
         if not all(_listens(port) for port in self._ports):
             return False
         try:
-            with connect(KafkaAdminClient, bootstrap_servers=self.bootstrap.split(","), client_id="ready") as admin:
+            with connect(KafkaAdminClient, client_id="ready", **self._administrator()) as admin:
                 brokers = admin.describe_cluster()["brokers"]
         except (EventLogUnavailable, KafkaError):
             return False
         return len([broker for broker in brokers if not broker["is_fenced"]]) == len(self._brokers)
+
+    def _administrator(self) -> dict[str, Any]:
+        """kafka-python's options for whoever may do everything."""
+        if self._locked is None:
+            return {"bootstrap_servers": self.bootstrap.split(",")}
+        servers = [f"{_HOST}:{port}" for port in self._locked.certificate_ports]
+        return {"bootstrap_servers": servers, **self._locked.client}
 
     def _identity(self) -> _Identity:
         """Written once: a cluster whose id or controllers changed would not take its own data back."""
@@ -213,15 +243,12 @@ class Cluster:
         return identity
 
     def _settings(self, n: int, controller_ports: Sequence[int]) -> dict[str, object]:
-        listeners = f"PLAINTEXT://{_HOST}:{self._ports[n - 1]},CONTROLLER://{_HOST}:{controller_ports[n - 1]}"
         copies = len(self._brokers)
-        return {
+        return self._settings_of_locks(n, controller_ports) | {
             "process.roles": "broker,controller",
             "node.id": n,
             "controller.quorum.voters": ",".join(f"{m}@{_HOST}:{controller_ports[m - 1]}" for m in self._brokers),
             "controller.listener.names": "CONTROLLER",
-            "listeners": listeners,
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": self._data(n),
             "auto.create.topics.enable": "false",
             "default.replication.factor": copies,
@@ -240,6 +267,34 @@ class Cluster:
             "log.cleaner.dedupe.buffer.size": 8 << 20,  # 128 MB of heap by default
             "num.network.threads": 2,
             "num.io.threads": 4,
+        }
+
+    def _settings_of_locks(self, n: int, controller_ports: Sequence[int]) -> dict[str, object]:
+        """Who is let in where. The controllers speak to each other on this machine, as nobody in particular."""
+        controller = f"CONTROLLER://{_HOST}:{controller_ports[n - 1]}"
+        if self._locked is None:
+            return {
+                "listeners": f"PLAINTEXT://{_HOST}:{self._ports[n - 1]},{controller}",
+                "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            }
+        by_certificate = f"CERTIFICATE://{_HOST}:{self._locked.certificate_ports[n - 1]}"
+        return {
+            "listeners": f"PASSWORD://{_HOST}:{self._ports[n - 1]},{by_certificate},{controller}",
+            "listener.security.protocol.map": "PASSWORD:SASL_SSL,CERTIFICATE:SSL,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "CERTIFICATE",
+            "listener.name.certificate.ssl.client.auth": "required",
+            "listener.name.password.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.password.scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            ),
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": self._locked.keystore,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self._locked.authority,
+            "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "false",
+            "super.users": f"User:{self._locked.administrator};User:ANONYMOUS",
         }
 
     def _format(self, n: int, cluster_id: str) -> None:

@@ -142,7 +142,7 @@ def seed(
 
     try:
         raise typer.Exit(register(None)) if address else _with_installation(register)
-    except OutOfReach as error:
+    except (OutOfReach, ValueError) as error:
         raise _refuse(error) from error
     except httpx.HTTPStatusError as error:
         raise _refuse(RuntimeError(f"checkpoints did not take them: {error}")) from error
@@ -267,6 +267,7 @@ def gate(
     policy_keys: Annotated[
         Path | None, typer.Option(help="take policies under these keys alone (JWKS); without, the first bundle's")
     ] = None,
+    ca: Annotated[Path | None, typer.Option(help="authorities (PEM) by which the https server is known")] = None,
 ) -> None:
     """A gate: reads passes, one a line, and decides. A line is a pass and nothing else: a QR code may say anything.
 
@@ -291,6 +292,7 @@ def gate(
             takes_json_lines=json_lines,
             takes_forms=forms,
             policy_keys=policy_keys,
+            ca=ca,
         )
     except (NotRunning, OSError, ValueError) as error:
         raise _refuse(error) from error

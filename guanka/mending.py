@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.event_log.opening import open_event_log
+from chassis.settings import EventLogSettings, read_settings
 from guanka.home import ROOT
 from guanka.installation import SERVICES, Installation
 
@@ -47,7 +48,7 @@ def resume(installation: Installation, service: str) -> int:
 
 def move_into_log(environment: Mapping[str, str]) -> int:
     """Move stored offsets that the log does not hold to its start: it was cut, or made anew; how many."""
-    event_log = open_event_log(environment["EVENT_LOG_URL"], client_id="guanka-republish")
+    event_log = open_event_log(read_settings(EventLogSettings, environment), client_id="guanka-republish")
     moved = 0
     with psycopg.connect(environment["DATABASE_URL"]) as connection:
         rows = connection.execute("SELECT DISTINCT topic FROM consumer_offset").fetchall()
@@ -88,7 +89,7 @@ def restored(installation: Installation, service: str) -> int:
 
 def records_behind(environment: Mapping[str, str], service: str) -> int:
     """Records of the service's topics that this consumer has not applied."""
-    event_log = open_event_log(environment["EVENT_LOG_URL"], client_id="guanka-restored")
+    event_log = open_event_log(read_settings(EventLogSettings, environment), client_id="guanka-restored")
     behind = 0
     with psycopg.connect(environment["DATABASE_URL"]) as connection:
         rows = connection.execute(

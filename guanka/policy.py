@@ -13,7 +13,9 @@ import jwt
 from rich.console import Console
 from rich.table import Column, Table
 
+from chassis.reach import require_private
 from guanka.home import Home
+from guanka.installation import trust_in
 from guanka.keys import PolicySigner
 from services.checkpoints.domain.errors import PolicyIncomplete
 from services.checkpoints.domain.policy import OUTCOMES, Policy, read_policy
@@ -44,11 +46,13 @@ def publish(home: Home, path: Path, effective_from: datetime | None, *, address:
         return 1
     text = path.read_text(encoding="utf-8").strip()
     signed = text if _is_signed(text) else PolicySigner(home).sign(json.loads(text), effective_from=effective_from)
+    require_private(address)
     answer = httpx.post(
         f"{address}/v1/policies",
         json={"policy": signed},
         headers={"Authorization": f"Bearer {token}"},
         timeout=30,
+        verify=trust_in(address),
     )
     told = answer.json()
     if answer.status_code not in (200, 201):

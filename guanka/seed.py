@@ -7,6 +7,9 @@ from pathlib import Path
 
 import httpx
 
+from chassis.reach import require_private
+from guanka.installation import trust_in
+
 _FILES = ("checkpoints.csv", "venues.csv")
 _AT_ONCE = 500
 
@@ -21,7 +24,11 @@ def read_checkpoints(folder: Path) -> list[dict[str, str]]:
 
 
 def seed_checkpoints(address: str, token: str, folder: Path) -> int:
-    """Register every checkpoint of the folder; repeating it changes nothing. How many there are."""
+    """Register every checkpoint of the folder; repeating it changes nothing. How many there are.
+
+    Raises ValueError for an address to which the token would go in the open.
+    """
+    require_private(address)
     places = [
         {
             "checkpoint_id": row["checkpoint_id"],
@@ -32,7 +39,9 @@ def seed_checkpoints(address: str, token: str, folder: Path) -> int:
         }
         for row in read_checkpoints(folder)
     ]
-    with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
+    with httpx.Client(
+        base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=60, verify=trust_in(address)
+    ) as client:
         for start in range(0, len(places), _AT_ONCE):
             body = {"checkpoints": places[start : start + _AT_ONCE]}
             client.post("/v1/checkpoints/batch", json=body).raise_for_status()

@@ -17,6 +17,7 @@ import httpx
 import psutil
 
 from chassis.migrations import migrate
+from chassis.settings import EventLogSettings
 from guanka.home import REFERENCE, ROOT, Home, write_whole
 from guanka.keys import AUDIENCE, ISSUER, OWN_SCOPES, TokenIssuer, make_keys
 from guanka.ports import free_ports
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SERVICES = ("codes", "checkpoints", "ledger", "console")
 """In the order of their ports: console takes the base, the others follow."""
+EVENT_LOG_VARIABLES = frozenset(name.upper() for name in EventLogSettings.model_fields) - {"EVENT_LOG_URL"}
 PORT_OFFSETS = {"console": 0, "codes": 1, "checkpoints": 2, "ledger": 3}
 STATUS_LIST_URI = "https://guanka.example/s"
 _HOST = "127.0.0.1"
@@ -41,6 +43,11 @@ Say = Callable[[str], None]
 
 class CannotStart(Exception):
     """The product cannot start here; the message says what is in the way and what to do."""
+
+
+def _event_log_security() -> dict[str, str]:
+    """How an existing cluster and the services know each other: as it is given to `guanka up`."""
+    return {name: value for name, value in os.environ.items() if name in EVENT_LOG_VARIABLES}
 
 
 class Stack:
@@ -189,6 +196,7 @@ class Stack:
             "HTTP_PORT": "0",
             "DATABASE_URL": self._databases[service],
             "EVENT_LOG_URL": f"kafka:{self._bootstrap}" if self._bootstrap else f"local:{self._databases['eventlog']}",
+            **_event_log_security(),
             "HTTP_HOST": _HOST,
             "AUTH_ISSUER": ISSUER,
             "AUTH_AUDIENCE": AUDIENCE,

@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 
 from chassis.event_log import EventLog, Place, Received
 from chassis.event_log.opening import open_event_log
+from chassis.settings import EventLogSettings, read_settings
 from guanka.home import Home
 from guanka.installation import Installation, service_environment
 
@@ -23,12 +24,12 @@ TOPICS = (
 def open_running_log(home: Home) -> EventLog:
     """The event log of the running product. Raises `NotRunning`."""
     home.running()
-    return open_event_log(service_environment(home, "codes")["EVENT_LOG_URL"], client_id="guanka-tail")
+    return open_event_log(read_settings(EventLogSettings, service_environment(home, "codes")), client_id="guanka-tail")
 
 
 def run(installation: Installation, *, topics: list[str], from_start: bool, follow: bool) -> None:
     """Print until the end of the log, or for ever with `follow`."""
-    event_log = open_event_log(installation.event_log_url, client_id="guanka-tail")
+    event_log = open_event_log(installation.event_log, client_id="guanka-tail")
     places: dict[Place, int] = {
         (topic, partition): start if from_start else end
         for topic in topics or TOPICS

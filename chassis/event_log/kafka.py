@@ -187,7 +187,11 @@ def _create(admin: Any, topics: Sequence[Topic]) -> None:
 
 
 def _alter(admin: Any, topics: Sequence[Topic]) -> None:
-    answers = admin.alter_configs([ConfigResource("TOPIC", topic.name, retention_of(topic)) for topic in topics])
+    try:
+        answers = admin.alter_configs([ConfigResource("TOPIC", topic.name, retention_of(topic)) for topic in topics])
+    except ValueError as error:  # the client knows no setting of a topic that it may not look into
+        names = ", ".join(topic.name for topic in topics)
+        raise EventLogUnavailable(f"there is no right to set the retention of {names}") from error
     for name, answer in answers["topic"].items():
         if answer != "OK":
             raise EventLogUnavailable(f"the retention of {name} was not set: {answer}")

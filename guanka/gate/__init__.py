@@ -6,6 +6,7 @@ the bundle, that decision kept on disk, and only then shown. Beside it bundles a
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -182,12 +183,13 @@ def run(
     takes_json_lines: bool,
     takes_forms: bool,
     policy_jwks: Mapping[str, Any] | None,
+    trust: ssl.SSLContext,
 ) -> int:
     """Take every line, then upload what waits as far as the server can be reached; exit status 0."""
     show, memory = Show(is_json=is_json), GateMemory(state)
     if policy_jwks is not None:
         memory.trust(policy_jwks)
-    link = Link(server, token, is_open=not is_offline)
+    link = Link(server, token, is_open=not is_offline, trust=trust)
     gate = Gate(checkpoint, link, memory, show, takes_json_lines=takes_json_lines, takes_forms=takes_forms)
     gate.errands.bundles.load()
     gate.tell_to_correct()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -34,10 +35,12 @@ class Link:
         *,
         is_open: bool = True,
         pause_s: float = 3.0,
+        trust: ssl.SSLContext | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(
-            base_url=server, headers={"Authorization": f"Bearer {token}"}, timeout=_SCAN_S, transport=transport
+            base_url=server, headers=headers, timeout=_SCAN_S, verify=trust or True, transport=transport
         )
         self._is_open, self._pause_s = is_open, pause_s
         self._ask_after = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from chassis.reach import require_private, trusting
 from guanka.gate import run
 from guanka.home import Home, NotRunning, write_whole
 from guanka.keys import TokenIssuer
@@ -29,9 +31,11 @@ def start(
     takes_json_lines: bool,
     takes_forms: bool,
     policy_keys: Path | None,
+    ca: Path | None = None,
 ) -> int:
     """The exit status. Raises `NotRunning`, OSError, ValueError with what is missing."""
     policy_jwks = None if policy_keys is None else _policy_jwks(policy_keys)
+    trust = _trust(ca)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     identifier = str(UUID(checkpoint))
     folder = state or home.path / "gates" / identifier
@@ -55,6 +59,7 @@ def start(
             takes_json_lines=takes_json_lines,
             takes_forms=takes_forms,
             policy_jwks=policy_jwks,
+            trust=trust,
         )
 
 
@@ -74,5 +79,20 @@ def _address(home: Home, folder: Path, server: str | None) -> str:
         if not known.exists():
             raise
         return known.read_text()
-    write_whole(known, address)
+    write_whole(known, _private(address))
     return address
+
+
+def _private(address: str) -> str:
+    """A gate's token, and passes, must not be read on the way. Raises ValueError."""
+    try:
+        return require_private(address)
+    except ValueError as error:
+        raise ValueError(f"--server {str(error).replace('TLS_CA_FILE', '--ca')}") from None
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    try:
+        return trusting(ca)
+    except OSError as error:
+        raise ValueError(f"--ca: {ca} cannot be used ({type(error).__name__})") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 import zlib
 from array import array
 from dataclasses import dataclass, field
@@ -41,9 +42,17 @@ class StatusList:
 
 
 class CodesClient:
-    def __init__(self, url: str, token_file: Path, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token_file: Path,
+        *,
+        trust: ssl.SSLContext | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         self._token_file = token_file
-        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(15.0, connect=2.0), transport=transport)
+        timeout = httpx.Timeout(15.0, connect=2.0)
+        self._http = httpx.Client(base_url=url, timeout=timeout, verify=trust or True, transport=transport)
 
     def revisions(self) -> dict[int, int]:
         """Every list's revision."""

@@ -29,7 +29,7 @@ from chassis.event_log import EventLog
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import forgetting
 from chassis.relay import Relay
-from chassis.settings import read_hex_key, read_settings
+from chassis.settings import read_hex_key, read_settings, trust_of
 from chassis.telemetry import meter, start_telemetry
 from chassis.worker import Loop, consumer_check, declaring, every, relay_check, run_worker
 from services.checkpoints import messages, setting_files
@@ -113,8 +113,8 @@ def compose_api(
     """Raises `SettingsError` when a file that the settings name cannot be used."""
     city_key = read_hex_key(settings.city_key_file, "CITY_KEY_FILE")
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
-    codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
-    event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-api")
+    codes = codes or CodesClient(settings.codes_url, settings.service_token_file, trust=trust_of(settings))
+    event_log = event_log or open_event_log(settings, client_id="checkpoints-api")
     board, key_ring = Board(settings.board_stale_s), KeyRing(settings.status_list_uri)
     policy_jwks, policy_keys = setting_files.policy_keys(settings)
     publication = Publication(policy_keys)
@@ -126,6 +126,7 @@ def compose_api(
         settings.service_token_file,
         key_ring=key_ring,
         policies=policies,
+        trust=trust_of(settings),
         transport=codes_transport,
     )
     taken_database = Database(settings.database_url, connections_max=2, statement_timeout_s=5)
@@ -275,8 +276,8 @@ def compose_worker(
 ) -> Worker:
     """Raises `SettingsError` when a file that the settings name cannot be used."""
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
-    codes = codes or CodesClient(settings.codes_url, settings.service_token_file)
-    event_log = event_log or open_event_log(settings.event_log_url, client_id="checkpoints-worker")
+    codes = codes or CodesClient(settings.codes_url, settings.service_token_file, trust=trust_of(settings))
+    event_log = event_log or open_event_log(settings, client_id="checkpoints-worker")
     holders = Holders(database, codes, board=Board(settings.board_stale_s), tell=tell, clock=utc_now)
     retention = Retention(database, history_days=settings.history_days, tell=tell, clock=utc_now)
     duty = Duty(
@@ -359,7 +360,7 @@ def replay_dead_letter(dead_letter_id: int) -> int:
     """1 when there is no such dead letter, or it was replayed before."""
     settings = _settings("checkpoints-replay")
     database = Database(settings.database_url)
-    codes = CodesClient(settings.codes_url, settings.service_token_file)
+    codes = CodesClient(settings.codes_url, settings.service_token_file, trust=trust_of(settings))
     holders = Holders(database, codes, board=Board(settings.board_stale_s), tell=tell, clock=utc_now)
     return 0 if replay(database, _subscriptions(settings, holders), dead_letter_id) else 1
 

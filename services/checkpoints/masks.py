@@ -6,6 +6,7 @@ The scan is recorded and decided when this is asked: whatever happens here, the 
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -49,9 +50,11 @@ class Masks:
         *,
         key_ring: KeyRing,
         policies: Policies,
+        trust: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url, self._token_file, self._transport = url, token_file, transport
+        self._trust = trust or True
         self._key_ring, self._policies = key_ring, policies
         self._http: httpx.AsyncClient | None = None
         self._ask_after = 0.0
@@ -112,7 +115,9 @@ class Masks:
     def _client(self) -> httpx.AsyncClient:
         """Made on the event loop that uses it."""
         if self._http is None:
-            self._http = httpx.AsyncClient(base_url=self._url, timeout=_TIMEOUT_S, transport=self._transport)
+            self._http = httpx.AsyncClient(
+                base_url=self._url, timeout=_TIMEOUT_S, verify=self._trust, transport=self._transport
+            )
         return self._http
 
     async def close(self) -> None:

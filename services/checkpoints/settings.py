@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from chassis.reach import require_private
 from chassis.settings import ServiceSettings
 
 HERE = Path(__file__).resolve().parent
 
 
 class CheckpointsSettings(ServiceSettings):
-    codes_url: str = Field(pattern=r"^https?://", description="the http base of the codes api")
+    codes_url: Annotated[str, AfterValidator(require_private)] = Field(
+        description="the address of the codes api: https, or http on this machine"
+    )
     service_token_file: Path = Field(description="the bearer token (role service) for codes")
     city_key_file: Path = Field(description="64 hex characters: the key of person_ref")
     data_keys_file: Path = Field(description='keys of names and phones: JSON {"current": id, "keys": {id: 64 hex}}')

@@ -100,11 +100,11 @@ def worker() -> int:
     settings = _settings("codes-worker")
     office = office_of(settings)
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
-    event_log = open_event_log(settings.event_log_url, client_id="codes")
+    event_log = open_event_log(settings, client_id="codes")
     relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
     consumer = Consumer(
         database,
-        open_event_log(settings.event_log_url, client_id="codes"),
+        open_event_log(settings, client_id="codes"),
         group="codes",
         subscriptions=messages.subscriptions(office, utc_now),
         attempts_max=settings.handler_attempts_max,

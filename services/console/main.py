@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from chassis.app import Readiness, create_app, limits_of, rest_garbage_collector, run_until_signalled, server
+from chassis.app import Readiness, create_app, rest_garbage_collector, run_until_signalled, server_of
 from chassis.clock import utc_now
 from chassis.commands import Commands
 from chassis.consumer import Consumer
@@ -20,7 +20,7 @@ from chassis.database import Database
 from chassis.dead_letters import replay
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import LOG_SHORTER, forgetting
-from chassis.settings import read_settings
+from chassis.settings import read_settings, trust_of
 from chassis.telemetry import start_telemetry
 from chassis.worker import consumer_check, every, run_worker
 from city.areas import read_areas as read_area_tree
@@ -50,7 +50,7 @@ def build_api(
     vendor: Path = VENDOR,
 ) -> FastAPI:
     """The application; `is_ending` tells when the server was told to stop, which ends the live streams."""
-    watch = ProcessWatch(settings.workers_json)
+    watch = ProcessWatch(settings.workers_json, trust=trust_of(settings))
 
     def figures(now: datetime, watched: Set[str]) -> tuple[Figures, Mapping[str, AreaAlarms]]:
         with database.transaction() as tx:
@@ -91,7 +91,7 @@ def api() -> int:
     settings = _start("console-api")
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
     app = build_api(settings, database, read_areas(settings.area_file), is_ending=lambda: running.should_exit)
-    running = server(app, host=settings.http_host, port=settings.http_port, limits=limits_of(settings))
+    running = server_of(app, settings)
     rest_garbage_collector()
     run_until_signalled(running)
     database.close()
@@ -101,7 +101,7 @@ def api() -> int:
 def worker() -> int:
     settings = _start("console-worker")
     database = Database(settings.database_url, connections_max=settings.database_connections_max)
-    event_log = open_event_log(settings.event_log_url, client_id="console-worker")
+    event_log = open_event_log(settings, client_id="console-worker")
     freshness = Freshness(utc_now)
     consumer = Consumer(
         database,

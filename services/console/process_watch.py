@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -23,19 +24,24 @@ class ProcessWatch:
         self,
         addresses: Mapping[str, str],
         *,
+        trust: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._addresses, self._transport, self._clock = dict(addresses), transport, clock
+        self._trust = trust or True
         self._watched = {source for name in addresses if (source := source_of(name)) is not None}
         self._told: dict[str, datetime] = {}
         self.processes: list[Process] = []
 
     async def run(self) -> None:
-        async with httpx.AsyncClient(timeout=ANSWER_S_MAX, trust_env=False, transport=self._transport) as client:
+        async with self._client() as client:
             while True:
                 await self.look(client)
                 await asyncio.sleep(PERIOD_S)
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(timeout=ANSWER_S_MAX, trust_env=False, verify=self._trust, transport=self._transport)
 
     async def look(self, client: httpx.AsyncClient) -> None:
         asked_at = self._clock()

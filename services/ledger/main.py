@@ -59,7 +59,7 @@ def worker() -> int:
     settings = read_settings(LedgerSettings, os.environ)
     parts = compose(settings)
     start_telemetry("ledger-worker", log_level=settings.log_level, otlp_endpoint=settings.otlp_endpoint)
-    event_log = open_event_log(settings.event_log_url, client_id="ledger-worker")
+    event_log = open_event_log(settings, client_id="ledger-worker")
     relay = Relay(settings.database_url, event_log, source=messages.SOURCE, topics=messages.TOPICS)
     consumer = Consumer(
         parts.database,

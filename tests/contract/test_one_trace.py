@@ -122,7 +122,7 @@ def town(migrated: Callable[[str], str], fresh_database: str, tmp_path: Path) ->
     checkpoints = CheckpointsSettings(
         **given, database_url=migrated("checkpoints"), service_token_file=tmp_path / "service.token",
         policy_file=tmp_path / "policy.jws", policy_keys_file=tmp_path / "policy.jwks.json",
-        codes_url="http://testserver", status_list_uri=uri,
+        codes_url="https://testserver", status_list_uri=uri,
     )  # fmt: skip
     ledger = LedgerSettings(**given, database_url=migrated("ledger"))
     with ExitStack() as stack:

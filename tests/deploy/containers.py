@@ -7,7 +7,9 @@ import json
 import re
 import shutil
 import signal
+import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,8 +27,6 @@ from tests.deploy.kubectl import kubectl
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 _READY_S = 180.0
-_COPIED = (".key", ".json", ".jws", ".token")
-"""What the compose file's container `keys` gives to the others."""
 _HOST = re.compile(r"(?<=//)([a-z-]+)(:\d+)?(?=[/\"]|$)")
 
 Manifest = dict[str, Any]
@@ -43,6 +43,15 @@ class Container:
     files: Mapping[str, bytes]
     names: frozenset[str] = frozenset()
     probe: str | None = None
+
+    @property
+    def is_https(self) -> bool:
+        return "HTTP_CERTIFICATE_FILE" in self.environment
+
+    @property
+    def authority(self) -> str:
+        """The certificate of the authority that it was given, for its own clients or for the brokers."""
+        return self.files[self.environment["EVENT_LOG_CA_FILE"]].decode()
 
     @property
     def is_migration(self) -> bool:
@@ -122,14 +131,15 @@ def _names(services: Mapping[str, Manifest], labels: Mapping[str, str], port: in
         if service["spec"]["selector"].items() <= labels.items():
             (entry,) = service["spec"]["ports"]
             assert entry["targetPort"] in (port, "http"), f"{name} leads to no port of its container"
-            yield name if entry["port"] == 80 else f"{name}:{entry['port']}"
+            yield name if entry["port"] in (80, 443) else f"{name}:{entry['port']}"
 
 
 def in_compose(file: Path, keys: Path) -> list[Container]:
-    """Guanka's own containers of a compose file; `keys` is the folder that it shows them at `/keys`."""
-    content = {f"/keys/{path.name}": path.read_bytes() for path in keys.iterdir() if path.suffix in _COPIED}
+    """Guanka's own containers of a compose file; `keys` is the folder that `guanka keys` wrote."""
+    document = yaml.safe_load(file.read_text())
+    volumes = volumes_of_keys(document, keys)
     found = []
-    for name, each in yaml.safe_load(file.read_text())["services"].items():
+    for name, each in document["services"].items():
         if not each["image"].startswith("guanka:") or each["command"][:2] != ["python", "-m"]:
             continue
         environment = dict(each.get("environment", {}))
@@ -141,8 +151,26 @@ def in_compose(file: Path, keys: Path) -> list[Container]:
         probe = None if port is None else "/readyz"
         command = tuple(each["command"])
         names = frozenset({f"{name}:{port}"} if port else ())
+        mounts = dict(volume.split(":")[:2] for volume in each.get("volumes", ()))
+        content = {f"{at}/{file}": held for volume, at in mounts.items() for file, held in volumes[volume].items()}
         found.append(Container(name, service, command, environment, content, names, probe))
     return found
+
+
+def volumes_of_keys(document: Manifest, keys: Path) -> dict[str, dict[str, bytes]]:
+    """By volume, what the compose file's container `keys` puts there: its own command is run, here."""
+    container = document["services"]["keys"]
+    (at, *_), *mounts = [volume.split(":")[1:] for volume in container["volumes"]]
+    with tempfile.TemporaryDirectory() as folder:
+        for (place,) in mounts:
+            Path(folder + place).mkdir(parents=True)
+        shell, option, script = container["command"]
+        here = script.replace("$$", "$").replace("/keys/", f"{folder}/keys/").replace(at, str(keys))
+        subprocess.run([shell, option, here], check=True)
+        return {
+            volume.split(":")[0]: {file.name: file.read_bytes() for file in Path(folder + place).iterdir()}
+            for volume, (place,) in zip(container["volumes"][1:], mounts, strict=True)
+        }
 
 
 @dataclass(slots=True)
@@ -154,6 +182,7 @@ class Started:
 
     home: Path
     ports: dict[str, int]
+    by_https: frozenset[str]
     image: Image
     environments: dict[str, dict[str, str]]
 
@@ -164,8 +193,8 @@ class Started:
 
     def address(self, service: str) -> str:
         """Of a service's api."""
-        (port,) = [port for name, port in self.ports.items() if name.split("/")[0] == f"{service}-api"]
-        return f"http://127.0.0.1:{port}"
+        (name,) = [name for name in self.ports if name.split("/")[0] == f"{service}-api"]
+        return f"{'https' if name in self.by_https else 'http'}://127.0.0.1:{self.ports[name]}"
 
 
 @contextmanager
@@ -191,11 +220,12 @@ def started(
                     each.command, cwd=image.folder, env=environment, stdout=log, stderr=log
                 )
         _await_ready(serving, ports, running, folder)
+        by_https = frozenset(each.name for each in serving if each.is_https)
         environments = {
             each.name: here[each.name] | {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(ports[each.name])}
             for each in serving
         }
-        yield Started(home, ports, image, environments)
+        yield Started(home, ports, by_https, image, environments)
         for process in running.values():
             process.send_signal(signal.SIGTERM)
         ended = {name: process.wait(timeout=30) for name, process in running.items()}
@@ -248,6 +278,13 @@ def _migrate(containers: Sequence[tuple[Container, Mapping[str, str]]], image: I
         assert process.returncode == 0, f"{each.name}: {said}"
 
 
+def _probed(container: Container, port: int) -> httpx.Response:
+    if not container.is_https:
+        return httpx.get(f"http://127.0.0.1:{port}{container.probe}", timeout=20)
+    trust = ssl.create_default_context(cadata=container.authority)
+    return httpx.get(f"https://127.0.0.1:{port}{container.probe}", timeout=20, verify=trust)
+
+
 def _await_ready(
     containers: Sequence[Container],
     ports: Mapping[str, int],
@@ -263,7 +300,7 @@ def _await_ready(
             assert running[name].poll() is None, f"{name} ended:\n{log.read_text()[-3000:]}"
             assert time.monotonic() < deadline, f"{name} is not ready: {json.dumps(answer)}\n{log.read_text()[-3000:]}"
             try:
-                found = httpx.get(f"http://127.0.0.1:{ports[name]}{container.probe}", timeout=5)
+                found = _probed(container, ports[name])
             except httpx.TransportError:
                 continue
             answer = found.json()

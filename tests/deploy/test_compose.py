@@ -10,10 +10,22 @@ import yaml
 
 from chassis.settings import read_settings
 from docs.build_settings import COMMAND_LINE, settings_of
-from tests.deploy.containers import DEPLOY, Container, Manifest, in_compose, in_kubernetes, of_kind
+from guanka.stack import SERVICES
+from tests.deploy.containers import (
+    DEPLOY,
+    Container,
+    Manifest,
+    in_compose,
+    in_kubernetes,
+    of_kind,
+    volumes_of_keys,
+)
 
 FILE = DEPLOY / "compose.yaml"
-_OF_THE_PLACE = {"AUTH_JWKS", "CODES_URL", "POLICY_FILE", "POLICY_KEYS_FILE", "SERVICE_TOKEN_FILE", "WORKERS_JSON"}
+_OF_THE_PLACE = {
+    "AUTH_JWKS", "CODES_URL", "HTTP_CERTIFICATE_FILE", "HTTP_KEY_FILE", "POLICY_FILE", "POLICY_KEYS_FILE",
+    "WORKERS_JSON",
+}  # fmt: skip
 """Settings that name neighbours and mounted files, which Compose and Kubernetes name differently."""
 
 
@@ -60,7 +72,7 @@ def test_postgres_and_kafka_are_the_same_as_in_the_local_overlay(
         here = compose["services"][name]
         assert here["image"] == container["image"]
         told = {each["name"]: each["value"] for each in container["env"] if "value" in each}
-        assert here["environment"] == told
+        assert {key: value.replace("$$", "$") for key, value in here["environment"].items()} == told
         assert here.get("command", ["postgres"])[1:] == container.get("args", [])
 
 
@@ -97,8 +109,21 @@ def test_prometheus_reads_every_process(containers: list[Container]) -> None:
     assert sorted(job["static_configs"][0]["targets"]) == sorted(names)
 
 
-def test_the_processes_get_keys_and_no_passwords(compose: dict[str, Any], containers: list[Container]) -> None:
-    copied = compose["services"]["keys"]["command"][-1]
-    assert {Path(file).suffix for file in containers[0].files} == {".key", ".json", ".jws", ".token"}
-    assert all(f"/made/*{Path(file).suffix} " in copied for file in containers[0].files)
-    assert ".env" not in copied
+def test_each_process_gets_the_keys_that_its_settings_name_and_no_others(containers: list[Container]) -> None:
+    """Of its service: what the api alone needs stands beside what the worker needs too."""
+    for service in SERVICES:
+        own = [each for each in containers if each.service == service]
+        named = {value for each in own for value in each.environment.values() if value.startswith("/keys/")}
+        for each in own:
+            assert set(each.files) == (set() if each.is_migration else named), each.name
+
+
+def test_no_volume_holds_a_password_or_the_authoritys_key(compose: dict[str, Any], kubernetes: Path) -> None:
+    volumes = volumes_of_keys(compose, kubernetes / "overlays" / "local" / "keys")
+    assert {f"{service}-keys" for service in (*SERVICES, "kafka")} == volumes.keys()
+    held = {file for files in volumes.values() for file in files}
+    assert not [file for file in held if file.endswith(".env") or "authority" in file or file.startswith("postgres")]
+    for name, each in compose["services"].items():
+        mounted = {volume.split(":")[0] for volume in each.get("volumes", ())} & volumes.keys()
+        own = {f"{name.removesuffix('-rights').split('-')[0]}-keys"}
+        assert mounted <= (volumes.keys() if name == "keys" else own), name

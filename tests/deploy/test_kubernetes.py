@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +22,16 @@ PROCESSES = {f"{service}-{kind}" for service in SERVICES for kind in ("api", "wo
 OVERLAYS = ("local", "production")
 PODS = ("Deployment", "StatefulSet")
 KUBERNETES = "1.37"
+KAFKA_FILES = {"ca.crt", "kafka.crt", "kafka.key"}
 BROUGHT_BY_THE_CITY = {
     "ConfigMap": {"gate-policy": {"policy.jws", "policy.jwks.json"}},
     "Secret": {
         **{f"{service}-database": {"DATABASE_URL"} for service in SERVICES},
-        "codes-keys": {"city.key", "data.json", "signing.json"},
-        "checkpoints-keys": {"city.key", "data.json", "codes.token"},
-        "ledger-keys": {"city.key", "data.json"},
+        "codes-keys": {"city.key", "data.json", "signing.json", *KAFKA_FILES},
+        "codes-https": {"tls.crt", "tls.key"},
+        "checkpoints-keys": {"city.key", "data.json", "codes.token", *KAFKA_FILES},
+        "ledger-keys": {"city.key", "data.json", *KAFKA_FILES},
+        "console-keys": KAFKA_FILES,
     },
 }
 """What production expects to be there under these names; deploy/README.md lists the same."""
@@ -58,7 +62,8 @@ def test_every_process_has_a_deployment_and_a_service_that_leads_to_it(manifests
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         assert deployment["spec"]["selector"]["matchLabels"] == labels
         assert services[name]["spec"]["selector"] == labels
-        assert services[name]["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": "http"}]
+        word, port = ("https", 443) if name == "codes-api" else ("http", 80)
+        assert services[name]["spec"]["ports"] == [{"name": word, "port": port, "targetPort": "http"}]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -153,6 +158,8 @@ def test_the_keys_of_the_city_reach_only_those_who_use_them(local: list[Manifest
         service = name.split("-")[0]
         assert ("signing.json" in files) == (service == "codes" and not name.endswith("/migrate")), name
         assert ("city.key" in files) == (service != "console" and not name.endswith("/migrate")), name
+        assert ("tls.key" in files) == (name == "codes-api/guanka"), name
+        assert ("codes.token" in files) == (service == "checkpoints" and not name.endswith("/migrate")), name
 
 
 def test_production_asks_the_citys_identity_provider_and_has_no_development_issuer(production: list[Manifest]) -> None:
@@ -181,9 +188,11 @@ def test_no_container_may_do_more_than_it_needs(manifests: list[Manifest]) -> No
 def test_every_process_says_whether_it_lives_and_whether_it_takes_work(manifests: list[Manifest]) -> None:
     for deployment in of_kind(manifests, "Deployment").values():
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
-        assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
-        assert container["startupProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
-        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+        is_https = any(each["name"] == "HTTP_CERTIFICATE_FILE" for each in container["env"])
+        scheme = {"scheme": "HTTPS"} if is_https else {}
+        assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http", **scheme}
+        assert container["startupProbe"]["httpGet"] == {"path": "/livez", "port": "http", **scheme}
+        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http", **scheme}
 
 
 def test_production_survives_the_loss_of_a_node(production: list[Manifest]) -> None:
@@ -205,7 +214,7 @@ def test_production_survives_the_loss_of_a_node(production: list[Manifest]) -> N
 
 def test_only_checkpoints_and_the_console_call_other_services(production: list[Manifest]) -> None:
     policies = of_kind(production, "NetworkPolicy")
-    assert policies["nobody-by-default"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert policies["nobody-by-default"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     callers = {
         peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
         for policy in policies.values()
@@ -214,6 +223,36 @@ def test_only_checkpoints_and_the_console_call_other_services(production: list[M
         if "podSelector" in peer
     }
     assert callers == {"checkpoints", "console"}
+
+
+def test_a_process_may_ask_only_what_its_settings_name(production: list[Manifest], local: list[Manifest]) -> None:
+    """Egress: names, the database and the log, and of other processes those it asks; apis the issuer's keys."""
+    policies = {
+        name: each["spec"]
+        for name, each in of_kind(production, "NetworkPolicy").items()
+        if "Egress" in each["spec"]["policyTypes"] and name != "nobody-by-default"
+    }
+    ports = {
+        name: {(each["port"], each.get("endPort")) for rule in spec["egress"] for each in rule["ports"]}
+        for name, spec in policies.items()
+    }
+    assert ports == {
+        "everybody-to-names": {(53, None)},
+        "everybody-to-database-and-log": {(5432, None), (9092, 9094)},
+        "apis-to-issuer": {(443, None)},
+        "checkpoints-asks-codes": {("http", None)},
+        "console-asks-everybody": {("http", None)},
+        "everybody-to-collector": {(4318, None)},
+    }
+    assert all(rule["to"] for spec in policies.values() for rule in spec["egress"]), "an empty list is everywhere"
+    asking = {name for name in policies if ("http", None) in ports[name]}
+    askers = {
+        container.service
+        for container in serving(local)
+        for value in container.environment.values()
+        if re.search(r"https?://(codes|checkpoints|ledger|console)-(api|worker)", value)
+    }
+    assert {policies[name]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for name in asking} == askers
 
 
 def test_the_reference_data_of_the_image_is_the_citys(local: list[Manifest]) -> None:

@@ -57,18 +57,27 @@ def running(
     databases: Mapping[str, str],
     image: Image,
     issuing_home: Home,
-    kafka_bootstrap: str,
+    locked_kafka: str,
+    kubernetes: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Started]:
-    """All containers, with Guangzhou's checkpoints registered by the command line of one of them."""
+    """All containers, with Guangzhou's checkpoints registered by the command line of one of them.
+
+    The broker is behind locks; each service has its own certificate, and its own rights.
+    """
+    authority = kubernetes / "overlays" / "local" / "keys" / "ca.crt"
     containers, _ = described
     assert {each.command[2:] for each in containers} == {
         (f"services.{service}.main", word) for service in SERVICES for word in ("migrate", "api", "worker")
     }
     folder = tmp_path_factory.mktemp("containers")
-    with started(
-        containers, image, folder=folder, home=issuing_home.path, databases=databases, kafka=kafka_bootstrap
-    ) as product:
+    with (
+        started(
+            containers, image, folder=folder, home=issuing_home.path, databases=databases, kafka=locked_kafka
+        ) as product,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("SSL_CERT_FILE", str(authority))
         (folder / "operator.token").write_text(TokenIssuer(issuing_home).token("operator"))
         seeded = product.guanka("checkpoints-api", "seed", "--token-file", str(folder / "operator.token"))
         assert seeded.returncode == 0, seeded.stderr
@@ -155,7 +164,7 @@ def test_the_journal_is_verified_in_a_pod_of_the_ledger(running: Started) -> Non
 
 
 @in_a_pod
-@pytest.mark.parametrize(("pod", "topic"), [("codes-worker", "codes.events.v1"), ("ledger-worker", "ledger.events.v1")])
+@pytest.mark.parametrize(("pod", "topic"), [("codes-worker", "ledger.events.v1"), ("ledger-worker", "codes.events.v1")])
 def test_events_are_shown_in_a_pod_that_may_read_them(pod: str, topic: str, running: Started) -> None:
     done = running.guanka(pod, "tail", topic, "--from-start", "--no-follow")
     assert done.returncode == 0, done.stderr

@@ -80,7 +80,7 @@ def settings(
         data_keys_file=tmp_path / "data.json",
         policy_file=tmp_path / "policy.jws",
         policy_keys_file=tmp_path / "policy.jwks.json",
-        codes_url="http://codes.test",
+        codes_url="https://codes.test",
         status_list_uri=STATUS_LIST_URI,
     )
 

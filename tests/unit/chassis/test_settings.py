@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from chassis.settings import ServiceSettings, SettingsError, read_hex_key, read_settings
+from chassis.event_log.opening import open_event_log
+from chassis.settings import ServiceSettings, SettingsError, read_hex_key, read_settings, trust_of
 
 COMPLETE = {
     "DATABASE_URL": "postgresql://postgres@/codes",
@@ -87,3 +88,54 @@ def test_a_key_has_sixty_four_hexadecimal_characters(tmp_path: Path, content: st
 def test_a_key_may_end_with_a_line_break(tmp_path: Path) -> None:
     (tmp_path / "city.key").write_text("ab" * 32 + "\n")
     assert read_hex_key(tmp_path / "city.key", "CITY_KEY_FILE") == b"\xab" * 32
+
+
+# -- what leaves this machine ------------------------------------------------------------------------------------------
+
+BY_PASSWORD = {"EVENT_LOG_USERNAME": "codes", "EVENT_LOG_PASSWORD_FILE": "/keys/kafka.password"}
+BY_CERTIFICATE = {"EVENT_LOG_CERTIFICATE_FILE": "/keys/kafka.crt", "EVENT_LOG_KEY_FILE": "/keys/kafka.key"}
+AUTHORITY = {"EVENT_LOG_CA_FILE": "/keys/ca.crt"}
+
+
+@pytest.mark.parametrize("hosts", ["127.0.0.1:9092", "localhost:9092,[::1]:9092", "127.9.9.9:1"])
+def test_brokers_of_this_machine_may_be_reached_in_the_open(hosts: str) -> None:
+    assert not read_settings(ServiceSettings, COMPLETE | {"EVENT_LOG_URL": f"kafka:{hosts}"}).is_log_elsewhere
+
+
+@pytest.mark.parametrize("hosts", ["kafka:9092", "10.0.0.7:9092", "127.0.0.1:9092,kafka-2.city.example:9092"])
+@pytest.mark.parametrize("told", [{}, AUTHORITY, BY_PASSWORD, BY_CERTIFICATE])
+def test_brokers_elsewhere_are_reached_by_tls_by_somebody_they_know(hosts: str, told: dict[str, str]) -> None:
+    said = refusal(EVENT_LOG_URL=f"kafka:{hosts}", **told)
+    assert "EVENT_LOG_CA_FILE" in said
+    assert "Value error" not in said
+    for way in (BY_PASSWORD, BY_CERTIFICATE):
+        read_settings(ServiceSettings, COMPLETE | {"EVENT_LOG_URL": f"kafka:{hosts}"} | AUTHORITY | way)
+
+
+@pytest.mark.parametrize("half", [*BY_PASSWORD.items(), *BY_CERTIFICATE.items()])
+def test_half_a_way_to_be_known_is_none(half: tuple[str, str]) -> None:
+    assert "come together" in refusal(EVENT_LOG_URL="kafka:kafka:9092", **AUTHORITY, **dict([half]))
+
+
+@pytest.mark.parametrize("url", ["http://id.city.example/jwks.json", "http://10.0.0.1/jwks", "http://localhost.evil/j"])
+def test_the_issuers_keys_do_not_come_in_the_open_from_elsewhere(url: str) -> None:
+    said = refusal(AUTH_JWKS=url)
+    assert "AUTH_JWKS: is plain http to another machine" in said
+    assert "TLS_CA_FILE" in said
+    read_settings(ServiceSettings, COMPLETE | {"AUTH_JWKS": url.replace("http:", "https:")})
+    read_settings(ServiceSettings, COMPLETE | {"AUTH_JWKS": "http://127.0.0.1:9/jwks.json"})
+
+
+def test_a_certificate_to_serve_with_comes_with_its_key() -> None:
+    assert "come together" in refusal(HTTP_CERTIFICATE_FILE="/keys/http.crt")
+
+
+def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("no certificate")
+    for file in (tmp_path / "ca.crt", tmp_path / "none"):
+        settings = read_settings(ServiceSettings, COMPLETE | {"TLS_CA_FILE": str(file)})
+        with pytest.raises(SettingsError, match="TLS_CA_FILE"):
+            trust_of(settings)
+        log = COMPLETE | {"EVENT_LOG_URL": "kafka:kafka:9092", "EVENT_LOG_CA_FILE": str(file)} | BY_PASSWORD
+        with pytest.raises(SettingsError, match="EVENT_LOG_CA_FILE"):
+            open_event_log(read_settings(ServiceSettings, log), client_id="test")
