@@ -22,6 +22,7 @@ COMMAND_LINE = {
     "PORT_BASE": ("8000", "the console's port; codes, checkpoints and ledger take the three after it"),
     "EVENTS": ("local", "the event log that `make run` starts: `local` or `kafka`"),
     "GUANKA_SERVICE": ("none", "in a pod or a container: the service whose process this is, for `guanka` there"),
+    "TLS_CA_FILE": ("none", "authorities (PEM) by which commands know https servers, beside those the system knows"),
     "KAFKA_BOOTSTRAP_SERVERS": ("none", "with `EVENTS=kafka`: an existing cluster instead of one that is started"),
 }
 """What the command line reads; a test finds every such variable in guanka/."""
