@@ -249,9 +249,9 @@ def ago(**time: float) -> str:
     return (datetime.now(UTC) - timedelta(**time)).isoformat()
 
 
-@pytest.mark.parametrize("dated", [{"facts": {"confirmed_at": ago(hours=3)}}, {"opened_at": ago(hours=3)}])
-def test_a_case_of_three_hours_ago_is_an_hour_over_and_alarms(ledger: Ledger, person: UUID, dated: Any) -> None:
-    opened = ledger.post("/v1/entries", case(person, **dated)).json()
+@pytest.mark.parametrize("dates", [lambda at: {"facts": {"confirmed_at": at}}, lambda at: {"opened_at": at}])
+def test_a_case_of_three_hours_ago_is_an_hour_over_and_alarms(ledger: Ledger, person: UUID, dates: Any) -> None:
+    opened = ledger.post("/v1/entries", case(person, **dates(ago(hours=3)))).json()
     over = datetime.now(UTC) - datetime.fromisoformat(opened["next_deadline"])
     assert timedelta(hours=1) <= over < timedelta(hours=1, minutes=2)
     check = deadline_check(ledger.parts.database, ledger.parts.city, ledger.parts.open_book, ledger.parts.clock)
