@@ -268,8 +268,13 @@ def gate(
         Path | None, typer.Option(help="take policies under these keys alone (JWKS); without, the first bundle's")
     ] = None,
     ca: Annotated[Path | None, typer.Option(help="authorities (PEM) by which the https server is known")] = None,
+    areas: Annotated[
+        Path | None,
+        typer.Option(help="CSV of the city's areas, which forms take by name; Guangzhou's without"),
+    ] = None,
 ) -> None:
-    """A gate: reads passes, one a line, and decides. A line is a pass and nothing else: a QR code may say anything.
+    """A gate: reads passes, one a line, and decides. A line is a pass or the number that a card reader types, and no
+    order: a QR code may say anything.
 
     It asks the server when it can; without it, it decides by the last bundle, keeps every scan and uploads it later.
     With --json-lines a line may be {pass, document, plate, people, temperature_c, mask, direction, scanned_at}: for
@@ -293,6 +298,7 @@ def gate(
             takes_forms=forms,
             policy_keys=policy_keys,
             ca=ca,
+            areas=areas,
         )
     except (NotRunning, OSError, ValueError) as error:
         raise _refuse(error) from error

@@ -13,11 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from guanka.gate.areas import AreaNames
 from guanka.gate.clock import GateClock
 from guanka.gate.deciding import decide_offline, uses_in
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.progress import Numbered, Progress, unread
-from guanka.gate.reading import LineRefused, read_scan, seen_in
+from guanka.gate.reading import LineRefused, read_scan, said_in, seen_in
 from guanka.gate.registering import FORM, TO_CORRECT, Registering, is_correction
 from guanka.gate.showing import Displayed, Show
 from guanka.gate.uploading import NOT_ITS_OWN_FAULT, Errands
@@ -27,7 +28,8 @@ from services.checkpoints.domain.scans import Attempt, Decision
 
 
 class Gate:
-    """Every line is a pass that was shown to a scanner, and nothing in it is an order: a QR code may say anything.
+    """Every line is a pass that was shown to a scanner, or the number that a card reader types, and nothing in it is an
+    order: a QR code may say anything.
 
     `takes_json_lines`: trusted devices give the lines, which may be JSON objects with more than a pass.
     `takes_forms`: a guard gives the lines, and is asked for forms; with both, a line may be a whole form.
@@ -43,12 +45,13 @@ class Gate:
         takes_json_lines: bool = False,
         takes_forms: bool = False,
         clock: GateClock | None = None,
+        areas: AreaNames | None = None,
     ) -> None:
         self._clock = clock = clock or GateClock(memory, show)
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
         self._takes_json_lines, self._takes_forms = takes_json_lines, takes_forms
         self.errands = Errands(checkpoint, link, memory, show, clock)
-        self._registering = Registering(checkpoint, link, memory, show, self.errands, clock)
+        self._registering = Registering(checkpoint, link, memory, show, self.errands, clock, areas)
 
     def take_lines(self, lines: Iterable[str], source: str | None = None) -> None:
         """Every line a scan or a form; of a file that was cut off before, what is left of it."""
@@ -89,7 +92,7 @@ class Gate:
         """Raises `LineRefused`."""
         if self._takes_json_lines or (self._takes_forms and is_correction(line)):
             return seen_in(line)
-        return {"pass": line}
+        return said_in(line)
 
     def tell_to_correct(self) -> None:
         self._registering.tell_to_correct()
@@ -184,13 +187,14 @@ def run(
     takes_forms: bool,
     policy_jwks: Mapping[str, Any] | None,
     trust: ssl.SSLContext,
+    areas: AreaNames | None = None,
 ) -> int:
     """Take every line, then upload what waits as far as the server can be reached; exit status 0."""
     show, memory = Show(is_json=is_json), GateMemory(state)
     if policy_jwks is not None:
         memory.trust(policy_jwks)
     link = Link(server, token, is_open=not is_offline, trust=trust)
-    gate = Gate(checkpoint, link, memory, show, takes_json_lines=takes_json_lines, takes_forms=takes_forms)
+    gate = Gate(checkpoint, link, memory, show, takes_json_lines=takes_json_lines, takes_forms=takes_forms, areas=areas)
     gate.errands.bundles.load()
     gate.tell_to_correct()
     gate.errands.turn()

@@ -6,19 +6,19 @@ cannot settle it, somebody looks (`check`) and nobody passes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from chassis.ids import uuid7
 from chassis.problems import field_errors
-from city.documents import check_character, read_document
+from guanka.gate.areas import SHOWN_MAX, AreaNames, choices
 from guanka.gate.deciding import NO_POLICY, UNSETTLED
 from guanka.gate.knowledge import Knowledge
-from guanka.gate.reading import READER, LineRefused, moment_of
+from guanka.gate.reading import READER, LineRefused, moment_of, read_typed
 from services.checkpoints.api.forms import Form, RegistrationIn, read_form
 from services.checkpoints.attempts import FieldError
 from services.checkpoints.domain.life import holding
@@ -77,6 +77,15 @@ def corrected(kept: dict[str, Any], changes: object, now: datetime) -> tuple[dic
     return read_form_of({n: v for n, v in kept.items() if n in _GIVEN} | changes, kept["checkpoint_id"], now)
 
 
+def is_not_done_here(knowledge: Knowledge | None, now: datetime) -> bool:
+    """Whether it is known that nobody is registered at this checkpoint: then nothing is asked."""
+    if knowledge is None or not knowledge.reaches(now, now):
+        return False
+    checkpoint = holding(knowledge.versions, now)
+    policy = knowledge.policy_at(now).policy.kinds[checkpoint.kind]
+    return checkpoint.successor is None and policy.registration is None
+
+
 def admit_alone(knowledge: Knowledge | None, form: Form, now: datetime, *, may_be_recorded: bool = False) -> Admitted:
     """What the gate does by its bundle; `may_be_recorded` where the server was asked and only its answer is missing.
 
@@ -111,30 +120,10 @@ class Question:
 
 
 def _document(text: str) -> dict[str, str]:
-    """The number of a resident identity card, or `TYPE COUNTRY NUMBER`."""
-    kind, *rest = text.split()
-    if not rest:
-        if not _is_identity_number(kind):
-            raise LineRefused(
-                "register.document: this is no number of an identity card (18 characters, the last of which checks the "
-                "others, or the 15 digits of an old one); of another document give TYPE COUNTRY NUMBER, such as "
-                "passport FR 12AB34567"
-            )
-        return {"type": "resident_id", "number": kind}
-    if len(rest) == 1:
-        raise LineRefused("register.document: give TYPE COUNTRY NUMBER, such as passport FR 12AB34567")
-    return {"type": kind, "country": rest[0], "number": "".join(rest[1:])}
-
-
-def _is_identity_number(text: str) -> bool:
-    """GB 11643: 17 digits and a check character, or the 15 digits from before 1999 with a date of birth in them."""
     try:
-        number = read_document("resident_id", "CN", text).number
-        if len(text) == _OLD_NUMBER_DIGITS:
-            date.fromisoformat(f"{number[6:10]}-{number[10:12]}-{number[12:14]}")
-    except ValueError:
-        return False
-    return len(number) == 18 and number[:17].isdigit() and number[17] == check_character(number[:17])
+        return read_typed(text)
+    except LineRefused as error:
+        raise LineRefused(f"register.document: {str(error).removeprefix('document: ')}") from None
 
 
 def _celsius(text: str) -> float:
@@ -147,17 +136,22 @@ def _celsius(text: str) -> float:
 QUESTIONS = (
     Question("document", "证件 document: NUMBER of an identity card, or TYPE COUNTRY NUMBER", _document),
     Question("phone", "电话 phone", str),
-    Question("from_area", "来自 from: division code, or country such as FR", str.upper),
-    Question("to_area", "前往 to: code of the community", str),
+    Question("from_area", "来自 from: division code, or country such as FR, or a name within the city", str.upper),
+    Question("to_area", "前往 to: name or code of the community", str),
     Question("temperature_c", "体温 temperature, degrees Celsius (empty: not taken)", _celsius, is_needed=False),
 )
 
 
 @dataclass
 class Interview:
-    """A form in the making. A field that is not right is asked for again at once; the others need not be repeated."""
+    """A form in the making. A field that is not right is asked for again at once; the others need not be repeated.
 
+    With `areas` a place may be named; where several are called so, their numbers are asked for (`offered`).
+    """
+
+    areas: AreaNames | None = None
     answers: dict[str, object] = field(default_factory=dict)
+    offered: Sequence[str] = ()
 
     def question(self) -> Question | None:
         """The next one; None when the form is whole."""
@@ -165,7 +159,7 @@ class Interview:
 
     def without(self, name: str) -> Interview:
         """As far as it has come, but for one answer."""
-        return Interview({each: given for each, given in self.answers.items() if each != name})
+        return Interview(self.areas, {each: given for each, given in self.answers.items() if each != name})
 
     def answer(self, text: str, checkpoint_id: str, now: datetime) -> None:
         """Raises `LineRefused` that names the field, which is then asked for again."""
@@ -176,11 +170,37 @@ class Interview:
                 raise LineRefused(f"register.{asked.name}: is needed")
             self.answers[asked.name] = None
             return
-        given = asked.read(text)
+        given = asked.read(self._place(text, asked.name) if asked.name in _PLACES else text)
         read_form_of(_BLAMELESS | {asked.name: given}, checkpoint_id, now)
         self.answers[asked.name] = given
+        self.offered = ()
+
+    def _place(self, text: str, name: str) -> str:
+        """The code of a place that is named, or chosen among those offered; a code and a country as they are.
+
+        Raises `LineRefused` that says which are called so, or alike.
+        """
+        if self.areas is None or (text.isascii() and text.isalnum() and (len(text) == 2 and text.isalpha())):
+            return text
+        if text.isdigit() and int(text) <= len(self.offered):
+            return self.offered[int(text) - 1] if int(text) else text
+        if text.isdigit():
+            if name == _DESTINATION and not self.areas.has(text):
+                raise LineRefused(f"register.{name}: there is no area {text}; give its name instead")
+            return text
+        found = self.areas.find(text)
+        if len(found) == 1:
+            return found[0]
+        if len(found) > SHOWN_MAX:
+            raise LineRefused(f"register.{name}: {len(found)} are called so; say its street or district before it")
+        self.offered = found or self.areas.close_to(text)
+        told = "several are called so" if found else "nothing is called so"
+        alike = f": {choices(self.areas, self.offered)}; give a number, or another name" if self.offered else ""
+        raise LineRefused(f"register.{name}: {told}{alike}")
 
 
+_DESTINATION = "to_area"
+_PLACES = ("from_area", _DESTINATION)
 _BLAMELESS: dict[str, object] = {
     "document": {"type": "resident_id", "number": "110101199001010000"},
     "phone": "00000000000",

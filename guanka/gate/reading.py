@@ -1,14 +1,19 @@
-"""What is read: a line with a pass, or of a trusted device a JSON object with what else was seen. (Forms: forms.py.)"""
+"""What is read: a pass or a typed document, or of a trusted device a JSON object with what else was seen.
+
+(Forms: forms.py.)
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Set
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
 
 from chassis.ids import uuid7
+from city.documents import DOCUMENT_TYPES, check_character, read_document
 from services.checkpoints.attempts import AttemptReader, FieldError, read_time
 from services.checkpoints.domain.scans import Attempt
 
@@ -24,10 +29,56 @@ class LineRefused(Exception):
     """The line is not a scan; the message names the field."""
 
 
+_OLD_NUMBER_DIGITS = 15
+_CARD_NUMBER = re.compile(r"[0-9]{17}[0-9Xx]|[0-9]{15}")
+_NUMBER = re.compile(r"[A-Za-z]{0,3}[0-9]{6,20}[A-Za-z0-9]?")
+NO_IDENTITY_NUMBER = (
+    "this is no number of an identity card (18 characters, the last of which checks the others, or the 15 digits of an "
+    "old one); of another document give TYPE COUNTRY NUMBER, such as passport FR 12AB34567"
+)
+_THREE_PARTS = "give TYPE COUNTRY NUMBER, such as passport FR 12AB34567"
+
+
+def said_in(line: str) -> dict[str, Any]:
+    """What a line shows that is no JSON: a pass, or a document that a card reader or a guard has typed.
+
+    Raises `LineRefused` for a number that is not read right: whoever holds a document has forged no pass.
+    """
+    if _NUMBER.fullmatch(line) or line.partition(" ")[0] in DOCUMENT_TYPES:
+        return {"document": read_typed(line)}
+    return {"pass": line}
+
+
+def read_typed(text: str) -> dict[str, str]:
+    """A document as it is typed: the number of a resident identity card, or `TYPE COUNTRY NUMBER`.
+
+    Raises `LineRefused`.
+    """
+    kind, *rest = text.split()
+    if not rest:
+        if not _is_identity_number(kind):
+            raise LineRefused(NO_IDENTITY_NUMBER if _CARD_NUMBER.fullmatch(kind) else f"document: {_THREE_PARTS}")
+        return {"type": "resident_id", "number": kind}
+    if len(rest) == 1:
+        raise LineRefused(_THREE_PARTS)
+    return {"type": kind, "country": rest[0], "number": "".join(rest[1:])}
+
+
+def _is_identity_number(text: str) -> bool:
+    """GB 11643: 17 digits and a check character, or the 15 digits from before 1999 with a date of birth in them."""
+    try:
+        number = read_document("resident_id", "CN", text).number
+        if len(text) == _OLD_NUMBER_DIGITS:
+            date.fromisoformat(f"{number[6:10]}-{number[10:12]}-{number[12:14]}")
+    except ValueError:
+        return False
+    return len(number) == 18 and number[:17].isdigit() and number[17] == check_character(number[:17])
+
+
 def seen_in(line: str) -> dict[str, Any]:
     """What a line of a trusted device says, by name. Raises `LineRefused`."""
     if not line.startswith("{"):
-        return {"pass": line}
+        return said_in(line)
     try:
         return dict(orjson.loads(line))
     except ValueError:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from chassis.problems import code_of
+from chassis.problems import code_of, first_line
+from guanka.gate.areas import AreaNames
 from guanka.gate.clock import GateClock
-from guanka.gate.forms import BEGINNINGS, GIVING_UP, Interview, admit_alone, corrected, read_form_of
+from guanka.gate.forms import BEGINNINGS, GIVING_UP, Interview, admit_alone, corrected, is_not_done_here, read_form_of
 from guanka.gate.link import Away, Link, Refused
 from guanka.gate.progress import Progress
 from guanka.gate.reading import LineRefused, seen_in
@@ -25,8 +26,16 @@ _PASS_CHARACTERS_MIN = 80
 
 class Registering:
     def __init__(
-        self, checkpoint: str, link: Link, memory: GateMemory, show: Show, errands: Errands, clock: GateClock
+        self,
+        checkpoint: str,
+        link: Link,
+        memory: GateMemory,
+        show: Show,
+        errands: Errands,
+        clock: GateClock,
+        areas: AreaNames | None = None,
     ) -> None:
+        self._areas = areas
         self._clock = clock
         self._checkpoint, self._link, self._memory, self._show = checkpoint, link, memory, show
         self._errands = errands
@@ -41,7 +50,9 @@ class Registering:
     def hear(self, line: str, number: int, progress: Progress | None) -> None:
         """The beginning of a form, or the answer to the question that was asked last."""
         if self._interview is None:
-            self._interview = Interview()
+            if is_not_done_here(self._errands.bundles.knowledge, self._clock.now()):
+                return self._show.refused_line(number, f"{FORM}: {first_line(RegistrationNotDoneHere)}")
+            self._interview = Interview(self._areas)
             return self._ask(self._interview)
         if line in GIVING_UP:
             return self.give_up()

@@ -13,7 +13,8 @@ import structlog
 
 from chassis.reach import require_private, trusting
 from guanka.gate import run
-from guanka.home import Home, NotRunning, write_whole
+from guanka.gate.areas import read_area_names
+from guanka.home import REFERENCE, Home, NotRunning, write_whole
 from guanka.keys import TokenIssuer
 from services.checkpoints.signed import POLICY, read_key_file
 
@@ -32,10 +33,12 @@ def start(
     takes_forms: bool,
     policy_keys: Path | None,
     ca: Path | None = None,
+    areas: Path | None = None,
 ) -> int:
     """The exit status. Raises `NotRunning`, OSError, ValueError with what is missing."""
-    policy_jwks = None if policy_keys is None else _policy_jwks(policy_keys)
     trust = _trust(ca)
+    policy_jwks = None if policy_keys is None else _policy_jwks(policy_keys)
+    area_names = read_area_names(areas or REFERENCE / "areas.csv") if takes_forms else None
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     identifier = str(UUID(checkpoint))
     folder = state or home.path / "gates" / identifier
@@ -60,6 +63,7 @@ def start(
             takes_forms=takes_forms,
             policy_jwks=policy_jwks,
             trust=trust,
+            areas=area_names,
         )
 
 
