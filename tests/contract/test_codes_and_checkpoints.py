@@ -21,6 +21,7 @@ from services.checkpoints import messages
 from services.checkpoints.board import Board
 from services.checkpoints.bundles import SignedLists, bundle_of
 from services.checkpoints.codes_client import CodesClient
+from services.checkpoints.domain.passes import ReadPass
 from services.checkpoints.domain.scans import Attempt, Checkpoint, Colour, Decision, Refusal
 from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.masks import Masks
@@ -154,7 +155,8 @@ def test_a_pass_of_the_dead_is_void_on_the_board_by_every_way_there(city, codes)
     desk, now, before = city.client.app.state.desk, datetime.now(UTC), codes.standing_list(1, has_persons=False)
     ring, told_board, fetched, kept = KeyRing(URI), Board(30), Board(30), Board(30)
     ring.put(codes.jwks())
-    entry = ring.read(minted["token"], now)
+    shown = ring.read(minted["token"], now)
+    assert isinstance(shown, ReadPass)
     told_board.put(1, before.revision, before.packed)
     death = Evidence(uuid4(), "death", person, None, {}, now, "/ledger")
     for is_void, finding in [(True, death), (False, replace(death, ended_at=now, outcome="corrected"))]:
@@ -168,7 +170,7 @@ def test_a_pass_of_the_dead_is_void_on_the_board_by_every_way_there(city, codes)
         kept.put(1, *told_board.snapshot(1))
         colour = Colour.LAPSED if is_void else Colour.GREEN
         for board in (told_board, fetched, kept):
-            standing = board.standing_of(entry, now.timestamp())
+            standing = board.standing_of(shown.entry, now.timestamp())
             assert (standing.colour, standing.is_void) == (colour, is_void)
         status = 409 if is_void else 201
         for path, body in [("passes", {"kind": "shown"}), ("declarations", HEALTHY)]:

@@ -56,7 +56,9 @@ def test_the_rights_are_what_the_services_read() -> None:
     anything = MagicMock()
     subscribed = {
         "codes": codes.subscriptions(anything, anything),
-        "checkpoints": checkpoints.subscriptions(on_standings=anything, on_scans=anything, on_trace=anything),
+        "checkpoints": checkpoints.subscriptions(
+            on_standings=anything, on_scans=anything, on_trace=anything, on_destination=anything
+        ),
         "ledger": ledger.subscriptions(anything, anything, anything),
         "console": console.subscriptions(anything),
     }
