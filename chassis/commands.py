@@ -15,12 +15,18 @@ Command = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """`by_name` maps a word to what it starts, which returns the exit status; `migrations` is the service's folder."""
+    """`by_name` maps a word to what it starts, which returns the exit status; `migrations` is the service's folder.
+
+    `prepare` makes what the tables need besides, of a database by its URL; for the rest see rights.py.
+    """
 
     service: str
     by_name: Mapping[str, Command]
     replay: Callable[[int], int]
     migrations: Path
+    worker_owns: Sequence[str] = ()
+    worker_empties: Sequence[str] = ()
+    prepare: Callable[[str], object] = lambda _url: None
 
     def run(self, arguments: Sequence[str]) -> int:
         """The exit status: 2 where the command or the settings cannot be used, 1 where the database cannot now.
@@ -50,8 +56,22 @@ class Commands:
         return "|".join([*self.by_name, "migrate", "replay ID"])
 
     def _migrate(self) -> int:
-        """Bring the service's own database to this version's tables; needs only `DATABASE_URL`."""
-        from chassis.migrations import migrate
+        """Bring the service's own database to this version's tables; needs only `DATABASE_URL`.
 
-        migrate(read_settings(DatabaseSettings, os.environ).database_url, self.migrations)
+        Where the roles of api and worker are named, they get their rights.
+        """
+        from chassis.migrations import migrate
+        from chassis.rights import give_rights
+
+        settings = read_settings(DatabaseSettings, os.environ)
+        migrate(settings.database_url, self.migrations)
+        if settings.database_api_role is not None and settings.database_worker_role is not None:
+            self.prepare(settings.database_url)
+            give_rights(
+                settings.database_url,
+                api=settings.database_api_role,
+                worker=settings.database_worker_role,
+                worker_owns=self.worker_owns,
+                worker_empties=self.worker_empties,
+            )
         return 0

@@ -41,12 +41,27 @@ def _known_zone(name: str) -> str:
     return name
 
 
+_ROLE = r"^[a-z_][a-z0-9_]{0,62}$"
+
+
 class DatabaseSettings(BaseModel):
     """What migrating needs. A field is read from the variable of its name in capitals."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     database_url: str = Field(pattern=r"^postgresql://", description="the service's own PostgreSQL database")
+    database_api_role: str | None = Field(
+        default=None, pattern=_ROLE, description="`migrate` gives this role what the api needs, and nothing more"
+    )
+    database_worker_role: str | None = Field(
+        default=None, pattern=_ROLE, description="`migrate` gives this role what the worker needs, and nothing more"
+    )
+
+    @model_validator(mode="after")
+    def _has_both_roles(self) -> Self:
+        if (self.database_api_role is None) != (self.database_worker_role is None):
+            raise ValueError("DATABASE_API_ROLE and DATABASE_WORKER_ROLE come together")
+        return self
 
 
 class EventLogSettings(BaseModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,18 +35,34 @@ def write_deployment_keys(home: Home, folder: Path) -> list[Path]:
         if not (folder / name).exists():
             shutil.copyfile(home.keys / name, folder / name)
             (folder / name).chmod(_OWNER_ONLY)
-    if not (folder / "postgres.env").exists():
-        password = secrets.token_hex(16)
-        write_whole(folder / "postgres.env", f"POSTGRES_PASSWORD={password}\n", mode=_OWNER_ONLY)
-        for service in SERVICES:
-            url = f"postgresql://guanka:{password}@postgres:5432/{service}"
-            write_whole(folder / f"{service}.env", f"DATABASE_URL={url}\n", mode=_OWNER_ONLY)
+    _write_passwords(folder)
     _write_certificates(folder)
     token = TokenIssuer(home).token(
         "service", subject="checkpoints", scopes=OWN_SCOPES["checkpoints"], life=_TOKEN_LIFE
     )
     write_whole(folder / "checkpoints.token", token, mode=_OWNER_ONLY)
     return sorted(folder.iterdir())
+
+
+def _write_passwords(folder: Path) -> None:
+    """One for each role; a service's owner migrates, its api and its worker come with rights of their own."""
+    if (folder / "codes-api.env").exists():
+        return
+    passwords = {f"{service}{kind}": secrets.token_hex(16) for service in SERVICES for kind in ("", "_api", "_worker")}
+    lines = [f"POSTGRES_PASSWORD={secrets.token_hex(16)}"]
+    lines += [f"PASSWORD_OF_{role}={password}" for role, password in passwords.items()]
+    _write(folder, "postgres.env", lines)
+    for service in SERVICES:
+        roles = {"migrate": service, "api": f"{service}_api", "worker": f"{service}_worker"}
+        urls = {kind: f"postgresql://{role}:{passwords[role]}@postgres:5432/{service}" for kind, role in roles.items()}
+        for kind, url in urls.items():
+            _write(folder, f"{service}-{kind}.env", [f"DATABASE_URL={url}"])
+        keys = {"OWNER_URL": urls["migrate"], "API_URL": urls["api"], "WORKER_URL": urls["worker"]}
+        _write(folder, f"{service}-database.env", [f"{key}={url}" for key, url in keys.items()])
+
+
+def _write(folder: Path, name: str, lines: Sequence[str]) -> None:
+    write_whole(folder / name, "".join(f"{line}\n" for line in lines), mode=_OWNER_ONLY)
 
 
 _ADMINISTRATOR = """security.protocol=SSL

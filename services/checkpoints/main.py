@@ -70,7 +70,7 @@ from services.checkpoints.single_scans import SingleScans
 from services.checkpoints.standing_queue import StandingQueue
 from services.checkpoints.store import lives, registrations, standings, traces
 from services.checkpoints.store import policies as published_policies
-from services.checkpoints.store.used_passes import EMPTY_S
+from services.checkpoints.store.used_passes import EMPTY_S, USED_PASS_TABLES
 from services.checkpoints.taken_decisions import TakenDecisions
 from services.checkpoints.trace import Tracing
 from services.checkpoints.use_cases.findings import Findings
@@ -460,7 +460,15 @@ def _settings(process: str) -> CheckpointsSettings:
 
 def main(arguments: Sequence[str]) -> int:
     by_name = {"api": api, "worker": worker, "republish": republish}
-    return Commands("checkpoints", by_name, replay_dead_letter, Path(__file__).parent / "migrations").run(arguments)
+    return Commands(
+        "checkpoints",
+        by_name,
+        replay_dead_letter,
+        Path(__file__).parent / "migrations",
+        worker_owns=["scan"],
+        worker_empties=USED_PASS_TABLES,
+        prepare=lambda url: make_first_partitions(url, utc_now),
+    ).run(arguments)
 
 
 if __name__ == "__main__":

@@ -60,12 +60,15 @@ def make_partitions(database_url: str, now: datetime) -> int:
 
 
 def make_first_partitions(database_url: str, clock: Clock, *, patience_s: float = 10.0) -> int:
-    """As `make_partitions`, for a process that starts while the database is still on its way back from a crash."""
+    """As `make_partitions`, for a process that starts while the database is still on its way back from a crash.
+
+    An api that may not make tables waits until its worker has made the days.
+    """
     deadline = time.monotonic() + patience_s
     while True:
         try:
             return make_partitions(database_url, clock())
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
             if time.monotonic() > deadline:
                 raise
             log.warning("the database is awaited", error=type(error).__name__)

@@ -26,7 +26,7 @@ KAFKA_FILES = {"ca.crt", "kafka.crt", "kafka.key"}
 BROUGHT_BY_THE_CITY = {
     "ConfigMap": {"gate-policy": {"policy.jws", "policy.jwks.json"}},
     "Secret": {
-        **{f"{service}-database": {"DATABASE_URL"} for service in SERVICES},
+        **{f"{service}-database": {"OWNER_URL", "API_URL", "WORKER_URL"} for service in SERVICES},
         "codes-keys": {"city.key", "data.json", "signing.json", *KAFKA_FILES},
         "codes-https": {"tls.crt", "tls.key"},
         "checkpoints-keys": {"city.key", "data.json", "codes.token", *KAFKA_FILES},
@@ -81,7 +81,7 @@ def referred(manifests: list[Manifest], kind: str) -> dict[str, set[str]]:
         spec = each["spec"]["template"]["spec"]
         for container in (*spec.get("initContainers", ()), *spec["containers"]):
             for source in container.get("envFrom", ()):
-                if kind == "ConfigMap":
+                if kind == "ConfigMap" and "configMapRef" in source:
                     found.setdefault(source["configMapRef"]["name"], set())
             for variable in container.get("env", ()):
                 reference = variable.get("valueFrom", {}).get("secretKeyRef")

@@ -47,8 +47,14 @@ def databases(described: tuple[list[Container], str]) -> Iterator[Mapping[str, s
                 connection.execute(statement)
         named = {container.environment["DATABASE_URL"] for container in containers}
         assert {url.rpartition("/")[0].rpartition("@")[2] for url in named} == {"postgres:5432"}
-        yield {url: server.url(url.rpartition("/")[2]) for url in named}
+        yield {url: _here(server, url) for url in named}
         server.stop()
+
+
+def _here(server: EmbeddedPostgres, url: str) -> str:
+    """The same database of this server, with the same role; who comes through its socket shows no password."""
+    role = url.removeprefix("postgresql://").partition(":")[0]
+    return server.url(url.rpartition("/")[2]).replace("//postgres@", f"//{role}@")
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 SLOT_S, SLOTS = 120, 4
 EMPTY_S = 30.0
 """How often it is looked whether the slot opposite holds anything."""
+USED_PASS_TABLES = tuple(f"used_pass_{slot}" for slot in range(SLOTS))
 _PATIENCE = "SET LOCAL lock_timeout = '500ms'"
 """Who waits for the table keeps those from it who come after: the next time will do."""
 
