@@ -164,7 +164,7 @@ def test_a_declaration_gives_the_colour_of_its_worst_rule(outside: Outsider, tol
 
 
 def test_a_stay_in_a_risk_area_colours_whoever_stayed_there(outside: Outsider) -> None:
-    place, person_ref = f"45{uuid.uuid4().int % 10**8:08d}", outside.enrol()
+    place, person_ref = f"450302{uuid.uuid4().int % 10**6:06d}", outside.enrol()
     outside.declare(person_ref, stays=[{"area": place, "from": ago(days=2), "to": ago(days=1)}])
     assert outside.evidence(kind="area_risk", area=place, facts={"level": "high"}).status_code == 202
     eventually(lambda: outside.code_of(person_ref)["colour"] == "red")

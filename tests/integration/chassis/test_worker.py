@@ -36,7 +36,7 @@ def loop(stop):
     stop.wait()
     print("put away", flush=True)
 
-settings = ServiceSettings(database_url="postgresql://x", event_log_url="kafka:x:1", http_port=0,
+settings = ServiceSettings(database_url="postgresql://x", event_log_url="kafka:127.0.0.1:1", http_port=0,
                            auth_issuer="i", auth_jwks="none", area_file="none")
 sys.exit(run_worker("worker", settings, loops={"loop": loop}, checks={}))
 """
