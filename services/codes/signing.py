@@ -85,8 +85,8 @@ class SigningKeys:
         }
 
 
-_AHEAD_S_MAX = 2
-"""Gates take a pass that is issued so little ahead, whoever's clock is a little off besides."""
+_BACK_S_MAX = 7
+"""So many seconds of its life a pass may have behind it when it is minted."""
 _REMEMBERED_S = 10
 
 
@@ -94,19 +94,19 @@ class PassPress:
     """Mints passes: a handle and how long it holds, never a colour, so that a screenshot proves nothing (D5).
 
     A shown pass is used up at a gate, and known there by the second in which it was issued. So of two that are minted
-    for a person within a second the second one is issued in the next: both can be used.
+    for a person within a second, the second one is issued a second earlier: both can be used, and none lies ahead.
     """
 
     def __init__(self, keys: SigningKeys, status_list_uri: str) -> None:
         self._keys, self._uri = keys, status_list_uri
-        self._issued: dict[Entry, int] = {}
+        self._issued: dict[Entry, tuple[int, int]] = {}
         self._remembered_until_s = 0
 
     def mint(self, kind: PassKind, entry: Entry, now: datetime) -> tuple[str, datetime]:
         """The pass and the moment it ends, in whole seconds."""
         issued = now.replace(microsecond=0)
         if kind == "shown":
-            issued += self._ahead(entry, int(issued.timestamp()))
+            issued -= timedelta(seconds=self._back_s(entry, int(issued.timestamp())))
         ends_at = issued + PASS_LIVES[kind]
         claims = {
             "iat": int(issued.timestamp()),
@@ -115,12 +115,20 @@ class PassPress:
         }
         return self._keys.sign_lean(_PASS_KEYS[kind], claims, now), ends_at
 
-    def _ahead(self, entry: Entry, now_s: int) -> timedelta:
+    def _back_s(self, entry: Entry, now_s: int) -> int:
+        """How many seconds ago the person's next pass is issued: the fewest in which none was.
+
+        Remembered is (a second, a bit for each second back from it in which a pass was issued).
+        """
         if now_s > self._remembered_until_s:
-            self._issued = {each: issued_s for each, issued_s in self._issued.items() if issued_s >= now_s}
+            self._issued = {each: seen for each, seen in self._issued.items() if seen[0] >= now_s - _BACK_S_MAX}
             self._remembered_until_s = now_s + _REMEMBERED_S
-        issued_s = self._issued[entry] = min(max(now_s, self._issued.get(entry, 0) + 1), now_s + _AHEAD_S_MAX)
-        return timedelta(seconds=issued_s - now_s)
+        since_s, issued = self._issued.get(entry, (now_s, 0))
+        issued = issued << min(max(0, now_s - since_s), _BACK_S_MAX + 1) & (1 << _BACK_S_MAX + 1) - 1
+        free = ~issued & issued + 1
+        back_s = min(free.bit_length() - 1, _BACK_S_MAX)
+        self._issued[entry] = now_s, issued | 1 << back_s
+        return back_s
 
     def check_sizes(self, now: datetime) -> None:
         """Raises `SettingsError` when a pass could outgrow its QR code."""
