@@ -82,9 +82,13 @@ def restored(installation: Installation, service: str) -> int:
         print(f"{name}: takes the state of {service} as it is told next ({forgotten} revisions forgotten)")
     if service not in installation.settings:
         return 0
-    if service == "codes" and (status := service_command(installation, service, "restored")):
+    if service in _WITH_EPOCHS and (status := service_command(installation, service, "restored")):
         return status
     return service_command(installation, service, "republish")
+
+
+_WITH_EPOCHS = ("codes", "checkpoints")
+"""What they sign for gates is believed again, although it is older than what gates have."""
 
 
 def records_behind(environment: Mapping[str, str], service: str) -> int:

@@ -48,6 +48,10 @@ CREATE TABLE IF NOT EXISTS used_pass (
     list INTEGER NOT NULL, idx INTEGER NOT NULL, iat INTEGER NOT NULL, is_out INTEGER NOT NULL,
     used_at TEXT NOT NULL, kept_at_s REAL NOT NULL, PRIMARY KEY (list, idx, iat, is_out)
 );
+-- The highest (epoch, revision) that this gate has believed, of policies (`policy`) and of each list (`list/1`).
+CREATE TABLE IF NOT EXISTS believed (
+    what TEXT PRIMARY KEY, epoch INTEGER NOT NULL, revision INTEGER NOT NULL, signed_at INTEGER NOT NULL
+);
 -- What time it was at the server when it last told this gate.
 CREATE TABLE IF NOT EXISTS told_time (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), at TEXT NOT NULL);
 -- The keys under which policies are taken: those of --policy-keys, else those that the first bundle brought.

@@ -1,8 +1,9 @@
 """What a gate knows without a network: a bundle whose every signature has been looked at, and for how long it holds.
 
-The bundle's own times are not signed, so they count only within what is: a list is over at its own `exp`, and a policy
-says how old colours may be and how long a bundle may be used. How fresh the lists are, no signature says: checkpoints
-keeps the token of a list that has not changed, so that an honest one may have been signed days ago.
+The bundle is signed as a whole, with the nonce of the question, so that no parts of before stand in it. Its own times
+count within what policies and lists say besides: a list is over at its own `exp`, and a policy says how old colours may
+be and how long a bundle may be used. How fresh the lists are, the bundle says (`as_of`): checkpoints keeps the token of
+a list that has not changed, so that an honest one may have been signed days ago.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from guanka.gate.waiting import Order, Orders
 from services.checkpoints.board import Board
+from services.checkpoints.bundle_signing import require_signed, text_of
 from services.checkpoints.domain.admission import Standing
 from services.checkpoints.domain.errors import PolicyIncomplete, PolicyNotSigned
 from services.checkpoints.domain.life import Timeline
@@ -44,7 +47,7 @@ class Knowledge:
     """`policies` in the order in which they take effect; `lists` are those whose colours are known.
 
     `board` has no limit of its own: how old colours may be is said by the policy of the moment. `expires_at` is the
-    latest moment of all.
+    latest moment of all. `orders`: how new the policy in force and each list are.
     """
 
     versions: Timeline
@@ -55,6 +58,7 @@ class Knowledge:
     as_of: datetime
     issued_at: datetime
     expires_at: datetime
+    orders: Orders = field(default_factory=dict)
 
     def policy_at(self, moment: datetime) -> SignedPolicy:
         starts = [signed.effective_from for signed in self.policies]
@@ -82,6 +86,48 @@ class Knowledge:
         return not (self.is_before(moment) or self.is_over(moment, now))
 
 
+def require_whole(
+    bundle: Mapping[str, Any],
+    tokens: Mapping[int, str],
+    keys: Keys,
+    *,
+    checkpoint: str,
+    nonce: str | None,
+) -> None:
+    """Raises `BundleRefused` unless all of it was signed together, for this gate, in answer to its nonce.
+
+    `nonce` is None for a bundle that this gate has kept.
+    """
+    try:
+        require_signed(bundle, keys)
+        foreign = [each["list"] for each in bundle["status_lists"] if text_of(_token(tokens, each)) != each["digest"]]
+        is_ours = bundle["checkpoint"]["checkpoint_id"] == checkpoint and nonce in (None, bundle["nonce"])
+    except NotSigned:
+        raise BundleRefused(
+            f"it is signed by none of the keys that this gate trusts ({', '.join(sorted(keys)) or 'there is none'}) "
+            "or was changed; if the city has other keys now, start the gate with --policy-keys FILE"
+        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleRefused(f"it is not whole ({type(error).__name__})") from None
+    if foreign:
+        raise BundleRefused(f"list {foreign[0]} is not the one that was signed with it")
+    if not is_ours:
+        raise BundleRefused("it answers another question than this gate's")
+
+
+def _token(tokens: Mapping[int, str], each: Mapping[str, Any]) -> bytes:
+    return tokens[each["list"]].encode()
+
+
+def require_newer(orders: Orders, believed: Orders) -> None:
+    """Raises `BundleRefused` where anything is older than what was believed before."""
+    for what, order in orders.items():
+        if order < believed.get(what, order):
+            raise BundleRefused(
+                f"{what} is older than what this gate has believed; after a restore the city raises the epoch"
+            )
+
+
 def read_bundle(
     bundle: Mapping[str, Any], tokens: Mapping[int, str], now: datetime, policy_keys: Keys | None = None
 ) -> Knowledge:
@@ -97,9 +143,11 @@ def read_bundle(
         if not key_ring.put(bundle["jwks"]):
             raise BundleRefused("there is no key for passes")
         board, over_at = Board(math.inf), []
+        orders = {"policy": order_of_policy(policies[0], int(bundle.get("epoch", 0)))}
         for each in bundle["status_lists"]:
             number, claims = int(each["list"]), _claims(bundle["jwks"], tokens[each["list"]], each["uri"], now)
-            board.put(number, revision_of(each["etag"]), _packed(claims), _void(claims))
+            orders[f"list/{number}"] = order = _order_of_list(claims, revision_of(each["etag"]))
+            board.put(number, order[1], _packed(claims), _void(claims))
             over_at.append(datetime.fromtimestamp(claims["exp"], UTC))
         issued_at, expires_at = _moment(bundle["issued_at"]), min(_moment(bundle["expires_at"]), *over_at)
         as_of = min(_moment(bundle["board"]["as_of"]), issued_at)
@@ -109,7 +157,19 @@ def read_bundle(
     except (NotSigned, PolicyIncomplete) as error:
         raise BundleRefused(f"{type(error).__name__} {error}".strip()) from None
     lists = frozenset(board.revisions())
-    return Knowledge(versions, key_ring, board, lists, policies, as_of, issued_at, expires_at)
+    return Knowledge(versions, key_ring, board, lists, policies, as_of, issued_at, expires_at, orders)
+
+
+def order_of_policy(signed: SignedPolicy, epoch: int) -> Order:
+    """Of policies the one that takes effect later holds; rolled back is an old content under a new number."""
+    return epoch, int(signed.effective_from.timestamp()), int(signed.issued_at.timestamp())
+
+
+def _order_of_list(claims: Mapping[str, Any], revision: int) -> Order:
+    """What a list says of itself; its tag must say the same. Before lists did, only the tag said it."""
+    if claims.get("revision", revision) != revision:
+        raise BundleRefused("a list has another revision than its tag")
+    return int(claims.get("epoch", 0)), revision, int(claims["iat"]) if "iat" in claims else 0
 
 
 def revision_of(etag: str) -> int:

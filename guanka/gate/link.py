@@ -13,6 +13,9 @@ _AWAY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SCAN_S, _UPLOAD_S = 2.0, 30.0
 
 
+_ANSWERED = frozenset(["scan_id", "decision", "colour", "refusal", "say", "policy_version"])
+
+
 class Away(Exception):
     """The server did not answer, or not now."""
 
@@ -51,13 +54,15 @@ class Link:
 
     def scan(self, body: dict[str, Any]) -> dict[str, Any]:
         """Raises `Away`, `Refused`."""
-        return self._ask("POST", "/v1/scans", json=body)
+        answer = self._ask("POST", "/v1/scans", json=body)
+        if not answer.keys() >= _ANSWERED or answer["decision"] not in ("pass", "check", "stop"):
+            raise self._away("no answer to a scan")
+        return answer
 
     def batch(self, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Raises `Away`, `Refused`."""
         answer = self._ask("POST", "/v1/scans/batch", json={"scans": list(bodies)}, timeout=_UPLOAD_S)
-        results: list[dict[str, Any]] = answer["results"]
-        return results
+        return self._results(answer)
 
     def register(self, body: dict[str, Any]) -> dict[str, Any]:
         """Raises `Away`, `Refused`."""
@@ -66,15 +71,14 @@ class Link:
     def register_all(self, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Raises `Away`, `Refused`."""
         content = {"registrations": list(bodies)}
-        results: list[dict[str, Any]] = self._ask("POST", "/v1/registrations/batch", json=content, timeout=_UPLOAD_S)[
-            "results"
-        ]
-        return results
+        return self._results(self._ask("POST", "/v1/registrations/batch", json=content, timeout=_UPLOAD_S))
 
-    def bundle(self, checkpoint: str, etags: Iterable[str]) -> dict[str, Any]:
+    def bundle(self, checkpoint: str, etags: Iterable[str], nonce: str) -> dict[str, Any]:
         """Raises `Away`, `Refused`."""
         headers = {"If-None-Match": ", ".join(etags)}
-        return self._ask("GET", "/v1/bundle", params={"checkpoint": checkpoint}, headers=headers, timeout=_UPLOAD_S)
+        return self._ask(
+            "GET", "/v1/bundle", params={"checkpoint": checkpoint, "nonce": nonce}, headers=headers, timeout=_UPLOAD_S
+        )
 
     def close(self) -> None:
         self._http.close()
@@ -84,15 +88,22 @@ class Link:
             raise Away("offline on purpose")
         try:
             answer = self._http.request(method, path, **how)
-            content = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
+            content = dict(answer.json())
+        except (httpx.HTTPError, ValueError, TypeError) as error:
             raise self._away(type(error).__name__) from None
         if answer.status_code in _AWAY:
             raise self._away(str(answer.status_code))
         if answer.status_code != 200:
             raise Refused(answer.status_code, str(content.get("code")), str(content.get("detail")))
         self._ask_after = 0.0
-        return dict(content)
+        return content
+
+    def _results(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Raises `Away` where what answers is not what it should be."""
+        results = answer.get("results")
+        if not isinstance(results, list) or not all(isinstance(each, dict) for each in results):
+            raise self._away("no answer to a batch")
+        return results
 
     def _away(self, why: str) -> Away:
         self._ask_after = time.monotonic() + self._pause_s

@@ -24,6 +24,9 @@ Body = dict[str, Any]
 Uses = Sequence[tuple[UseKey, datetime]]
 """Shown passes that let somebody in, each with the moment of the scan."""
 USES_KEPT_S = 600.0
+Order = tuple[int, int, int]
+"""(epoch, revision, when it was signed): which of two is the newer."""
+Orders = Mapping[str, Order]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +164,13 @@ class GateMemory:
         with self._disk.transaction() as tx:
             tx.execute("DELETE FROM file_progress WHERE source = ?", (source,))
 
-    def keep_bundle(self, bundle: Mapping[str, Any], tokens: Mapping[int, tuple[str, str]]) -> None:
-        """Keep a bundle with its lists, `(etag, token)` by number."""
+    def keep_bundle(
+        self, bundle: Mapping[str, Any], tokens: Mapping[int, tuple[str, str]], orders: Orders | None = None
+    ) -> None:
+        """Keep a bundle with its lists, `(etag, token)` by number, and that nothing older is believed from now on."""
         with self._disk.transaction() as tx:
+            believed = [(what, *order) for what, order in (orders or {}).items()]
+            tx.executemany("INSERT OR REPLACE INTO believed VALUES (?, ?, ?, ?)", believed)
             tx.execute("INSERT OR REPLACE INTO bundle VALUES (1, ?)", (json.dumps(bundle),))
             tx.execute("DELETE FROM status_list")
             rows = [(number, etag, token) for number, (etag, token) in tokens.items()]
@@ -173,6 +180,10 @@ class GateMemory:
         rows = self._disk.read("SELECT content FROM bundle")
         lists = self._disk.read("SELECT list, etag, token FROM status_list")
         return (json.loads(rows[0][0]), {row[0]: (row[1], row[2]) for row in lists}) if rows else None
+
+    def believed(self) -> Orders:
+        rows = self._disk.read("SELECT what, epoch, revision, signed_at FROM believed")
+        return {what: (epoch, revision, signed_at) for what, epoch, revision, signed_at in rows}
 
     def trust(self, policy_jwks: Mapping[str, Any]) -> None:
         """Take policies under these keys alone from now on."""

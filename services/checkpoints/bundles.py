@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from chassis.clock import Clock
+from services.checkpoints.bundle_signing import text_of
 from services.checkpoints.codes_client import CodesUnavailable, StatusList
 from services.checkpoints.domain.errors import BundleNotReady
 from services.checkpoints.domain.life import Timeline
@@ -84,7 +85,11 @@ class SignedLists:
         found = {}
         for number in self._board.revisions():
             etag = known[number].etag if number in known else None
-            found[number] = self._codes.status_list(number, etag) or known[number]
+            given = self._codes.status_list(number, etag) or known[number]
+            if number in known and given.order() < known[number].order():
+                log.warning("codes gives an older list than before; the newer one is kept", list=number)
+                given = known[number]
+            found[number] = given
         return found
 
 
@@ -104,8 +109,13 @@ def bundle_of(
     known_tags: frozenset[str],
     status_list_uri: str,
     now: datetime,
+    epoch: int = 0,
+    nonce: str | None = None,
 ) -> dict[str, Any]:
-    """The bundle as JSON; a list that the gate has stands without its token."""
+    """The bundle as JSON, not signed yet; a list that the gate has stands without its token.
+
+    `epoch` stands before every revision: it is raised when the policies were restored from a backup.
+    """
     offline = policy.policy.offline
     return {
         "checkpoint": {
@@ -131,6 +141,8 @@ def bundle_of(
             _list(number, each, known_tags, status_list_uri) for number, each in sorted(held.lists.items())
         ],
         "board": {"stale_s": int(offline.stale_after.total_seconds()), "as_of": held.as_of.isoformat()},
+        "epoch": epoch,
+        "nonce": nonce,
         "issued_at": now.isoformat(),
         "expires_at": (now + offline.expires_after).isoformat(),
     }
@@ -142,5 +154,6 @@ def _list(number: int, signed: StatusList, known_tags: frozenset[str], status_li
         "list": number,
         "uri": f"{status_list_uri}/{number}",
         "etag": f'"{tag}"',
+        "digest": text_of(signed.token.encode()),
         "token": None if tag in known_tags else signed.token,
     }

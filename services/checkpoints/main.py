@@ -1,4 +1,4 @@
-"""Puts checkpoints together: `python -m services.checkpoints.main api|worker|republish|migrate|replay ID`."""
+"""Puts checkpoints together: `python -m services.checkpoints.main api|worker|republish|restored|migrate|replay ID`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ from services.checkpoints.board import Board
 from services.checkpoints.board_feed import BoardFeed
 from services.checkpoints.board_watch import board_check, measure_board
 from services.checkpoints.bound_checkpoints import BoundCheckpoints
+from services.checkpoints.bundle_signing import BundleSigner
 from services.checkpoints.bundles import SignedLists
 from services.checkpoints.codes_client import CodesClient
 from services.checkpoints.directory import Directory
@@ -117,6 +118,7 @@ def compose_api(
     event_log = event_log or open_event_log(settings, client_id="checkpoints-api")
     board, key_ring = Board(settings.board_stale_s), KeyRing(settings.status_list_uri)
     policy_jwks, policy_keys = setting_files.policy_keys(settings)
+    bundle_signer = BundleSigner(city_key)
     publication = Publication(policy_keys)
     policies, registry = _policies(settings, database, policy_keys), Registry(_changed_checkpoints(database))
     areas, sealer = setting_files.areas(settings), setting_files.sealer(settings)
@@ -159,7 +161,8 @@ def compose_api(
         admission=admission,
         policies=policies,
         publication=publication,
-        policy_jwks=policy_jwks,
+        policy_jwks={**policy_jwks, "keys": [*policy_jwks["keys"], bundle_signer.public_jwk()]},
+        bundle_signer=bundle_signer,
         signed_lists=SignedLists(codes, board, utc_now),
         status_list_uri=settings.status_list_uri,
         city=areas.root,
@@ -356,6 +359,15 @@ def republish() -> int:
     return 0
 
 
+def restored() -> int:
+    """After a restore from backup, before `republish`: gates take policies again that are older than what they know."""
+    settings = _settings("checkpoints-restored")
+    with Database(settings.database_url).transaction() as tx:
+        epoch = published_policies.raise_epoch(tx, utc_now())
+    print(f"checkpoints: gates believe what is published now, whatever they know of before (epoch {epoch})")
+    return 0
+
+
 def replay_dead_letter(dead_letter_id: int) -> int:
     """1 when there is no such dead letter, or it was replayed before."""
     settings = _settings("checkpoints-replay")
@@ -459,7 +471,7 @@ def _settings(process: str) -> CheckpointsSettings:
 
 
 def main(arguments: Sequence[str]) -> int:
-    by_name = {"api": api, "worker": worker, "republish": republish}
+    by_name = {"api": api, "worker": worker, "republish": republish, "restored": restored}
     return Commands(
         "checkpoints",
         by_name,

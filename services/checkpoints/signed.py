@@ -1,4 +1,4 @@
-"""Signed documents that are no passes: policies and status lists, compact JWS under keys that are here already.
+"""Signed documents that are no passes: policies, lists and bundles, compact JWS under keys that are here already.
 
 One exact form is accepted: a header of `alg` (ES256), `kid` and `typ` and nothing else, under a key that is known for
 that very `typ`. Nothing is ever fetched for a `kid`. Passes have a reader of their own (key_ring.py), for speed.
@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 from jwt.algorithms import ECAlgorithm
 
-POLICY, STATUS_LIST = "policy+jwt", "statuslist+jwt"
+POLICY, STATUS_LIST, BUNDLE = "policy+jwt", "statuslist+jwt", "bundle+jwt"
 _HEADER = {"alg", "kid", "typ"}
 _KID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)

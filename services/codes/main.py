@@ -152,7 +152,7 @@ def restored() -> int:
     """After a restore from backup, before `republish`: go on where nothing that was given out since is met."""
     settings = _settings("codes-restored")
     with Database(settings.database_url).transaction() as tx:
-        first = go_on_beyond_the_backup(tx)
+        first = go_on_beyond_the_backup(tx, utc_now())
     print(f"codes: every status list goes on at a new revision; new people get entries from list {first} on")
     return 0
 

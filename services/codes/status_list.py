@@ -42,6 +42,7 @@ class Standings:
     idx: bytes
     colours: bytes
     person_refs: bytes
+    epoch: int = 0
 
     def packed(self) -> bytes:
         values = bytearray(_UNASSIGNED * LIST_SIZE)
@@ -91,6 +92,8 @@ def claims_of(standings: Standings, uri: str, now: datetime) -> dict[str, Any]:
         "iat": issued,
         "exp": issued + int(LIFETIME.total_seconds()),
         "ttl": int(TTL.total_seconds()),
+        "epoch": standings.epoch,
+        "revision": standings.revision,
         "status_list": status_list_of(standings.packed()),
     }
     return claims | {"void_entries": _text(_little(void))} if void else claims

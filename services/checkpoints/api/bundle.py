@@ -12,14 +12,16 @@ from chassis.auth import Bearer, hiding, needs, require_area
 from chassis.collisions import DoneAgain
 from services.checkpoints.api.desk import AtDesk
 from services.checkpoints.api.models import BundleOut
+from services.checkpoints.bundle_signing import NONCE_PATTERN
 from services.checkpoints.bundles import bundle_of, tags_of
 from services.checkpoints.domain.errors import BundleNotReady, CheckpointNotFound, CheckpointRefused
 from services.checkpoints.domain.life import holding
-from services.checkpoints.store import lives, standings
+from services.checkpoints.store import lives, policies, standings
 
 router = APIRouter(route_class=DoneAgain, tags=["gates"])
 Gate = Annotated[Bearer, Depends(needs("gate"))]
 Known = Annotated[str, Header(alias="If-None-Match", max_length=8192, description='lists it has: `"1.17", "2.9"`')]
+Nonce = Annotated[str | None, Query(pattern=NONCE_PATTERN, description="what the gate has thrown for this question")]
 
 
 @router.get("/v1/bundle", response_class=Response, responses={200: {"model": BundleOut}})
@@ -28,14 +30,19 @@ def read_bundle(
     bearer: Gate,
     desk: AtDesk,
     if_none_match: Known = "",
+    nonce: Nonce = None,
 ) -> Response:
-    """Keys, signed policies and signed status lists; `If-None-Match` leaves out the lists that the gate has."""
+    """Keys, signed policies and signed status lists; `If-None-Match` leaves out the lists that the gate has.
+
+    All of it is signed together, with the `nonce` of the gate: nobody can answer with a bundle of before.
+    """
     if str(checkpoint) not in bearer.checkpoints:
         raise CheckpointRefused()
     now = desk.clock()
     with desk.database.transaction() as tx:
         timelines = lives.timelines(tx, [checkpoint])
         jwks = standings.read_jwks(tx)
+        epoch = policies.epoch(tx)
     with hiding(bearer, desk.city, CheckpointNotFound):
         if not timelines:
             raise CheckpointNotFound()
@@ -52,5 +59,8 @@ def read_bundle(
         known_tags=tags_of(if_none_match),
         status_list_uri=desk.status_list_uri,
         now=now,
+        epoch=epoch,
+        nonce=nonce,
     )
-    return Response(orjson.dumps(bundle), media_type="application/json", headers={"Cache-Control": "no-store"})
+    signed = orjson.dumps(desk.bundle_signer.signed(bundle))
+    return Response(signed, media_type="application/json", headers={"Cache-Control": "no-store"})

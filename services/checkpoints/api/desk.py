@@ -13,6 +13,7 @@ from chassis.database import Database
 from city.areas import AreaTree
 from services.checkpoints.attempts import AttemptReader
 from services.checkpoints.board import Board
+from services.checkpoints.bundle_signing import BundleSigner
 from services.checkpoints.bundles import SignedLists
 from services.checkpoints.domain.clinics import FeverClinics
 from services.checkpoints.domain.keeping import Keeping
@@ -44,6 +45,7 @@ class Desk:
     policies: PolicyShelf
     publication: Publication
     policy_jwks: dict[str, Any]
+    bundle_signer: BundleSigner
     signed_lists: SignedLists
     status_list_uri: str
     city: str

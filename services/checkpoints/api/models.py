@@ -111,6 +111,9 @@ class BundleOut(BaseModel):
     upcoming_policies: list[str]
     status_lists: list[BundleListOut]
     board: BundleBoardOut
+    epoch: int = Field(description="stands before every revision; raised after a restore from backup")
+    nonce: str | None
+    signature: str = Field(description="JWS over all members (`bundle+jwt`), under a key of `policy_jwks`")
     issued_at: datetime
     expires_at: datetime
 

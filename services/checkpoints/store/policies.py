@@ -48,6 +48,20 @@ def find(tx: Connection, version: str) -> Published | None:
     return None if row is None else Published(*row)
 
 
+def epoch(tx: Connection) -> int:
+    """Stands before every revision that gates have believed; 0 while nothing was ever restored."""
+    return int(tx.execute(sa.text("SELECT coalesce(max(epoch), 0) FROM policy_epoch")).scalar_one())
+
+
+def raise_epoch(tx: Connection, now: datetime) -> int:
+    """A number that no restore from an older backup can have given before: Unix seconds."""
+    raised = sa.text(
+        "INSERT INTO policy_epoch (epoch) VALUES (:epoch) ON CONFLICT (only_row) "
+        "DO UPDATE SET epoch = greatest(excluded.epoch, policy_epoch.epoch + 1) RETURNING epoch"
+    )
+    return int(tx.execute(raised, {"epoch": int(now.timestamp())}).scalar_one())
+
+
 def read_all(tx: Connection) -> Sequence[Published]:
     """In the order in which they take effect."""
     return [Published(*row) for row in tx.execute(sa.text(f"{_SELECT} ORDER BY effective_from, number"))]

@@ -21,7 +21,8 @@ RETURNING revision
 """)
 # One statement sees one snapshot: colours and revision are of the same moment.
 _STANDINGS = sa.text("""
-SELECT s.revision, e.idx, e.colours, e.person_refs FROM status_list AS s, LATERAL (
+SELECT s.revision, e.idx, e.colours, e.person_refs, (SELECT coalesce(max(epoch), 0) FROM list_epoch) AS epoch
+FROM status_list AS s, LATERAL (
     SELECT string_agg(int4send(idx), '' ORDER BY idx) AS idx,
            string_agg(set_byte('\\x00', 0, colour + CASE WHEN is_void THEN 4 ELSE 0 END), '' ORDER BY idx) AS colours,
            CASE WHEN :with_persons THEN string_agg(uuid_send(person_ref), '' ORDER BY idx) END AS person_refs
@@ -70,7 +71,12 @@ class ListsTable:
         if row is None:
             raise StatusListNotFound
         return Standings(
-            list_number, row.revision, bytes(row.idx or b""), bytes(row.colours or b""), bytes(row.person_refs or b"")
+            list_number,
+            row.revision,
+            bytes(row.idx or b""),
+            bytes(row.colours or b""),
+            bytes(row.person_refs or b""),
+            row.epoch,
         )
 
     def revision_of(self, tx: Connection, list_number: int) -> int:

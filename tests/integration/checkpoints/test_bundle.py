@@ -9,9 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guanka.gate.deciding import decide_offline
-from guanka.gate.knowledge import BundleRefused, Knowledge, read_bundle
+from guanka.gate.knowledge import BundleRefused, Knowledge, read_bundle, require_whole
 from guanka.gate.reading import read_line
+from services.checkpoints.bundles import SignedLists
 from services.checkpoints.domain.scans import Colour, Decision
+from services.checkpoints.signed import BUNDLE, public_keys
+from services.checkpoints.store import policies
 from tests.integration.checkpoints.town import GREEN, POLICY_OFFICE, RED, SHIPPED_POLICY, Key, ago
 
 
@@ -144,3 +147,53 @@ def test_what_is_not_signed_by_who_it_should_be_is_no_bundle(ask, register, code
         with pytest.raises(BundleRefused):
             knowledge_of(bundle | change)
     assert knowledge_of(bundle).lists == {1}
+
+
+def test_a_bundle_is_signed_as_a_whole_with_the_nonce_of_the_gate(client, gate, register, person):
+    place, nonce = register(), "a-nonce-of-this-gate-0001"
+    person(GREEN)
+    asked = {"checkpoint": str(place), "nonce": nonce}
+    bundle = client.get("/v1/bundle", params=asked, headers=gate(place)).json()
+    tokens = {each["list"]: each["token"] for each in bundle["status_lists"]}
+    keys = public_keys(bundle["policy_jwks"], BUNDLE)
+    require_whole(bundle, tokens, keys, checkpoint=str(place), nonce=nonce)
+    with pytest.raises(BundleRefused, match="another question"):
+        require_whole(bundle, tokens, keys, checkpoint=str(place), nonce="a-nonce-of-another-one-01")
+    for name in bundle.keys() - {"signature"}:
+        with pytest.raises(BundleRefused):
+            require_whole({**bundle, name: None}, tokens, keys, checkpoint=str(place), nonce=nonce)
+    tags = ", ".join(each["etag"] for each in bundle["status_lists"])
+    slim = client.get("/v1/bundle", params=asked, headers=gate(place) | {"If-None-Match": tags}).json()
+    assert [each["token"] for each in slim["status_lists"]] == [None]
+    require_whole(slim, tokens, keys, checkpoint=str(place), nonce=nonce)
+
+
+@pytest.mark.parametrize("nonce", ["", "short", "with spaces in between", "x" * 65])
+def test_a_nonce_that_is_none_is_refused(client, gate, register, nonce):
+    place = register()
+    answer = client.get("/v1/bundle", params={"checkpoint": str(place), "nonce": nonce}, headers=gate(place))
+    assert answer.status_code == 422
+
+
+def test_the_epoch_of_policies_is_raised_after_a_restore_and_never_lowered(client, gate, register, person, worker):
+    place, before = register(), datetime.now(UTC)
+    person(GREEN)
+
+    def epoch():
+        return client.get("/v1/bundle", params={"checkpoint": str(place)}, headers=gate(place)).json()["epoch"]
+
+    assert epoch() == 0
+    for now, raised in ((before, int(before.timestamp())), (before - timedelta(days=1), int(before.timestamp()) + 1)):
+        with worker.database.transaction() as tx:
+            policies.raise_epoch(tx, now)
+        assert epoch() == raised
+
+
+def test_an_older_list_that_codes_gives_leaves_the_newer_one(register, codes, person, composed):
+    person(GREEN)
+    lists = SignedLists(codes, composed.board, lambda: datetime.now(UTC) + timedelta(seconds=len(codes.asked) * 60))
+    newer = lists.current().lists[1]
+    codes.revision[1] -= 1
+    assert lists.current().lists[1] == newer
+    codes.revision[1] += 2
+    assert lists.current().lists[1].revision == newer.revision + 1

@@ -53,3 +53,9 @@ def test_the_signed_list_names_itself_and_when_to_ask_again() -> None:
     assert claims["sub"] == "https://guanka.example/s/1"
     assert claims["ttl"] == 60
     assert claims["exp"] > claims["iat"] == int(now.timestamp())
+
+
+def test_a_signed_list_says_how_new_it_is() -> None:
+    """A gate takes no older one, whoever signs it: the epoch stands before the revision."""
+    claims = claims_of(Standings(1, 17, b"", b"", b"", 1_790_000_000), "https://guanka.example/s/1", datetime.now(UTC))
+    assert (claims["epoch"], claims["revision"]) == (1_790_000_000, 17)

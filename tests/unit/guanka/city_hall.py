@@ -14,7 +14,13 @@ from services.checkpoints.domain.scans import Checkpoint
 from services.checkpoints.signed import POLICY, public_keys
 from services.checkpoints.signed_policies import read_signed_policy
 from tests.integration.checkpoints.town import GREEN, SHIPPED_POLICY, STATUS_LIST_URI, FakeCodes, PolicyOffice
-from tests.unit.guanka.post import NOW, PLACE
+from tests.unit.guanka.post import NOW, PLACE, SIGNER
+
+
+def with_signer(jwks: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of policies with the one that signs the city's bundles."""
+    return {"keys": [*jwks["keys"], SIGNER.public_jwk()]}
+
 
 LIFE = timedelta(days=7)
 """Of a list that codes signs."""
@@ -36,6 +42,9 @@ class CityHall:
         kind: str = "metro",
         policies: Mapping[timedelta, dict[str, Any]] | None = None,
         listed_at: datetime | None = None,
+        checkpoint: str = PLACE,
+        epoch: int = 0,
+        list_epoch: int = 0,
     ) -> dict[str, Any]:
         """As it is served at a moment; `policies` by how long after that each takes effect, the first before it."""
         office = self.office
@@ -47,17 +56,20 @@ class CityHall:
             for after, document in given.items()
         ]
         listed_s = int((listed_at or made_at).timestamp())
-        token = self.codes.signed_list(1, iat=listed_s, exp=listed_s + int(LIFE.total_seconds()))
+        revision = self.codes.revision[1]
+        claims = {"iat": listed_s, "exp": listed_s + int(LIFE.total_seconds()), "revision": revision}
+        token = self.codes.signed_list(1, **claims, epoch=list_epoch)
         bundle = bundle_of(
-            versions=(Checkpoint(UUID(PLACE), kind, "A gate", "", "440103001", ""),),
+            versions=(Checkpoint(UUID(checkpoint), kind, "A gate", "", "440103001", ""),),
             policy=signed[0],
             upcoming=signed[1:],
             jwks=self.codes.jwks(),
-            policy_jwks=office.jwks(),
-            held=HeldLists({1: StatusList('"1"', 1, token)}, made_at - timedelta(minutes=1)),
+            policy_jwks=with_signer(office.jwks()),
+            held=HeldLists({1: StatusList('"1"', revision, token)}, made_at - timedelta(minutes=1)),
             known_tags=frozenset(),
             status_list_uri=STATUS_LIST_URI,
             now=made_at,
+            epoch=epoch,
         )
         return dict(json.loads(json.dumps(bundle)))
 

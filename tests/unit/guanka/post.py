@@ -14,9 +14,12 @@ from guanka.gate import Gate
 from guanka.gate.link import Link
 from guanka.gate.showing import Displayed, DisplayedForm, Show
 from guanka.gate.waiting import GateMemory
+from services.checkpoints.bundle_signing import BundleSigner
 
 PLACE = "5d9b83a4-17fb-5ab2-adc4-90e50201323b"
 NOW = datetime.now(UTC)
+SIGNER = BundleSigner(bytes(32))
+"""Signs the bundles of the tests' city."""
 ANSWER = {
     "decision": "pass",
     "colour": "green",
@@ -33,6 +36,10 @@ class Server:
         self.status, self.problem = 200, ""
         self.sent: list[tuple[str, Any]] = []
         self.bundle: dict[str, Any] | None = None
+        self.nonces: list[str] = []
+        self.give: Callable[[dict[str, Any], str], object] = lambda bundle, nonce: SIGNER.signed(
+            bundle | {"nonce": nonce}
+        )
         self.answer: Callable[[dict[str, Any]], dict[str, Any]] = lambda scan: ANSWER | {"scan_id": scan["scan_id"]}
         self.items: Callable[[dict[str, Any]], dict[str, Any]] = lambda scan: ANSWER | {"scan_id": scan["scan_id"]}
 
@@ -52,7 +59,8 @@ class Server:
         if request.url.path == "/v1/scans/batch":
             return httpx.Response(200, json={"results": [self.items(scan) for scan in body["scans"]]})
         if request.url.path == "/v1/bundle" and self.bundle is not None:
-            return httpx.Response(200, json=self.bundle)
+            self.nonces.append(request.url.params["nonce"])
+            return httpx.Response(200, json=self.give(self.bundle, self.nonces[-1]))
         return httpx.Response(404, json={"code": "checkpoint_not_found", "detail": "No."})
 
     def uploaded(self) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from guanka.gate.starting import start
 from guanka.home import Home
 from services.checkpoints.domain.scans import Decision, Refusal
 from tests.integration.checkpoints.town import SHIPPED_POLICY, Key, PolicyOffice
-from tests.unit.guanka.city_hall import LIFE, CityHall, policy
+from tests.unit.guanka.city_hall import LIFE, CityHall, policy, with_signer
 from tests.unit.guanka.post import NOW, PLACE, Post
 
 HOUR = timedelta(hours=1)
@@ -101,13 +101,13 @@ def test_a_key_that_is_new_beside_the_old_one_signs_nothing_until_the_gate_is_gi
     post.fetch()
     new = PolicyOffice()
     new.key = Key("policy-2", "policy+jwt")
-    both = {"keys": [*city.office.jwks()["keys"], *new.jwks()["keys"]]}
+    both = with_signer({"keys": [*city.office.jwks()["keys"], *new.jwks()["keys"]]})
     post.server.bundle = city.bundle(made_at) | {"policy_jwks": both}
     post.show.remarks.clear()
     post.fetch()
     assert post.show.remarks == [], "while the old key signs, all is well"
     to_come = new.sign(policy("later@1"), effective_from=NOW + HOUR)
-    post.server.bundle = city.bundle() | {"policy_jwks": both, "upcoming_policies": [to_come]}
+    post.server.bundle = city.bundle(made_at) | {"policy_jwks": both, "upcoming_policies": [to_come]}
     post.fetch()
     assert "--policy-keys" in post.show.remarks[-1]
     post.memory.trust(both)
