@@ -73,8 +73,18 @@ def decide_offline(
         return BLIND
     now = now or datetime.now(UTC)
     checkpoint = holding(knowledge.versions, attempt.scanned_at)
-    judged = [_judge(knowledge, checkpoint, each, now, used_at) for each in _to_judge(attempt)]
+    judged, shown = list[Taken](), set[Entry]()
+    for each in _to_judge(attempt):
+        entry = _entry_of(knowledge, each)
+        judged.append(_judge(knowledge, checkpoint, each, now, used_at, is_copy=entry in shown))
+        shown |= set() if entry is None else {entry}
     return max(judged, key=lambda taken: STRICTNESS[taken.decision])
+
+
+def _entry_of(knowledge: Knowledge, attempt: Attempt) -> Entry | None:
+    """Of the pass that is shown: two in a vehicle are not one person, so the second who shows it has a copy."""
+    found = None if attempt.token is None else knowledge.key_ring.read(attempt.token, attempt.scanned_at)
+    return found.entry if isinstance(found, ReadPass) else None
 
 
 def uses_in(knowledge: Knowledge | None, attempt: Attempt) -> list[tuple[UseKey, datetime]]:
@@ -109,7 +119,13 @@ def _is_used_up(knowledge: Knowledge, attempt: Attempt, used_at: UsedAt | None) 
 
 
 def _judge(
-    knowledge: Knowledge, checkpoint: Checkpoint, attempt: Attempt, now: datetime, used_at: UsedAt | None
+    knowledge: Knowledge,
+    checkpoint: Checkpoint,
+    attempt: Attempt,
+    now: datetime,
+    used_at: UsedAt | None,
+    *,
+    is_copy: bool = False,
 ) -> Taken:
     at = attempt.scanned_at
     signed = knowledge.policy_at(at)
@@ -123,7 +139,7 @@ def _judge(
         standing=standing,
         has_fever=attempt.has_fever(),
         has_no_mask=attempt.mask is False,
-        is_reused=entry is not None and _is_used_up(knowledge, attempt, used_at),
+        is_reused=entry is not None and (is_copy or _is_used_up(knowledge, attempt, used_at)),
         is_revoked=not checkpoint.is_open,
     )
     if admission.decision is Decision.STOP or _is_settled(knowledge, checkpoint, attempt, entry, now):

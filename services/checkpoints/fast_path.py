@@ -167,8 +167,7 @@ class ScanPath:
             raise ScanIdReused()
         holders = await self._holders_of([attempt, *attempt.people])
         now = self._clock()
-        people = [self._settled(person, checkpoint, holders, now) for person in attempt.people]
-        own = self._settled(attempt, checkpoint, holders, now)
+        own, *people = self._vehicle(attempt, checkpoint, holders, now)
         if attempt.names_nobody():
             own = Scan(attempt, checkpoint, None, worst(person.ruling for person in people))
         is_online = attempt.offline is None
@@ -185,13 +184,27 @@ class ScanPath:
             await self._directory.give_back([own, *people])
         return told, rulings
 
-    def _settled(self, attempt: Attempt, checkpoint: Checkpoint, holders: Holders, now: datetime) -> Scan:
+    def _vehicle(self, attempt: Attempt, checkpoint: Checkpoint, holders: Holders, now: datetime) -> list[Scan]:
+        """Its own scan and its people's. Two of them are not one person: the second who shows a pass has a copy."""
+        scans, shown = list[Scan](), set[Entry]()
+        for each in (attempt, *attempt.people):
+            scan = self._settled(each, checkpoint, holders, now)
+            entry = None if each.token is None else scan.entry
+            if entry in shown:
+                scan = self._settled(each, checkpoint, holders, now, is_copy=True)
+            shown |= set() if entry is None else {entry}
+            scans.append(scan)
+        return scans
+
+    def _settled(
+        self, attempt: Attempt, checkpoint: Checkpoint, holders: Holders, now: datetime, *, is_copy: bool = False
+    ) -> Scan:
         """Steps 1 to 3."""
         entry, fault, shown_at_s = self._identified(attempt, holders, now)
-        now_s, is_reused, offline = now.timestamp(), False, attempt.offline
+        now_s, is_reused, offline = now.timestamp(), is_copy, attempt.offline
         standing = NOBODY if entry is None else self._board.standing_of(entry, now_s)
         if entry is not None and attempt.is_use_of_a_pass():
-            is_reused = self._sightings.is_reused(entry, checkpoint, attempt.scanned_at.timestamp(), now_s)
+            is_reused |= self._sightings.is_reused(entry, checkpoint, attempt.scanned_at.timestamp(), now_s)
             is_reused |= offline is not None and offline.refusal == Refusal.PASS_REUSED
         policy = self._policy_for(attempt, checkpoint)
         admission = decide(

@@ -187,6 +187,20 @@ def test_those_in_a_vehicle_that_is_turned_away_have_used_nothing(register, clie
     assert client.post("/v1/scans", json=body, headers=headers).json() == turned_away
 
 
+@pytest.mark.parametrize("kind", ["shown", "printed"])
+def test_two_in_one_vehicle_do_not_show_one_pass(register, client, gate, codes, known, kind):
+    place, key = register(kind="road"), codes.shown if kind == "shown" else codes.printed
+    mine, another = codes.mint(known()[1], key=key), codes.mint(known()[1], key=key)
+    headers = gate(place)
+    body = vehicle(place, [mine, mine, another])
+    held = client.post("/v1/scans", json=body, headers=headers).json()
+    assert (ruled(held), [ruled(each) for each in held["people"]]) == (USED, [("pass", None), USED, ("pass", None)])
+    driver = vehicle(place, [mine])
+    driver["credential"]["pass"] = mine
+    assert ruled(client.post("/v1/scans", json=driver, headers=headers).json()) == USED
+    assert client.post("/v1/scans", json=vehicle(place, [mine, another]), headers=headers).json()["decision"] == "pass"
+
+
 def test_a_copy_in_a_vehicle_holds_it_and_the_others_may_go_on_without_it(register, client, gate, codes, known, sql):
     road, mall = register(kind="road"), register()
     mine, copied = codes.mint(known()[1]), codes.mint(known()[1])

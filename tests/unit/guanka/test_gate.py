@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from guanka.gate.reading import LineRefused, read_line
 from guanka.gate.uploading import stopped_now
 from guanka.gate.waiting import GateMemory, Waiting
 from services.checkpoints.domain.scans import Decision
+from tests.integration.checkpoints.town import GREEN
 from tests.unit.guanka.city_hall import CityHall
 from tests.unit.guanka.post import ANSWER, NOW, PLACE, Post
 
@@ -324,10 +325,12 @@ def test_a_gate_alone_judges_what_was_seen_of_each_traveller(
     concentrator: Post, city: CityHall, seen: dict[str, object], decision: str, refusal: str | None
 ) -> None:
     post = concentrator
+    _, other = city.codes.enrol(GREEN)
     post.server.bundle = city.bundle(datetime.now(UTC), kind="road")
     post.fetch()
     post.server.status = 0
-    people = [{"pass": city.pass_at(datetime.now(UTC))} | each for each in ({}, seen)]
+    passes = [city.codes.mint(idx, at=datetime.now(UTC) - timedelta(seconds=5)) for idx in (city.green, other)]
+    people = [{"pass": token} | each for token, each in zip(passes, ({}, seen), strict=True)]
     post.gate.take_line(json.dumps({"plate": "粤A12345", "people": people}))
     [shown] = post.show.decisions
     assert (shown.by, shown.decision, shown.refusal) == ("gate", decision, refusal)

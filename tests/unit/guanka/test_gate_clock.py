@@ -181,6 +181,18 @@ def test_a_gate_alone_lets_in_once_with_a_shown_pass(
     assert show(post, city.pass_at(wrong.true()), direction="in") == ("pass", None), "a fresh one is another"
 
 
+def test_two_in_one_vehicle_do_not_show_one_pass(tmp_path: Path, city: CityHall) -> None:
+    post, wrong = at(tmp_path, TRUE, takes_json_lines=True)
+    post.server.bundle = city.bundle(wrong.true(), kind="road")
+    post.fetch()
+    post.server.status = 0
+    people = [{"pass": city.pass_at(wrong.true())} for _ in range(2)]
+    post.gate.take_line(json.dumps({"plate": "粤A12345", "people": people}))
+    assert (post.show.decisions[-1].decision, post.show.decisions[-1].refusal) == ("check", "pass_reused")
+    post.gate.take_line(json.dumps({"plate": "粤A12345", "people": people[:1]}))
+    assert post.show.decisions[-1].decision == "pass"
+
+
 def test_what_it_has_let_in_it_knows_when_it_starts_again(tmp_path: Path, city: CityHall) -> None:
     post, wrong = at(tmp_path, TRUE, takes_json_lines=True)
     post.server.bundle = city.bundle(wrong.true())
