@@ -2,7 +2,7 @@
 
 The first lane has the tests that start whole products or containers, and the fuzzing, the second everything else: so
 both take about as long. Each line says whose it is, `1 |` or `2 |`; after half a minute without one it is said how far
-both are. The last line counts both.
+both are. The last lines name what failed, in either lane, with its traceback, and count both.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ TESTS = Path(__file__).resolve().parent
 FIRST = ("faults", "e2e", "deploy", "browser", "fuzz")
 QUIET_S_MAX = 30.0
 _SHARE = re.compile(r"\[ *(\d+%)\]$")
+_SECTION = re.compile(r"=+ (FAILURES|ERRORS) =+")
+_AFTER = re.compile(r"=+ (FAILURES|warnings summary|slowest .*|short test summary info) =+")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
 
 
@@ -37,6 +39,14 @@ def counted(lines: Sequence[str]) -> Counter[str]:
     if not summaries:
         return Counter({"error": 1})
     return Counter({"error" if word == "errors" else word: int(n) for n, word in _COUNT.findall(summaries[-1])})
+
+
+def refusals(lines: Sequence[str]) -> list[str]:
+    """What pytest's summary names as failed, and what it showed of each failure."""
+    starts = [n for n, line in enumerate(lines) if _SECTION.fullmatch(line)]
+    ends = [n for n, line in enumerate(lines) if _AFTER.fullmatch(line)]
+    shown = [line for start in starts for line in lines[start : next((n for n in ends if n > start), len(lines))]]
+    return shown + [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
 
 
 class Lane:
@@ -103,6 +113,9 @@ def main(arguments: Sequence[str]) -> int:
                 shares = ", ".join(f"lane {lane.name} at {lane.share()}" for lane in both)
                 screen.show(f"… {(time.monotonic() - started) / 60:.1f} min: {shares}")
         statuses = [lane.wait() for lane in both]
+    for lane in both:
+        for line in refusals(lane.lines):
+            screen.show(f"{lane.name} ! {line}")
     counts = sum((counted(lane.lines) for lane in both), Counter[str]())
     told = ", ".join(f"{counts[word]:,} {word}" for word in ("failed", "error", "passed", "skipped") if counts[word])
     print(f"===== all tests: {told} in {(time.monotonic() - started) / 60:.1f} min =====")

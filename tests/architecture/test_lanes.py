@@ -33,6 +33,9 @@ def test_both_lanes_are_shown_as_they_run_and_counted_at_the_end(
     ended = next(n for n, line in enumerate(said) if line.startswith("1 | ") and " passed in" in line)
     assert any(line.startswith("… ") and "lane 1 at" in line and "lane 2 at" in line for line in said)
     assert any(line.startswith("2 | ") for line in said[ended:])
+    assert said[-2].startswith("2 ! FAILED ")
+    assert "slow.py::test_three" in said[-2]
+    assert "2 ! >       assert False" in said[said.index(next(line for line in said if " FAILURES " in line)) :]
     assert said[-1].startswith("===== all tests: 1 failed, 2 passed in ")
 
 
