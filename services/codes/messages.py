@@ -71,6 +71,7 @@ def _colour_changed(event: ColourChanged) -> Event:
             text_zh=reason.text.zh,
             text_en=reason.text.en,
             colour=_COLOURS[reason.colour],
+            ends_at=None if reason.ends_at is None else stamp_of(reason.ends_at),
         )
     return Event(
         type="guanka.codes.v1.ColourChanged",

@@ -110,6 +110,7 @@ class _Stage(_Form):
     title: _Words
     deadline_hours: float | None = Field(default=None, gt=0)
     deadline_from: tuple[Name, ...] = ()
+    deadline_at: Name | None = None
     evidence: Annotated[str, Field(pattern="^(case|close_contact|general_contact|isolation|death)$")] | None = None
     outcome: Name | None = None
     is_void: bool = False
@@ -126,6 +127,7 @@ class _Stage(_Form):
             is_void=self.is_void,
             moves={name: move.move() for name, move in self.moves.items()},
             deadline_from=self.deadline_from,
+            deadline_at=self.deadline_at,
             bars=self.bars,
             corrections={name: each.correction() for name, each in self.corrections.items()},
         )

@@ -17,10 +17,11 @@ from chassis.message import Handler, Message, Subscription, each
 from chassis.timestamps import moment_of, stamp_of
 from city.areas import district_of
 from services.ledger.domain.alarms import AlarmKind, PostTrouble, Stop
+from services.ledger.domain.checks import Words
 from services.ledger.domain.city import City
 from services.ledger.domain.colours import ColourChange, Reason
 from services.ledger.domain.contacts import Grade, HeldTrace, Meeting, TracePart
-from services.ledger.domain.definition import Definition, Words
+from services.ledger.domain.definition import Definition
 from services.ledger.domain.entries import Entry
 from services.ledger.domain.happenings import (
     AlarmRaised,
@@ -420,8 +421,13 @@ def colour_change_of(message: Message) -> ColourChange:
         colour=_COLOURS.get(told.colour, ""),
         since=moment_of(told.since),
         area=told.area,
-        reasons=tuple(Reason(_COLOURS.get(each.colour, ""), frozenset(each.evidence_ids)) for each in told.reasons),
+        reasons=tuple(map(_reason_of, told.reasons)),
     )
+
+
+def _reason_of(told: codes.Reason) -> Reason:
+    ends_at = moment_of(told.ends_at) if told.HasField("ends_at") else None
+    return Reason(_COLOURS.get(told.colour, ""), frozenset(told.evidence_ids), ends_at)
 
 
 def _actor(message: Message) -> Actor:

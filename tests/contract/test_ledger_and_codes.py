@@ -539,3 +539,120 @@ def test_whoever_is_let_go_early_is_free_of_meetings_that_would_be_over_sooner(c
     city.move(entry, "release")
     city.settle()
     assert (city.colour(met), city.entries(met)[-1].outcome) == ("green", "quarantine_completed")
+
+
+# -- a grade that was none ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["become_close", "order", "trace"])
+@pytest.mark.parametrize("was", ["traced", "ordered"])
+def test_whoever_is_refuted_as_a_close_contact_is_a_general_contact_again(city: Neighbours, was: str, way: str) -> None:
+    case, person, met_at = case_of(city, healthy(city)), healthy(city), city.clock() - days(1)
+    if was == "traced":
+        city.trace(case, (person, GRADE_GENERAL, met_at))
+    else:
+        city.open("general_contact", person, met_at=met_at.isoformat())
+    city.settle()
+    if way == "become_close":
+        city.move(city.open_entry(person).entry_id, "become_close")
+    elif way == "order":
+        city.open("close_contact", person, met_at=city.clock().isoformat())
+    else:
+        city.trace(case, (person, GRADE_CLOSE, city.clock()))
+    city.settle()
+    assert (city.colour(person), city.open_entry(person).ledger) == ("red", "close_contact")
+    close = city.open_entry(person).entry_id
+    answer = city.move(close, "refute", reason="two metres apart, both masked")
+    again = city.open_entry(person)
+    assert (again.ledger, again.entry_id) == ("general_contact", answer.succeeded_by)
+    assert again.facts["met_at"] == met_at.isoformat()
+    assert again.next_deadline is not None
+    assert again.next_deadline <= met_at + days(7)
+    for key in [key for key in city.waiting_keys() if key[0] == "codes"][::-1]:
+        city.deliver(key)
+        assert city.colour(person) in ("red", "yellow")
+    city.settle()
+    assert city.colour(person) == "yellow"
+    city.move(case, "refute", reason="false positive")
+    city.settle()
+    if was == "traced":
+        assert (city.colour(person), [each for each in city.entries(person) if each.is_open]) == ("green", [])
+    else:
+        assert (city.colour(person), city.open_entry(person).entry_id) == ("yellow", again.entry_id)
+
+
+def test_a_refuted_grade_does_not_come_back_when_another_case_is_refuted(city: Neighbours) -> None:
+    first, second, person = case_of(city, healthy(city)), case_of(city, healthy(city)), healthy(city)
+    now = city.clock()
+    city.trace(first, (person, GRADE_CLOSE, now - days(1)))
+    city.trace(second, (person, GRADE_GENERAL, now - days(2)))
+    city.settle()
+    city.move(city.open_entry(person).entry_id, "refute", reason="not close to the first")
+    assert city.open_entry(person).ledger == "general_contact"
+    city.move(second, "refute", reason="false positive")
+    city.settle()
+    assert (city.colour(person), [each for each in city.entries(person) if each.is_open]) == ("green", [])
+
+
+def test_whoever_is_refuted_and_has_no_other_contact_is_free(city: Neighbours) -> None:
+    person = healthy(city)
+    city.open("close_contact", person, met_at=city.clock().isoformat())
+    city.settle()
+    city.move(city.open_entry(person).entry_id, "refute", reason="another of the same name")
+    city.settle()
+    assert (city.colour(person), [each for each in city.entries(person) if each.is_open]) == ("green", [])
+
+
+def test_a_close_contact_who_was_never_placed_is_handed_on_too(city: Neighbours) -> None:
+    """Their deadline was the placing within a day, and it was escalated: the end of the measure is another date."""
+    case, met, now = case_of(city, healthy(city)), healthy(city), city.clock()
+    city.trace(case, (met, GRADE_CLOSE, now - days(10)), (met, GRADE_GENERAL, now))
+    city.settle()
+    city.wait(days(2))
+    city.settle()
+    assert [each.owner for each in city.ledger_rows("SELECT owner FROM alarm WHERE person_ref = :p", p=met)]
+    city.wait(days(2) - timedelta(seconds=9))
+    city.declare(met)
+    city.settle()
+    assert (city.colour(met), city.open_entry(met).ledger) == ("yellow", "general_contact")
+    city.wait(timedelta(minutes=10))
+    city.settle()
+    assert city.colour(met) == "yellow"
+
+
+# -- isolation lasts as long as the colour -----------------------------------------------------------------------------
+
+
+def test_an_isolation_is_due_when_codes_lifts_the_colour(city: Neighbours) -> None:
+    person = healthy(city)
+    began = city.clock()
+    city.declare(person, "cough")
+    city.settle()
+    opened = city.open_entry(person)
+    assert (opened.ledger, opened.next_deadline) == ("isolation", began + days(7))
+    city.wait(days(3))
+    later = city.clock()
+    city.declare(person, "cough")
+    city.settle()
+    assert city.open_entry(person).next_deadline == later + days(7)
+    city.wait(days(1))
+    red = city.clock()
+    city.declare(person, has_contact=True)
+    city.settle()
+    extended = city.open_entry(person)
+    assert (extended.entry_id, extended.stage) == (opened.entry_id, "fourteen_days")
+    assert extended.next_deadline == red + days(14)
+
+
+def test_an_isolation_that_is_opened_for_what_is_left_is_due_when_that_lifts(city: Neighbours) -> None:
+    person = healthy(city)
+    began = city.clock()
+    city.declare(person, "cough")
+    city.settle()
+    city.wait(days(2))
+    city.open("close_contact", person, met_at=city.clock().isoformat())
+    city.settle()
+    city.move(city.open_entry(person).entry_id, "refute", reason="x")
+    city.settle()
+    left = city.open_entry(person)
+    assert (left.ledger, left.next_deadline) == ("isolation", began + days(7))

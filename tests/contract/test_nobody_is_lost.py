@@ -158,9 +158,16 @@ class NobodyIsLost(RuleBasedStateMachine):
                 assert standing[0].next_deadline is not None
             isolating = [entry for entry in standing if entry.ledger == "isolation"]
             assert not isolating or colour in ("yellow", "red"), "isolated without a colour"
+            if isolating:
+                assert isolating[0].next_deadline == self._lifts_at(person), "isolated until another date"
             self._is_held_by_somebody(person, standing)
             if any(self._holds(entry) for entry in standing) and colour in ("yellow", "red"):
                 self.held.add(person)
+
+    def _lifts_at(self, person: UUID) -> datetime:
+        """When time alone leaves neither red nor yellow, as codes reasons."""
+        [(reasons,)] = self.city.codes_rows(_REASONS, person=person)
+        return max(datetime.fromisoformat(each["ends_at"]) for each in reasons if each["colour"] in ("yellow", "red"))
 
     def _is_coloured_by_what_holds(self, person: UUID, entries: list[Entry], colour: str) -> None:
         lasting = self.city.ledger_rows(_LASTING, p=person)

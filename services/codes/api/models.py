@@ -28,6 +28,7 @@ from city.documents import WRITTEN_CHARACTERS_MAX, Document, read_country, read_
 from services.codes.domain.dossier import Stay
 from services.codes.domain.passes import PassKind
 from services.codes.domain.people import Code, Entry
+from services.codes.domain.verdicts import Reason
 
 FACTS_BYTES_MAX = 4_096
 
@@ -219,11 +220,21 @@ class EvidenceAnswer(BaseModel):
     recorded: int
 
 
+def _reason_body(reason: Reason) -> dict[str, Any]:
+    return {
+        "rule": reason.rule,
+        "rule_set": reason.rule_set,
+        "colour": reason.colour.word,
+        "text": asdict(reason.text),
+        "evidence": reason.evidence,
+    }
+
+
 def code_answer(code: Code, appeal_url: str) -> dict[str, Any]:
     """As `CodeAnswer`. Yellow and red can be appealed against; what has lapsed only needs a declaration."""
     return {
         "colour": code.colour.word,
-        "reasons": [asdict(reason) | {"colour": reason.colour.word} for reason in code.reasons],
+        "reasons": list(map(_reason_body, code.reasons)),
         "since": code.since,
         "review_at": code.review_at,
         "lifts_when": code.lifts_when and asdict(code.lifts_when),

@@ -21,13 +21,17 @@ _DEATH_CORRECTED = Text(
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A rule that matched; `evidence` are identifiers of declarations and evidence."""
+    """A rule that matched; `evidence` are identifiers of declarations and evidence.
+
+    `ends_at` is when time alone ends it; None where time does not.
+    """
 
     rule: str
     rule_set: str
     colour: Colour
     text: Text
     evidence: tuple[str, ...]
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ def _moment_at(facts: Facts, path: str) -> datetime | None:
 
 
 def _reason_of(match: _Match, rule_set: str) -> Reason:
-    return Reason(match.rule.id, rule_set, match.rule.colour, match.rule.reason, match.evidence)
+    return Reason(match.rule.id, rule_set, match.rule.colour, match.rule.reason, match.evidence, match.ends_at)
 
 
 def _lifted_when(matches: list[_Match]) -> Text | None:

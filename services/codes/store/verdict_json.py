@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from services.codes.domain.colours import Colour
@@ -26,6 +27,7 @@ def reasons_to(reasons: Sequence[Reason]) -> list[dict[str, Any]]:
             "colour": reason.colour.word,
             "text": text_to(reason.text),
             "evidence": list(reason.evidence),
+            "ends_at": None if reason.ends_at is None else reason.ends_at.isoformat(),
         }
         for reason in reasons
     ]
@@ -39,6 +41,7 @@ def reasons_from(written: Sequence[Mapping[str, Any]]) -> tuple[Reason, ...]:
             Colour[each["colour"].upper()],
             Text(**each["text"]),
             tuple(each["evidence"]),
+            datetime.fromisoformat(each["ends_at"]) if each.get("ends_at") else None,
         )
         for each in written
     )

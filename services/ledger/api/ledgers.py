@@ -56,6 +56,7 @@ def _stage(of: Stage) -> Shown:
         "final": of.is_final,
         "deadline_hours": of.deadline.total_seconds() / 3600 if of.deadline else None,
         "deadline_from": list(of.deadline_from),
+        "deadline_at": of.deadline_at,
         "evidence": of.evidence,
         "outcome": of.outcome,
         "moves": {name: _move(move) for name, move in of.moves.items()},

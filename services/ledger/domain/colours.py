@@ -18,6 +18,7 @@ OCCURRENCES = {
 """Lapsed opens nothing: whoever let a declaration run out is nobody's case. It ends what yellow or red had opened."""
 ISOLATING = ("yellow", "red")
 """From the weaker to the stronger."""
+NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Reason:
 
     colour: str
     evidence: frozenset[str]
+    ends_at: datetime | None = None
+    """When time alone ends it; None where time does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,17 @@ class Colour:
         left."""
         if not self.reasons:
             return self.colour if self.colour in ISOLATING else None
-        left = {each.colour for each in self.reasons if not (each.evidence and each.evidence <= ended)}
-        return max(left.intersection(ISOLATING), key=ISOLATING.index, default=None)
+        return max((each.colour for each in self._isolating(ended)), key=ISOLATING.index, default=None)
+
+    def lifts_at(self, ended: frozenset[str] = NOTHING) -> datetime | None:
+        """When time alone leaves no isolating colour; None where time does not, or codes told none."""
+        ends = [each.ends_at for each in self._isolating(ended)]
+        return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+    def _isolating(self, ended: frozenset[str]) -> list[Reason]:
+        return [
+            each for each in self.reasons if each.colour in ISOLATING and not (each.evidence and each.evidence <= ended)
+        ]
 
 
 def waves(changes: Sequence[ColourChange]) -> Iterator[list[ColourChange]]:

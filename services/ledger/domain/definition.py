@@ -30,6 +30,10 @@ class Occurrence(StrEnum):
 
 
 CONTACTS = frozenset({Occurrence.CONTACT_CLOSE, Occurrence.CONTACT_GENERAL})
+COLOURS = frozenset({Occurrence.COLOUR_YELLOW, Occurrence.COLOUR_RED})
+
+LIFTS_AT = "lifts_at"
+"""The fact that yellow and red tell: when time alone leaves neither, as codes says; unknown where time does not."""
 
 
 MOVED_AT = "moved_at"
@@ -81,10 +85,10 @@ class Stage:
     """An open stage has a deadline; a final one has an outcome and an empty row of moves.
 
     `deadline` counts from the earliest of the facts in `deadline_from` that are known, else from the move that led
-    here. `evidence` is what codes is told while an entry stands here. `is_void`: the entry should never have been
-    opened, so nothing more may follow from it. While an entry stands at a stage that `bars`, nothing is opened for the
-    person in any ledger. `corrections` lead out of a final stage; only such a stage may give evidence although it is
-    final.
+    here. Where the fact `deadline_at` is known, it is the deadline itself. `evidence` is what codes is told while an
+    entry stands here. `is_void`: the entry should never have been opened, so nothing more may follow from it. While an
+    entry stands at a stage that `bars`, nothing is opened for the person in any ledger. `corrections` lead out of a
+    final stage; only such a stage may give evidence although it is final.
     """
 
     title: Words
@@ -94,6 +98,7 @@ class Stage:
     is_void: bool
     moves: Mapping[str, Move]
     deadline_from: tuple[str, ...] = ()
+    deadline_at: str | None = None
     bars: bool = False
     corrections: Mapping[str, Correction] = field(default_factory=dict)
 
@@ -173,6 +178,11 @@ class Definition:
     @property
     def name(self) -> str:
         return f"{self.ledger}@{self.version}"
+
+    @property
+    def is_of_colours(self) -> bool:
+        """Whether the ledger holds people because of their colour."""
+        return not self.opens_on.keys().isdisjoint(COLOURS)
 
     @property
     def is_of_contacts(self) -> bool:
@@ -255,7 +265,7 @@ def _problems(definition: Definition) -> Iterator[str]:
 
 def _stage_problems(definition: Definition) -> Iterator[str]:
     for name, stage in definition.stages.items():
-        if stage.is_final and (stage.moves or stage.deadline or stage.deadline_from):
+        if stage.is_final and (stage.moves or stage.deadline or stage.deadline_from or stage.deadline_at):
             yield f"the final stage {name} has moves or a deadline"
         if stage.is_final and stage.evidence and not stage.corrections:
             yield f"the final stage {name} gives evidence that no correction can end"
@@ -300,7 +310,10 @@ def _fact_problems(definition: Definition) -> Iterator[str]:
 
 def _date_problems(definition: Definition) -> Iterator[str]:
     known = {OPENED_AT, *(name for name, rule in facts_of(definition).items() if rule.type == FactType.DATE_TIME)}
+    told = known | ({LIFTS_AT} if COLOURS & definition.opens_on.keys() else set())
     for name, stage in definition.stages.items():
+        if stage.deadline_at is not None and stage.deadline_at not in told:
+            yield f"the deadline of the stage {name} is {stage.deadline_at}, which is no date-time fact"
         for fact in stage.deadline_from:
             if fact not in known:
                 yield f"the deadline of the stage {name} counts from {fact}, which is no date-time fact"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -39,6 +39,8 @@ class Entry:
     cause: Cause
     succeeded_by: UUID | None = None
     """The entry of the same person that took over, where one did."""
+    ends_at: datetime | None = None
+    """When the measure lets the person go at the latest; None where it has no set length."""
 
     @property
     def is_open(self) -> bool:
@@ -56,12 +58,19 @@ def deadline_of(
 
     `began_at` dates a stage whose definition names no fact that is known.
     """
+    if (at := _told_deadline(definition, stage, facts)) is not None:
+        return at
     due = []
     if (limit := definition.stages[stage].deadline) is not None:
         due.append(min(_named_dates(definition, stage, facts, opened_at), default=began_at) + limit)
     if (end := measure_end(definition, facts, opened_at)) is not None:
         due.append(end)
     return min(due)
+
+
+def _told_deadline(definition: Definition, stage: str, facts: Mapping[str, Fact]) -> datetime | None:
+    name = definition.stages[stage].deadline_at
+    return date_time_of(facts, name) if name is not None else None
 
 
 def measure_end(definition: Definition, facts: Mapping[str, Fact], opened_at: datetime) -> datetime | None:
@@ -88,8 +97,10 @@ def _next_deadline(
 ) -> datetime:
     """A move that keeps the stage leaves a deadline that counts from a move as it was."""
     if move.to == entry.stage and not move.restarts and entry.next_deadline is not None:
-        counts_from_a_move = definition.stages[entry.stage].deadline is not None and not _named_dates(
-            definition, entry.stage, facts, entry.opened_at
+        counts_from_a_move = (
+            definition.stages[entry.stage].deadline is not None
+            and not _named_dates(definition, entry.stage, facts, entry.opened_at)
+            and not _told_deadline(definition, entry.stage, facts)
         )
         if counts_from_a_move:
             return entry.next_deadline
@@ -125,22 +136,30 @@ def open_entry(
         outcome=None,
         facts=dict(facts),
         cause=cause or Cause(),
+        ends_at=measure_end(definition, facts, opened_at),
     )
 
 
 def move_entry(
-    entry: Entry, definition: Definition, move: str, facts: Mapping[str, Fact], began_at: datetime, now: datetime
+    entry: Entry,
+    definition: Definition,
+    move: str,
+    facts: Mapping[str, Fact],
+    began_at: datetime,
+    now: datetime,
+    *,
+    unknown: Collection[str] = (),
 ) -> Entry:
     """The entry after the move, one version on. Raises `MoveRefused`, which names the moves allowed.
 
     `began_at` is when what moved it happened, `now` when the ledger knows. What the same move told an earlier time is
-    told anew or known no more: an earlier discharge does not date the present one.
+    told anew or known no more: an earlier discharge does not date the present one. Nor are the facts in `unknown`.
     """
     moves = definition.stages[entry.stage].moves
     if move not in moves:
         raise MoveRefused(move, entry.stage, definition.stages[entry.stage].orders)
     stage = definition.stages[moves[move].to]
-    kept = {name: value for name, value in entry.facts.items() if name not in moves[move].facts}
+    kept = {name: value for name, value in entry.facts.items() if name not in moves[move].facts and name not in unknown}
     known = {**kept, **facts}
     return replace(
         entry,
@@ -150,6 +169,7 @@ def move_entry(
         closed_at=now if stage.is_final else None,
         outcome=stage.outcome,
         facts=known,
+        ends_at=measure_end(definition, known, entry.opened_at),
     )
 
 
@@ -179,9 +199,13 @@ def carried_facts(opens: Opens, entry: Entry, now: datetime) -> dict[str, Fact]:
     return carried
 
 
-def renew_entry(entry: Entry, definition: Definition, facts: Mapping[str, Fact]) -> Entry:
-    """The entry with facts that are known better now, one version on; its stage stays, its deadline follows them."""
-    known = {**entry.facts, **facts}
+def renew_entry(
+    entry: Entry, definition: Definition, facts: Mapping[str, Fact], *, unknown: Collection[str] = ()
+) -> Entry:
+    """The entry with facts that are known better now, or no more where they are `unknown`, one version on; its stage
+    stays, its deadline follows them."""
+    known = {**{name: value for name, value in entry.facts.items() if name not in unknown}, **facts}
     keeping = Move(entry.stage, frozenset(), {}, frozenset())
     deadline = _next_deadline(definition, entry, keeping, known, entry.opened_at)
-    return replace(entry, version=entry.version + 1, next_deadline=deadline, facts=known)
+    ends_at = measure_end(definition, known, entry.opened_at)
+    return replace(entry, version=entry.version + 1, next_deadline=deadline, facts=known, ends_at=ends_at)

@@ -113,16 +113,15 @@ class PostgresBook:
         )
         return [entry_of(row) for row in rows]
 
-    def ending_entries(self, ledgers: Collection[str], before: datetime, entries_max: int) -> list[Entry]:
+    def ending_entries(self, before: datetime, entries_max: int) -> list[Entry]:
         rows = self._tx.execute(
             sa.select(entry)
             .where(
                 entry.c.closed_at.is_(None),
-                entry.c.escalated_deadline.is_distinct_from(entry.c.next_deadline),
-                entry.c.next_deadline < before,
-                entry.c.ledger.in_(sorted(ledgers)),
+                entry.c.ended_at.is_distinct_from(entry.c.ends_at),
+                entry.c.ends_at < before,
             )
-            .order_by(entry.c.next_deadline, entry.c.entry_id)
+            .order_by(entry.c.ends_at, entry.c.entry_id)
             .limit(entries_max)
         )
         return [entry_of(row) for row in rows]
@@ -174,8 +173,16 @@ class PostgresBook:
         return set(insert_rows(self._tx, "entry", rows, unless_there=True, returning="entry_id"))
 
     def update_entries(self, changed: Sequence[Entry]) -> None:
-        columns = ("version", "stage", "owner", "next_deadline", "closed_at", "outcome", "facts", "succeeded_by")
-        update_rows(self._tx, "entry", "entry_id", columns, [entry_row(each) for each in changed])
+        stage = ("version", "stage", "owner", "next_deadline", "ends_at", "facts")
+        closing = ("closed_at", "outcome", "succeeded_by")
+        update_rows(self._tx, "entry", "entry_id", stage + closing, [entry_row(each) for each in changed])
+
+    def mark_ended(self, entries: Sequence[Entry]) -> None:
+        self._tx.execute(
+            sa.update(entry)
+            .where(entry.c.entry_id == _any([each.entry_id for each in entries]))
+            .values(ended_at=entry.c.ends_at)
+        )
 
     def mark_escalated(self, entries: Sequence[Entry]) -> None:
         self._tx.execute(
@@ -440,7 +447,7 @@ class PostgresBook:
             {
                 "person_ref": str(person),
                 "colour": change.colour if person in isolating else None,
-                "reasons": [{"colour": each.colour, "evidence": sorted(each.evidence)} for each in change.reasons],
+                "reasons": list(map(_written, change.reasons)),
             }
             for person, change in sorted(last.items())
         ]
@@ -452,12 +459,7 @@ class PostgresBook:
             return {}
         asked = sa.select(person_colour).where(person_colour.c.person_ref == _any(persons))
         rows = self._tx.execute(asked.where(person_colour.c.colour.is_not(None)))
-        return {
-            row.person_ref: Colour(
-                row.colour, tuple(Reason(each["colour"], frozenset(each["evidence"])) for each in row.reasons)
-            )
-            for row in rows
-        }
+        return {row.person_ref: Colour(row.colour, tuple(map(_reason_from, row.reasons))) for row in rows}
 
     def ended_evidence_of(self, persons: Collection[UUID]) -> dict[UUID, frozenset[str]]:
         if not persons:
@@ -474,6 +476,16 @@ class PostgresBook:
 
     def tell(self, happenings: Sequence[Happening]) -> None:
         self._tell(self._tx, happenings)
+
+
+def _written(reason: Reason) -> dict[str, Any]:
+    ends_at = None if reason.ends_at is None else reason.ends_at.isoformat()
+    return {"colour": reason.colour, "evidence": sorted(reason.evidence), "ends_at": ends_at}
+
+
+def _reason_from(written: Mapping[str, Any]) -> Reason:
+    ends_at = datetime.fromisoformat(written["ends_at"]) if written.get("ends_at") else None
+    return Reason(written["colour"], frozenset(written["evidence"]), ends_at)
 
 
 def _open_of(persons: Collection[UUID]) -> sa.Select[Any]:

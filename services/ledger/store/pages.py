@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -66,5 +67,5 @@ def _name_requesters(tx: Connection, entries: Sequence[UUID], pseudonym: Callabl
         tx.execute(named.values(requested_by=pseudonym(row.made_by), revision=trace.c.revision + 1))
 
 
-def _any(ids: Sequence[UUID]) -> sa.ColumnElement[UUID]:
+def _any(ids: Sequence[UUID]) -> Any:
     return sa.any_(sa.cast(list(ids), sa.ARRAY(sa.Uuid)))

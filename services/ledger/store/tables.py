@@ -43,6 +43,8 @@ entry = _table(
     succeeded_by=sa.Uuid,
     order_digest=sa.LargeBinary,
     escalated_deadline=_TIME,
+    ends_at=_TIME,
+    ended_at=_TIME,
 )
 step = _table(
     "step",
@@ -170,6 +172,7 @@ def entry_of(row: Any) -> Entry:
         facts=row.facts,
         cause=Cause(row.caused_by_entry, row.caused_by_event),
         succeeded_by=row.succeeded_by,
+        ends_at=row.ends_at,
     )
 
 
@@ -191,6 +194,7 @@ def entry_row(of: Entry) -> dict[str, Any]:
         "caused_by_entry": of.cause.entry_id,
         "caused_by_event": of.cause.event_id,
         "succeeded_by": of.succeeded_by,
+        "ends_at": of.ends_at,
     }
 
 

@@ -45,4 +45,4 @@ def _amended(city: City, entry: Entry, now: datetime) -> Entry | None:
     if not entry.is_open:
         return replace(entry, version=entry.version + 1)
     renewed = renew_entry(entry, city.definition_of(entry, now), {})
-    return renewed if renewed.next_deadline != entry.next_deadline else None
+    return renewed if (renewed.next_deadline, renewed.ends_at) != (entry.next_deadline, entry.ends_at) else None

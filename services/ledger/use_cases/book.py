@@ -96,8 +96,11 @@ class Book(Protocol):
     def first_facts(self, entries: Collection[UUID]) -> dict[UUID, Mapping[str, Fact]]:
         """What entries were opened with."""
 
-    def ending_entries(self, ledgers: Collection[str], before: datetime, entries_max: int) -> list[Entry]:
-        """Open entries of these ledgers whose deadline comes before then, and was not escalated; not locked."""
+    def ending_entries(self, before: datetime, entries_max: int) -> list[Entry]:
+        """Open entries whose measure ends before then, and whose end was not dealt with; not locked."""
+
+    def mark_ended(self, entries: Sequence[Entry]) -> None:
+        """The ends of these measures are dealt with."""
 
     def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]: ...
 

@@ -76,7 +76,26 @@ def contact_left(book: Book, city: City, closing: Moved, now: datetime) -> Conta
         for contact in found
         if contact is not None and contact.definition.strength < definition.strength and _outlasts(contact, end)
     ]
-    return max(left, key=lambda each: (each.definition.strength, each.met_at), default=None)
+    return _closest(left)
+
+
+def contact_before(book: Book, city: City, refuted: Moved, now: datetime) -> Contact | None:
+    """What a contact who is refuted is a contact by still: whatever weaker contact they were or would have been.
+
+    Nothing of the refuted entry counts, as if it had never been opened.
+    """
+    leaving = refuted.before
+    definition = city.definition_of(leaving, now)
+    if not definition.is_of_contacts:
+        return None
+    entries = {entry.entry_id: entry for entry in book.entries_of([leaving.person_ref])}
+    found = [_by_meeting(city, met, entries, now) for met in book.meetings_of([leaving.person_ref])]
+    found += [contact for _, contact in _by_orders(book, city, entries, now, refuted=leaving.entry_id)]
+    return _closest([each for each in found if each is not None and each.definition.strength < definition.strength])
+
+
+def _closest(contacts: Sequence[Contact]) -> Contact | None:
+    return max(contacts, key=lambda each: (each.definition.strength, each.met_at), default=None)
 
 
 def _outlasts(contact: Contact, end: datetime | None) -> bool:
@@ -97,20 +116,20 @@ def observe_for_the_rest(book: Book, city: City, by: Actor, now: datetime, entri
 
     Their code would be green otherwise from the end of the one measure until somebody orders the release.
     """
-    ledgers = {each.ledger for each in city.ledgers.current(now) if each.is_of_contacts}
-    ending = book.ending_entries(ledgers, now + HANDED_ON_BEFORE, entries_max)
+    ending = book.ending_entries(now + HANDED_ON_BEFORE, entries_max)
     book.lock_persons({entry.person_ref for entry in ending})
     held = book.lock_open_entries_of({entry.person_ref for entry in ending})
     handed_on = 0
-    for entry in (each for of_person in held.values() for each in of_person if each.ledger in ledgers):
-        end = measure_end(city.definition_of(entry, now), entry.facts, entry.opened_at)
-        closing = moved_by(city, entry, Occurrence.ENTRY_OPENED, since=now, now=now)
-        if closing is None or end is None or end >= now + HANDED_ON_BEFORE:
+    ended = []
+    for entry in (each for of_person in held.values() for each in of_person):
+        if entry.ends_at is None or entry.ends_at >= now + HANDED_ON_BEFORE:
             continue
-        left = contact_left(book, city, closing, max(now, end))
-        if left is not None:
+        ended.append(entry)
+        closing = moved_by(city, entry, Occurrence.ENTRY_OPENED, since=now, now=now)
+        if closing is not None and (left := contact_left(book, city, closing, max(now, entry.ends_at))) is not None:
             keep_contact_left(book, city, closing, left, by, now)
             handed_on += 1
+    book.mark_ended(ended)
     return handed_on
 
 
@@ -150,55 +169,63 @@ def contacts_by(
     """What people are contacts by as far as it is not over, the refuted case left out.
 
     An entry that an official opened holds by itself, with the date that it was opened with. Nothing holds a person any
-    more where the entry that it made was closed, and none that took over is open: that contact was let go.
+    more where the entry that it made was closed, and none that took over is open: that contact was let go. Nor does a
+    meeting whose grade an official refuted.
     """
-    entries = book.entries_of(persons)
-    by_id = {entry.entry_id: entry for entry in entries}
-    first = book.first_facts([entry.entry_id for entry in entries if _is_ordered(city, entry, now)])
+    by_id = {entry.entry_id: entry for entry in book.entries_of(persons)}
     found: dict[UUID, list[Contact]] = {}
     for met in book.meetings_of(persons):
         if met.case.entry_id != without and (contact := _by_meeting(city, met, by_id, now)) is not None:
             found.setdefault(met.person_ref, []).append(contact)
-    for entry in entries:
-        if (contact := _by_order(city, entry, by_id, first, now)) is not None:
-            found.setdefault(entry.person_ref, []).append(contact)
-    return {
-        person: max(contacts, key=lambda each: (each.definition.strength, each.met_at))
-        for person, contacts in found.items()
-    }
+    for person, contact in _by_orders(book, city, by_id, now):
+        found.setdefault(person, []).append(contact)
+    return {person: closest for person, contacts in found.items() if (closest := _closest(contacts)) is not None}
 
 
 def _by_meeting(city: City, met: Met, entries: Mapping[UUID, Entry], now: datetime) -> Contact | None:
     occurrence = OPENS.get(met.grade)
     definition = city.ledgers.opened_by(occurrence, now) if occurrence else None
-    if definition is None or city.definition_of(met.case, now).stages[met.case.stage].is_void:
+    if definition is None or _is_void(city, met.case, now):
         return None
     own = entries.get(met.contact_entry) if met.contact_entry else None
     if own is not None and not _line(own, entries)[-1].is_open:
         return None
+    if own is not None and own.ledger == definition.ledger and _is_void(city, own, now):
+        return None
     facts: dict[str, Fact] = {"met_at": met.met_at.isoformat()}
-    return _unless_over(Contact(definition, met.met_at, facts, Cause(met.case.entry_id)), now)
+    contact = Contact(definition, met.met_at, facts, Cause(met.case.entry_id))
+    return None if _is_past(contact, now) else contact
 
 
-def _by_order(
-    city: City,
-    entry: Entry,
-    entries: Mapping[UUID, Entry],
-    first: Mapping[UUID, Mapping[str, Fact]],
-    now: datetime,
-) -> Contact | None:
-    """An ordered contact that lasts, or that was handed on and on to an entry that lasts, as closely as an official
-    graded it: what a trace alone made of it goes with the trace."""
-    if entry.entry_id not in first:
-        return None
-    line = _line(entry, entries)
-    if not line[-1].is_open:
-        return None
-    ordered = [each for each in line if each.cause.entry_id is None or each.cause.entry_id in entries]
-    grades = [each for each in (city.definition_of(each, now) for each in ordered) if each.is_of_contacts]
-    definition, facts = grades[-1], first[entry.entry_id]
-    began = _begin(definition, facts, entry.opened_at)
-    return _unless_over(Contact(definition, began, facts, Cause(entry.entry_id)), now)
+def _by_orders(
+    book: Book, city: City, entries: Mapping[UUID, Entry], now: datetime, *, refuted: UUID | None = None
+) -> list[tuple[UUID, Contact]]:
+    """Who is a contact by an order that lasts, or that was handed on and on to an entry that lasts.
+
+    They are as close as an official graded them: what a trace alone made of it goes with the trace, and so does a grade
+    that was refuted, or is at this moment.
+    """
+    void = {entry.entry_id for entry in entries.values() if _is_void(city, entry, now)} | {refuted}
+    ordered = [entry for entry in entries.values() if _is_ordered(city, entry, now) and entry.entry_id not in void]
+    first = book.first_facts([entry.entry_id for entry in ordered])
+    found = []
+    for entry in ordered:
+        line = _line(entry, entries)
+        graded = [
+            definition
+            for each in line
+            if each.entry_id not in void and (each.cause.entry_id is None or each.cause.entry_id in entries)
+            if (definition := city.definition_of(each, now)).is_of_contacts
+        ]
+        facts = first[entry.entry_id]
+        contact = Contact(graded[-1], _begin(graded[-1], facts, entry.opened_at), facts, Cause(entry.entry_id))
+        if line[-1].is_open and not _is_past(contact, now):
+            found.append((entry.person_ref, contact))
+    return found
+
+
+def _is_void(city: City, entry: Entry, now: datetime) -> bool:
+    return city.definition_of(entry, now).stages[entry.stage].is_void
 
 
 def _line(entry: Entry, entries: Mapping[UUID, Entry]) -> list[Entry]:
@@ -229,9 +256,9 @@ def _is_ordered(city: City, entry: Entry, now: datetime) -> bool:
     return not is_caused and city.definition_of(entry, now).is_of_contacts
 
 
-def _unless_over(contact: Contact, now: datetime) -> Contact | None:
+def _is_past(contact: Contact, now: datetime) -> bool:
     end = measure_end(contact.definition, contact.facts, contact.met_at)
-    return None if end is not None and end <= now else contact
+    return end is not None and end <= now
 
 
 def _begin(definition: Definition, facts: Mapping[str, Fact], opened_at: datetime) -> datetime:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.ledger.domain.checks import check_order
 from services.ledger.domain.city import City
-from services.ledger.domain.definition import Definition, Move, Occurrence
+from services.ledger.domain.definition import Definition, Move, Occurrence, Stage
 from services.ledger.domain.entries import Entry, move_entry, take_back
 from services.ledger.domain.errors import EntryNotFound, MoveRefused, RoleRefused, VersionStale
 from services.ledger.domain.facts import check_facts
@@ -17,7 +17,7 @@ from services.ledger.use_cases.book import Answer, Book
 from services.ledger.use_cases.colours import isolate_the_left
 from services.ledger.use_cases.handing_over import hand_over_by_order
 from services.ledger.use_cases.keeping import Actor, Moved, keep_moves
-from services.ledger.use_cases.letting_go import contact_left, keep_contact_left, refute_case
+from services.ledger.use_cases.letting_go import Contact, contact_before, contact_left, keep_contact_left, refute_case
 from services.ledger.use_cases.moving_by_occurrence import moved_by
 from services.ledger.use_cases.opening import answer_of
 
@@ -89,7 +89,7 @@ def _kept(book: Book, city: City, definition: Definition, move: Move, moved: Mov
         return hand_over_by_order(book, city, moved, move.opens, by, now)
     if _refutes(definition, move):
         after = refute_case(book, city, moved, by, now)
-    elif stage.is_final and not stage.is_void and not stage.bars and (left := contact_left(book, city, moved, now)):
+    elif stage.is_final and not stage.bars and (left := _contact_left(book, city, stage, moved, now)):
         after = keep_contact_left(book, city, moved, left, by, now)
     else:
         keep_moves(book, city, [moved], by, now)
@@ -99,6 +99,10 @@ def _kept(book: Book, city: City, definition: Definition, move: Move, moved: Mov
     elif not after.is_open and after.succeeded_by is None:
         isolate_the_left(book, city, [after], by, now)
     return after
+
+
+def _contact_left(book: Book, city: City, stage: Stage, moved: Moved, now: datetime) -> Contact | None:
+    return contact_before(book, city, moved, now) if stage.is_void else contact_left(book, city, moved, now)
 
 
 def _close_the_rest(book: Book, city: City, died: Entry, by: Actor, now: datetime) -> None:

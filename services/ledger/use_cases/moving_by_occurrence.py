@@ -13,17 +13,6 @@ from services.ledger.use_cases.book import Book
 from services.ledger.use_cases.keeping import RENEW, Actor, Moved, keep_moves
 
 
-def move_by_occurrence(
-    book: Book, city: City, entry: Entry, occurrence: Occurrence, by: Actor, *, since: datetime, now: datetime
-) -> Entry | None:
-    """A locked entry after the move that the occurrence makes at its stage; None where it makes none."""
-    moved = moved_by(city, entry, occurrence, since=since, now=now)
-    if moved is None:
-        return None
-    keep_moves(book, city, [moved], by, now)
-    return moved.after
-
-
 def moved_by(
     city: City,
     entry: Entry,

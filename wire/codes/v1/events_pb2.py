@@ -25,23 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63odes/v1/events.proto\x12\x0fguanka.codes.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n\x06Reason\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x10\n\x08rule_set\x18\x02 \x01(\t\x12\x14\n\x0c\x65vidence_ids\x18\x03 \x03(\t\x12\x0f\n\x07text_zh\x18\x04 \x01(\t\x12\x0f\n\x07text_en\x18\x05 \x01(\t\x12\'\n\x06\x63olour\x18\x06 \x01(\x0e\x32\x17.guanka.codes.v1.Colour\"\x9b\x02\n\rColourChanged\x12\x12\n\nperson_ref\x18\x01 \x01(\t\x12\'\n\x06\x63olour\x18\x02 \x01(\x0e\x32\x17.guanka.codes.v1.Colour\x12)\n\x08previous\x18\x03 \x01(\x0e\x32\x17.guanka.codes.v1.Colour\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\treview_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x07reasons\x18\x06 \x03(\x0b\x32\x17.guanka.codes.v1.Reason\x12\x10\n\x08rule_set\x18\x07 \x01(\t\x12\x0c\n\x04\x61rea\x18\x08 \x01(\t\"e\n\x10StandingsChanged\x12\x0c\n\x04list\x18\x01 \x01(\r\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x0b\n\x03idx\x18\x03 \x03(\r\x12\x0f\n\x07\x63olours\x18\x04 \x01(\x0c\x12\x13\n\x0bperson_refs\x18\x05 \x01(\x0c\"\xad\x01\n\x12StandingsHeartbeat\x12?\n\x05lists\x18\x01 \x03(\x0b\x32\x30.guanka.codes.v1.StandingsHeartbeat.ListRevision\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cListRevision\x12\x0c\n\x04list\x18\x01 \x01(\r\x12\x10\n\x08revision\x18\x02 \x01(\x04*h\n\x06\x43olour\x12\x16\n\x12\x43OLOUR_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43OLOUR_GREEN\x10\x01\x12\x11\n\rCOLOUR_YELLOW\x10\x02\x12\x0e\n\nCOLOUR_RED\x10\x03\x12\x11\n\rCOLOUR_LAPSED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63odes/v1/events.proto\x12\x0fguanka.codes.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x01\n\x06Reason\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x10\n\x08rule_set\x18\x02 \x01(\t\x12\x14\n\x0c\x65vidence_ids\x18\x03 \x03(\t\x12\x0f\n\x07text_zh\x18\x04 \x01(\t\x12\x0f\n\x07text_en\x18\x05 \x01(\t\x12\'\n\x06\x63olour\x18\x06 \x01(\x0e\x32\x17.guanka.codes.v1.Colour\x12+\n\x07\x65nds_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9b\x02\n\rColourChanged\x12\x12\n\nperson_ref\x18\x01 \x01(\t\x12\'\n\x06\x63olour\x18\x02 \x01(\x0e\x32\x17.guanka.codes.v1.Colour\x12)\n\x08previous\x18\x03 \x01(\x0e\x32\x17.guanka.codes.v1.Colour\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\treview_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x07reasons\x18\x06 \x03(\x0b\x32\x17.guanka.codes.v1.Reason\x12\x10\n\x08rule_set\x18\x07 \x01(\t\x12\x0c\n\x04\x61rea\x18\x08 \x01(\t\"e\n\x10StandingsChanged\x12\x0c\n\x04list\x18\x01 \x01(\r\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x0b\n\x03idx\x18\x03 \x03(\r\x12\x0f\n\x07\x63olours\x18\x04 \x01(\x0c\x12\x13\n\x0bperson_refs\x18\x05 \x01(\x0c\"\xad\x01\n\x12StandingsHeartbeat\x12?\n\x05lists\x18\x01 \x03(\x0b\x32\x30.guanka.codes.v1.StandingsHeartbeat.ListRevision\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cListRevision\x12\x0c\n\x04list\x18\x01 \x01(\r\x12\x10\n\x08revision\x18\x02 \x01(\x04*h\n\x06\x43olour\x12\x16\n\x12\x43OLOUR_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43OLOUR_GREEN\x10\x01\x12\x11\n\rCOLOUR_YELLOW\x10\x02\x12\x0e\n\nCOLOUR_RED\x10\x03\x12\x11\n\rCOLOUR_LAPSED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'codes.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COLOUR']._serialized_start=780
-  _globals['_COLOUR']._serialized_end=884
+  _globals['_COLOUR']._serialized_start=825
+  _globals['_COLOUR']._serialized_end=929
   _globals['_REASON']._serialized_start=76
-  _globals['_REASON']._serialized_end=213
-  _globals['_COLOURCHANGED']._serialized_start=216
-  _globals['_COLOURCHANGED']._serialized_end=499
-  _globals['_STANDINGSCHANGED']._serialized_start=501
-  _globals['_STANDINGSCHANGED']._serialized_end=602
-  _globals['_STANDINGSHEARTBEAT']._serialized_start=605
-  _globals['_STANDINGSHEARTBEAT']._serialized_end=778
-  _globals['_STANDINGSHEARTBEAT_LISTREVISION']._serialized_start=732
-  _globals['_STANDINGSHEARTBEAT_LISTREVISION']._serialized_end=778
+  _globals['_REASON']._serialized_end=258
+  _globals['_COLOURCHANGED']._serialized_start=261
+  _globals['_COLOURCHANGED']._serialized_end=544
+  _globals['_STANDINGSCHANGED']._serialized_start=546
+  _globals['_STANDINGSCHANGED']._serialized_end=647
+  _globals['_STANDINGSHEARTBEAT']._serialized_start=650
+  _globals['_STANDINGSHEARTBEAT']._serialized_end=823
+  _globals['_STANDINGSHEARTBEAT_LISTREVISION']._serialized_start=777
+  _globals['_STANDINGSHEARTBEAT_LISTREVISION']._serialized_end=823
 # @@protoc_insertion_point(module_scope)

@@ -24,20 +24,22 @@ COLOUR_RED: Colour
 COLOUR_LAPSED: Colour
 
 class Reason(_message.Message):
-    __slots__ = ("rule", "rule_set", "evidence_ids", "text_zh", "text_en", "colour")
+    __slots__ = ("rule", "rule_set", "evidence_ids", "text_zh", "text_en", "colour", "ends_at")
     RULE_FIELD_NUMBER: _ClassVar[int]
     RULE_SET_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_IDS_FIELD_NUMBER: _ClassVar[int]
     TEXT_ZH_FIELD_NUMBER: _ClassVar[int]
     TEXT_EN_FIELD_NUMBER: _ClassVar[int]
     COLOUR_FIELD_NUMBER: _ClassVar[int]
+    ENDS_AT_FIELD_NUMBER: _ClassVar[int]
     rule: str
     rule_set: str
     evidence_ids: _containers.RepeatedScalarFieldContainer[str]
     text_zh: str
     text_en: str
     colour: Colour
-    def __init__(self, rule: _Optional[str] = ..., rule_set: _Optional[str] = ..., evidence_ids: _Optional[_Iterable[str]] = ..., text_zh: _Optional[str] = ..., text_en: _Optional[str] = ..., colour: _Optional[_Union[Colour, str]] = ...) -> None: ...
+    ends_at: _timestamp_pb2.Timestamp
+    def __init__(self, rule: _Optional[str] = ..., rule_set: _Optional[str] = ..., evidence_ids: _Optional[_Iterable[str]] = ..., text_zh: _Optional[str] = ..., text_en: _Optional[str] = ..., colour: _Optional[_Union[Colour, str]] = ..., ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ColourChanged(_message.Message):
     __slots__ = ("person_ref", "colour", "previous", "since", "review_at", "reasons", "rule_set", "area")
