@@ -31,7 +31,8 @@ from services.checkpoints.single_scans import SingleScans
 tracer = trace.get_tracer("guanka.checkpoints")
 
 TRACED_ONE_IN = 200
-_SAMPLED = b"-01"
+_SAMPLED = tuple(digit.encode() for digit in "13579bdf")
+"""How a traceparent ends whose last bit says that the caller traces (W3C Trace Context, 3.2.2.5)."""
 _BEARERS_MAX = 20_000
 _REFRESHED_BEFORE_S = 15.0
 _SINGLE = single_scans.ROUTE.encode()

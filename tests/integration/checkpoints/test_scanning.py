@@ -431,7 +431,9 @@ def test_the_scan_routes_are_documented(client):
     assert client.get("/readyz").json()["ready"]
 
 
-def test_a_trace_goes_on_in_the_event(client, register, gate, codes, sql):
+@pytest.mark.parametrize(("flags", "is_traced"), [("01", True), ("03", True), ("00", False), ("02", False)])
+def test_a_trace_goes_on_in_the_event(client, register, gate, codes, sql, flags, is_traced):
+    """The flag of a random trace id (W3C Trace Context 2) stands beside that of sampling."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -439,13 +441,13 @@ def test_a_trace_goes_on_in_the_event(client, register, gate, codes, sql):
         trace.set_tracer_provider(TracerProvider())
     place = register()
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
-    headers = gate(place) | {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    headers = gate(place) | {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-{flags}"}
     client.post("/v1/scans", json=scan(place, credential={"pass": "x"}), headers=headers)
     client.post("/v1/scans", json=scan(place, credential={"pass": "x"}), headers=gate(place))
     told = [
         headers.get("traceparent", "") for (headers,) in sql("SELECT headers FROM outbox WHERE aggregatetype = 'scan'")
     ]
-    assert [trace_id in each for each in told] == [True, False]
+    assert [trace_id in each for each in told] == [is_traced, False]
 
 
 def test_beyond_so_many_at_once_a_scan_is_refused_politely_and_the_others_are_recorded(
