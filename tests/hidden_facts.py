@@ -2,8 +2,8 @@
 
 Where either answer is a refusal, both must be the same: else the refusal tells that the fact is there.
 
-Identifiers that a caller chooses (`scan_id`, `entry_id`, `evidence_id`, `checkpoint_id` …) are left out: that one is taken
-is no secret to whoever holds it, and those of records have 122 random bits that nobody guesses.
+Identifiers that a caller chooses (`scan_id`, `entry_id`, `evidence_id`, `checkpoint_id` …) are left out: that one is
+taken is no secret to whoever holds it, and those of records have 122 random bits that nobody guesses.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from tests.integration.console.test_api import ISSUING, settings
 
 OF_NOBODY = {("GET", "/"), ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/metrics")}
 HIDDEN = "440103019"
+_PLACE = sa.text("INSERT INTO checkpoint VALUES ('c1', 'metro', '西塱站安检点 01', :area)")
+_ALARM = sa.text("INSERT INTO alarm VALUES (gen_random_uuid(), 'fever', '440103', :area, 'c1', now())")
 BEARERS = [
     "Bearer nonsense",
     f"Bearer {ISSUING.token('operator', area='990103')}",
@@ -32,12 +34,8 @@ def test_no_refusal_changes_with_what_is_hidden(migrated: Callable[[str], str], 
         assert endpoints(client) == OF_NOBODY | {("GET", "/v1/live")}
         before = refusals(client)
         with database.transaction() as tx:
-            tx.execute(
-                sa.text(
-                    f"INSERT INTO checkpoint VALUES ('c1', 'metro', '西塱站安检点 01', '{HIDDEN}');"
-                    f"INSERT INTO alarm VALUES (gen_random_uuid(), 'fever', '440103', '{HIDDEN}', 'c1', now())"
-                )
-            )
+            tx.execute(_PLACE, {"area": HIDDEN})
+            tx.execute(_ALARM, {"area": HIDDEN})
         assert refusals(client) == before
     database.close()
     assert [status for status, _ in before] == [401, 403, 401]
