@@ -240,7 +240,9 @@ def test_a_vehicle_with_somebody_whose_id_is_taken_leaves_nothing_behind(client,
     token = codes.mint(person(GREEN)[1])
     taken = scan(place, credential={"pass": token})
     assert client.post("/v1/scans", json=taken, headers=gate(place)).status_code == 200
-    people = [{"scan_id": scan_id, "credential": {"pass": token}} for scan_id in (str(uuid7()), taken["scan_id"])]
+    shown = [codes.mint(person(GREEN)[1]) for _ in range(2)]
+    ids = (str(uuid7()), taken["scan_id"])
+    people = [{"scan_id": each, "credential": {"pass": token}} for each, token in zip(ids, shown, strict=True)]
     sent = scan(place, credential={"plate": "粤A12345"}, people=people)
     answer = client.post("/v1/scans", json=sent, headers=gate(place))
     assert (answer.status_code, answer.json()["code"]) == (409, "scan_id_reused")
