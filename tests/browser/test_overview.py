@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -66,6 +67,14 @@ def figure(page: Page, path: str) -> str:
 def paste(page: Page, token: str) -> None:
     page.get_by_test_id("token").fill(token)
     page.get_by_test_id("token-use").click()
+
+
+def await_labels(page: Page, wanted: str) -> None:
+    """Until the chart has drawn that label; the page's policy forbids `wait_for_function` to evaluate a second time."""
+    deadline = time.monotonic() + 20
+    while wanted not in page.evaluate("window.labels.map(([text]) => text)"):
+        assert time.monotonic() < deadline, f"the chart has not drawn {wanted}"
+        page.wait_for_timeout(50)
 
 
 def tell_a_morning(neighbours: Neighbours) -> None:
@@ -244,7 +253,7 @@ def test_the_labels_of_the_chart_can_be_read_on_every_screen(
     """)
     page = context.new_page()
     page.goto(f"{console.address}/")
-    page.wait_for_function("window.labels.some(([text]) => text === 'now')")
+    await_labels(page, "now")
     sizes = page.evaluate("window.labels.map(([, size]) => size)")
     assert 11 <= min(sizes) <= max(sizes) <= 24
     context.close()
