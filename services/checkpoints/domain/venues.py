@@ -6,9 +6,12 @@ learnt: a gate without a network tells hours later. So each movement is counted 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from services.checkpoints.domain.facts import ScanFact
 
@@ -52,6 +55,45 @@ def counts(scan: ScanFact) -> bool:
     if is_awaited or (scan.person_ref is None and scan.revision != 1):
         return False
     return scan.direction == "out" or (scan.direction == "in" and (scan.offline_decision or scan.decision) != "stop")
+
+
+class Movement(NamedTuple):
+    """A person's way in or out of a venue; `recorded_at` is when it was learnt of."""
+
+    person_ref: UUID
+    venue: str
+    at: datetime
+    scan_id: UUID
+    recorded_at: datetime
+    is_in: bool
+
+
+Beside = tuple[Movement, bool | None, bool | None]
+"""A movement, and which way the person went before and after it, where that is known."""
+
+
+def beside(movements: Sequence[Movement], others: Sequence[Movement]) -> Iterator[Beside]:
+    """What stands next in time to each movement, of those that were recorded before it; `others` are known besides.
+
+    So each is counted once with each neighbour, in whichever order they are learnt of.
+    """
+    of_one: dict[tuple[UUID, str], list[Movement]] = defaultdict(list)
+    for each in (*movements, *others):
+        of_one[each.person_ref, each.venue].append(each)
+    for movement in movements:
+        known = of_one[movement.person_ref, movement.venue]
+        if len(known) == 1:
+            yield movement, None, None
+            continue
+        learnt, place = (movement.recorded_at, movement.scan_id), _place(movement)
+        earlier = [each for each in known if (each.recorded_at, each.scan_id) < learnt]
+        before = max((each for each in earlier if _place(each) < place), key=_place, default=None)
+        after = min((each for each in earlier if _place(each) > place), key=_place, default=None)
+        yield movement, before and before.is_in, after and after.is_in
+
+
+def _place(of: Movement) -> tuple[datetime, UUID]:
+    return of.at, of.scan_id
 
 
 def crossings(before: bool | None, is_in: bool, after: bool | None) -> tuple[int, int]:

@@ -11,32 +11,23 @@ from sqlalchemy import Connection
 
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
-from services.checkpoints.domain.venues import Occupancy, Venue
+from services.checkpoints.domain.venues import Movement, Occupancy, Venue
 from services.checkpoints.store.history import ID_APART_MAX, bound_of_ids, clock_off_between
 from services.checkpoints.store.planning import planned_with_values
 
-# Of the person's other movements at the venue on that day the one next in time, of those that were recorded before: so
-# each is counted once with each neighbour, in whichever order the worker learns of them. `OFFSET 0`: persons first.
-_BESIDE = """
-SELECT o.is_in FROM (
-    SELECT s.scanned_at, s.scan_id, s.checkpoint_id, s.direction = 'in' AS is_in
-    FROM scan AS s WHERE s.person_ref = m.person_ref AND s.scanned_at >= :from_at AND s.scanned_at < :to_at
-    AND {ids} AND (s.scanned_at, s.scan_id) {than} (m.at, m.scan_id)
-    AND (s.recorded_at, s.scan_id) < (m.recorded_at, m.scan_id) AND NOT s.is_self_reported AND s.repeat_of IS NULL
+# `OFFSET 0`: by person first. Those asked for are left out, since the caller knows them.
+_OTHERS = """
+SELECT o.person_ref, v.venue, o.scanned_at, o.scan_id, o.recorded_at, o.is_in
+FROM (
+    SELECT s.person_ref, s.checkpoint_id, s.scanned_at, s.scan_id, s.recorded_at, s.direction = 'in' AS is_in
+    FROM scan AS s
+    WHERE s.person_ref = ANY(:persons) AND s.scanned_at >= :from_at AND s.scanned_at < :to_at AND {ids}
+    AND s.scan_id <> ALL(:known) AND NOT s.is_self_reported AND s.repeat_of IS NULL
     AND (s.direction = 'out' OR s.direction = 'in' AND coalesce(s.offline_decision, s.decision) <> 'stop')
     OFFSET 0
-) AS o JOIN checkpoint_version AS w ON w.checkpoint_id = o.checkpoint_id
-    AND w.holds_from <= o.scanned_at AND o.scanned_at < w.holds_until AND w.venue = v.venue
-ORDER BY o.scanned_at {order}, o.scan_id {order} LIMIT 1
-"""
-_NEIGHBOURS = """
-SELECT v.venue, m.is_in, b.is_in AS before, a.is_in AS after
-FROM unnest(CAST(:scan_ids AS uuid[]), CAST(:places AS uuid[]), CAST(:persons AS uuid[]), CAST(:times AS timestamptz[]),
-            CAST(:recorded AS timestamptz[]), CAST(:ins AS boolean[]))
-     AS m (scan_id, checkpoint_id, person_ref, at, recorded_at, is_in)
-JOIN checkpoint_version AS v ON v.checkpoint_id = m.checkpoint_id AND v.holds_from <= m.at AND m.at < v.holds_until
-LEFT JOIN LATERAL ({before}) AS b ON true LEFT JOIN LATERAL ({after}) AS a ON true
-WHERE v.venue <> ''
+) AS o JOIN checkpoint_version AS v ON v.checkpoint_id = o.checkpoint_id
+    AND v.holds_from <= o.scanned_at AND o.scanned_at < v.holds_until
+WHERE v.venue = ANY(:venues)
 """
 _VENUES = sa.text("""
 SELECT v.venue FROM unnest(CAST(:places AS uuid[]), CAST(:times AS timestamptz[])) WITH ORDINALITY AS m (place, at, n)
@@ -67,23 +58,14 @@ class Moved:
     strangers: tuple[int, int]
 
 
-Beside = tuple[str, bool, bool | None, bool | None]
-"""(venue, whether in, the movement before, the one after)."""
-
-
-def neighbours(tx: Connection, scans: Sequence[ScanFact], day: Span) -> list[Beside]:
-    """Of known people's movements on one day of the city, what stands beside each."""
+def others(tx: Connection, of: Sequence[Movement], day: Span) -> list[Movement]:
+    """The other movements of these people at these venues on one day of the city."""
     from_at, to_at = day
     clock_off = clock_off_between(tx, from_at, to_at)
-    ids = bound_of_ids(clock_off)
-    before, after = (_BESIDE.format(ids=ids, than=than, order=order) for than, order in (("<", "DESC"), (">", "ASC")))
     asked = {
-        "scan_ids": [scan.scan_id for scan in scans],
-        "places": [scan.checkpoint_id for scan in scans],
-        "persons": [scan.person_ref for scan in scans],
-        "times": [scan.scanned_at for scan in scans],
-        "recorded": [scan.recorded_at for scan in scans],
-        "ins": [scan.direction == "in" for scan in scans],
+        "persons": list({each.person_ref for each in of}),
+        "venues": list({each.venue for each in of}),
+        "known": [each.scan_id for each in of],
         "from_at": from_at,
         "to_at": to_at,
         "from_id": uuid7_floor(from_at - ID_APART_MAX),
@@ -91,9 +73,8 @@ def neighbours(tx: Connection, scans: Sequence[ScanFact], day: Span) -> list[Bes
     }
     if clock_off:
         asked["clock_off"] = clock_off
-    with planned_with_values(tx):
-        rows = tx.execute(sa.text(_NEIGHBOURS.format(before=before, after=after)), asked)
-        return [(row.venue, row.is_in, row.before, row.after) for row in rows]
+    with planned_with_values(tx, by_one_index=True):
+        return [Movement(*row) for row in tx.execute(sa.text(_OTHERS.format(ids=bound_of_ids(clock_off))), asked)]
 
 
 def venues_of(tx: Connection, scans: Sequence[ScanFact]) -> list[str]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from services.checkpoints.domain.errors import VenueUnknown
 from services.checkpoints.domain.events import VenueFree, VenueFull
 from services.checkpoints.domain.facts import ScanFact
-from services.checkpoints.domain.venues import Occupancy, Venue, counts, crossings, strangers_after
+from services.checkpoints.domain.venues import Movement, Occupancy, Venue, beside, counts, crossings, strangers_after
 from services.checkpoints.store import venues
 from services.checkpoints.trace import Tell
 
@@ -35,21 +35,27 @@ class Venues:
 
     def _count(self, tx: Connection, day: date, scans: Sequence[ScanFact]) -> set[str]:
         """The venues that were touched on a day."""
-        known = [scan for scan in scans if scan.person_ref is not None]
-        unknown = sorted((scan for scan in scans if scan.person_ref is None), key=lambda scan: scan.scanned_at)
+        at_venues = [
+            (scan, venue) for scan, venue in zip(scans, venues.venues_of(tx, scans), strict=True) if venue != ""
+        ]
+        known = [
+            Movement(scan.person_ref, venue, scan.scanned_at, scan.scan_id, scan.recorded_at, scan.direction == "in")
+            for scan, venue in at_venues
+            if scan.person_ref is not None
+        ]
         entered, departed, strangers = Counter[str](), Counter[str](), defaultdict[str, list[bool]](list)
         start = datetime.combine(day, time(), self._zone)
-        if known:
-            for venue, is_in, before, after in venues.neighbours(tx, known, (start, start + timedelta(days=1))):
-                more = crossings(before, is_in, after)
-                entered[venue] += more[0]
-                departed[venue] += more[1]
-        if unknown:
-            for venue, scan in zip(venues.venues_of(tx, unknown), unknown, strict=True):
+        others = venues.others(tx, known, (start, start + timedelta(days=1))) if known else []
+        for movement, before, after in beside(known, others):
+            more = crossings(before, movement.is_in, after)
+            entered[movement.venue] += more[0]
+            departed[movement.venue] += more[1]
+        for scan, venue in sorted(at_venues, key=lambda each: each[0].scanned_at):
+            if scan.person_ref is None:
                 strangers[venue].append(scan.direction == "in")
         moved = {
             venue: venues.Moved(entered[venue], departed[venue], strangers_after(strangers[venue]))
-            for venue in (entered.keys() | strangers.keys()) - {""}
+            for venue in entered.keys() | strangers.keys()
         }
         if moved:
             venues.count(tx, day, moved)

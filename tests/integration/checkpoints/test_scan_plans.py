@@ -10,13 +10,16 @@ import pytest
 from sqlalchemy import Connection
 
 from services.checkpoints.domain.shifts import Shift
-from services.checkpoints.store import history, second_looks, shifts, traces
+from services.checkpoints.domain.venues import Movement
+from services.checkpoints.store import history, second_looks, shifts, traces, venues
 from tests.integration.checkpoints.test_tracing import NOON, crowd
 from tests.integration.checkpoints.town import scan_fact
 
 AT = NOON + timedelta(minutes=3)
 ASKED = [scan_fact(AT) for _ in range(150)]
 SPAN = history.Span(AT - timedelta(hours=1), AT + timedelta(hours=1), "", None, 100)
+MOVED = [Movement(uuid4(), "Somewhere", AT, uuid4(), AT, is_in=True) for _ in range(150)]
+DAY = (AT - timedelta(hours=12), AT + timedelta(hours=12))
 SHIFT = Shift(uuid4(), uuid4(), 1, 1, "operator", AT - timedelta(hours=4))
 
 QUESTIONS: dict[str, Callable[[Connection], object]] = {
@@ -26,6 +29,8 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "a person's history": lambda tx: history.of_person(tx, uuid4(), SPAN),
     "a checkpoint's history": lambda tx: history.of_checkpoint(tx, uuid4(), SPAN),
     "scans without a person": lambda tx: history.fill_persons(tx, AT),
+    "people's other movements at a venue": lambda tx: venues.others(tx, MOVED, DAY),
+    "a person's other movements at a venue": lambda tx: venues.others(tx, MOVED[:1], DAY),
     "the report of a shift": lambda tx: shifts.report_of(tx, SHIFT, AT + timedelta(hours=1)),
 }
 
