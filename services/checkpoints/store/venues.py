@@ -13,7 +13,7 @@ from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.venues import Movement, Occupancy, Venue
 from services.checkpoints.store.history import ID_APART_MAX, bound_of_ids, clock_off_between
-from services.checkpoints.store.planning import planned_with_values
+from services.checkpoints.store.planning import planned_once
 
 # `OFFSET 0`: by person first. Those asked for are left out, since the caller knows them.
 _OTHERS = """
@@ -73,7 +73,7 @@ def others(tx: Connection, of: Sequence[Movement], day: Span) -> list[Movement]:
     }
     if clock_off:
         asked["clock_off"] = clock_off
-    with planned_with_values(tx, by_one_index=True):
+    with planned_once(tx):
         return [Movement(*row) for row in tx.execute(sa.text(_OTHERS.format(ids=bound_of_ids(clock_off))), asked)]
 
 
