@@ -86,7 +86,7 @@ log = structlog.get_logger("checkpoints")
 POLICY_REFRESH_S = 0.5
 REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0, 5.0, 3600.0
 LIFE_S, DUTY_S, DRIFT_S = 0.25, 5.0, 60.0
-RELAY_PACE_S = 0.1
+RELAY_PACE_S, CONSUMER_PACE_S = 0.1, 0.1
 """Ten passes a second: at 25 the peak's 343 scans/s cost half as much again, in all that read them."""
 
 
@@ -298,6 +298,7 @@ def compose_worker(
         group="checkpoints",
         subscriptions=_subscriptions(settings, holders),
         attempts_max=settings.handler_attempts_max,
+        pace_s=CONSUMER_PACE_S,
     )
 
     def consume(stop: threading.Event) -> None:

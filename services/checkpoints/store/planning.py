@@ -4,7 +4,7 @@ Such a range can be walked by the primary key too. While a day is young both way
 values, once made, is kept: it read every scan of the last minutes once for each person. With the values at hand, and
 made anew each time, the plan knows how many scans lie in between.
 
-For many people at once that costs more than the answer. `planned_once` keeps one plan for all values, made so that it
+For many people at once that costs more than the answer. `plan_once` keeps one plan for all values, made so that it
 can only go by an index, one person after the other. `DAYS` is written so that the primary key never looks better.
 """
 
@@ -19,12 +19,11 @@ from sqlalchemy import Connection
 DAYS = "s.scan_id >= :from_id AND s.scan_id < ANY(CAST(ARRAY[:to_id] AS uuid[]))"
 """`< ANY` of one value is `<`, and spares the other days too; but the planner takes the two for no narrow range."""
 
-_VALUES = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
-_AUTO = sa.text("SET LOCAL plan_cache_mode = auto")
 _SETTINGS = """
 SELECT set_config('plan_cache_mode', '{}', true), set_config('enable_bitmapscan', '{}', true),
        set_config('enable_seqscan', '{}', true)
 """
+_WITH_VALUES = sa.text(_SETTINGS.format("force_custom_plan", "on", "on"))
 _ONCE = sa.text(_SETTINGS.format("force_generic_plan", "off", "off"))
 _AS_BEFORE = sa.text(_SETTINGS.format("auto", "on", "on"))
 
@@ -32,14 +31,11 @@ _AS_BEFORE = sa.text(_SETTINGS.format("auto", "on", "on"))
 @contextmanager
 def planned_with_values(tx: Connection) -> Iterator[None]:
     """What is executed inside is planned with its values, each time; an error ends the transaction anyway."""
-    tx.execute(_VALUES)
-    yield
-    tx.execute(_AUTO)
-
-
-@contextmanager
-def planned_once(tx: Connection) -> Iterator[None]:
-    """What is executed inside is planned once for all values, by indexes alone."""
-    tx.execute(_ONCE)
+    tx.execute(_WITH_VALUES)
     yield
     tx.execute(_AS_BEFORE)
+
+
+def plan_once(tx: Connection) -> None:
+    """From here on, statements of this transaction are planned once for all values, by indexes alone."""
+    tx.execute(_ONCE)

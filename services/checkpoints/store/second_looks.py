@@ -14,7 +14,7 @@ from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.reuse import UseKey
 from services.checkpoints.domain.scans import OfflineDecision
-from services.checkpoints.store.planning import DAYS, planned_once
+from services.checkpoints.store.planning import DAYS, plan_once
 
 _ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
 # `OFFSET 0` keeps the persons first: joined the other way round, all that the city scanned in this time would be read.
@@ -93,8 +93,8 @@ def other_uses(tx: Connection, scans: Sequence[ScanFact], within: timedelta) -> 
         "from_id": uuid7_floor(min(ats) - within - _ID_APART_MAX),
         "to_id": uuid7_floor(max(ats) + within + _ID_APART_MAX),
     }
-    with planned_once(tx):
-        rows = tx.execute(sa.text(_OTHER_USES), asked).all()
+    plan_once(tx)
+    rows = tx.execute(sa.text(_OTHER_USES), asked).all()
     return [
         OtherUse(of_scan, scan_id, checkpoint_id, at, (*key, is_out) if has_let_in and key[-1] is not None else None)
         for of_scan, scan_id, checkpoint_id, at, *key, is_out, has_let_in in rows

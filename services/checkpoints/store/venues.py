@@ -13,7 +13,7 @@ from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.venues import Movement, Occupancy, Venue
 from services.checkpoints.store.history import ID_APART_MAX, bound_of_ids, clock_off_between
-from services.checkpoints.store.planning import planned_once
+from services.checkpoints.store.planning import plan_once
 
 # `OFFSET 0`: by person first. Those asked for are left out, since the caller knows them.
 _OTHERS = """
@@ -32,6 +32,13 @@ WHERE v.venue = ANY(:venues)
 _VENUES = sa.text("""
 SELECT v.venue FROM unnest(CAST(:places AS uuid[]), CAST(:times AS timestamptz[])) WITH ORDINALITY AS m (place, at, n)
 JOIN checkpoint_version AS v ON v.checkpoint_id = m.place AND v.holds_from <= m.at AND m.at < v.holds_until ORDER BY m.n
+""")
+_ADD = sa.text("""
+INSERT INTO venue_count AS c (venue, day, entered, departed)
+SELECT venue, :day, entered, departed
+FROM unnest(CAST(:venues AS text[]), CAST(:entered AS integer[]), CAST(:departed AS integer[]))
+     AS n (venue, entered, departed) ORDER BY venue
+ON CONFLICT (venue, day) DO UPDATE SET entered = c.entered + excluded.entered, departed = c.departed + excluded.departed
 """)
 _OPEN = sa.text("""
 INSERT INTO venue_count (venue, day, entered, departed) SELECT unnest(CAST(:venues AS text[])), :day, 0, 0
@@ -73,8 +80,8 @@ def others(tx: Connection, of: Sequence[Movement], day: Span) -> list[Movement]:
     }
     if clock_off:
         asked["clock_off"] = clock_off
-    with planned_once(tx):
-        return [Movement(*row) for row in tx.execute(sa.text(_OTHERS.format(ids=bound_of_ids(clock_off))), asked)]
+    plan_once(tx)
+    return [Movement(*row) for row in tx.execute(sa.text(_OTHERS.format(ids=bound_of_ids(clock_off))), asked)]
 
 
 def venues_of(tx: Connection, scans: Sequence[ScanFact]) -> list[str]:
@@ -85,15 +92,21 @@ def venues_of(tx: Connection, scans: Sequence[ScanFact]) -> list[str]:
 
 def count(tx: Connection, day: date, moved: Mapping[str, Moved]) -> None:
     names = sorted(moved)
-    tx.execute(_OPEN, {"venues": names, "day": day})
     counted = {
+        "day": day,
         "venues": names,
         "entered": [moved[name].entered for name in names],
         "departed": [moved[name].departed for name in names],
+    }
+    if not any(any(each.strangers) for each in moved.values()):
+        tx.execute(_ADD, counted)
+        return
+    tx.execute(_OPEN, {"venues": names, "day": day})
+    strangers = {
         "net": [moved[name].strangers[0] for name in names],
         "at_least": [moved[name].strangers[1] for name in names],
     }
-    tx.execute(_COUNT, counted | {"day": day})
+    tx.execute(_COUNT, counted | strangers)
 
 
 def lock(tx: Connection, names: Collection[str]) -> list[Venue]:
