@@ -47,7 +47,7 @@ from guanka.report import write_report
 from loadtests.budgets import BATCH_TO_VERIFY_MIN, MINT_TO_FLOOR_MIN, SCAN_TO_FLOOR_MIN
 from loadtests.closed_loop import Offered, offer, request
 from services.checkpoints.scan_log import PLANNER
-from services.checkpoints.scan_statements import RECORD
+from services.checkpoints.scan_statements import RECORD, Kind
 from tests.running import Product, running_product
 
 MEASURED, REST = 0, 1
@@ -58,6 +58,7 @@ PEOPLE = 256
 BATCH = 100
 _COMMUNITY = "440103001101"
 _WARM_S = 1.0
+_KIND = Kind(has_claims=True, has_clocks_off=False, looks_first=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ class _Bench:
     def _insert_rate(self, connection: psycopg.Connection[Any], size: int) -> float:
         started, rows = time.perf_counter(), 0
         while time.perf_counter() - started < self._seconds:
-            connection.execute(RECORD[True, False], (orjson.dumps([self._row() for _ in range(size)]).decode(),))
+            connection.execute(RECORD[_KIND], (orjson.dumps([self._row() for _ in range(size)]).decode(),))
             rows += size
         return rows / (time.perf_counter() - started)
 

@@ -34,7 +34,7 @@ from chassis.outbox import header_columns, trace_headers
 from chassis.telemetry import meter
 from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUnavailable
 from services.checkpoints.domain.scans import Colour, Decision, Refusal, Ruling, Scan
-from services.checkpoints.scan_statements import FIRST_ANSWERS, GIVE_BACK, RECORD, given_back
+from services.checkpoints.scan_statements import FIRST_ANSWERS, GIVE_BACK, RECORD, Kind, given_back
 
 log = structlog.get_logger("scan_log")
 
@@ -55,6 +55,9 @@ _ENOUGH = 32
 _BULK_OVER, _BULK_AT_ONCE = 32, 100
 """Scans of a batch larger than the first go after all others, so many in a group: beyond a hundred rows a group is
 hardly cheaper a row (docs/adr), and a single scan behind a thousand rows would wait for all of them."""
+
+_LOOKS_FIRST_FOR = 20
+"""Groups that are written with a look for what is there, after one in which something was: repeats come in crowds."""
 
 Encode = Callable[[Scan, str], bytes]
 """The event of a scan and its id in writing, as bytes."""
@@ -127,6 +130,7 @@ class ScanLog:
         self._gathering = asyncio.Lock()
         self._is_closing = False
         self._connections = connections
+        self._looks_first_for = 0
         self._writers: list[asyncio.Task[None]] = []
         self._answering_late: set[asyncio.Task[None]] = set()
 
@@ -315,9 +319,7 @@ class ScanLog:
 
     async def _write_together(self, connection: Connection, group: Group) -> None:
         rows = [copies[0].row for copies in group.values()]
-        statement = RECORD[any("as_reused" in row for row in rows), any("gate_said_at" in row for row in rows)]
-        cursor = await connection.execute(statement, (orjson.dumps(rows, option=orjson.OPT_UTC_Z).decode(),))
-        recorded: dict[str, str | None] = dict(await cursor.fetchall())
+        recorded = await self._record(connection, rows)
         _groups.add(1)
         _recorded.add(len(recorded))
         late: list[_Late] = []
@@ -332,6 +334,20 @@ class ScanLog:
         if late:
             self._answering_late.add(task := asyncio.create_task(self._answer_late(late)))
             task.add_done_callback(self._answering_late.discard)
+
+    async def _record(self, connection: Connection, rows: list[Row]) -> dict[str, str | None]:
+        """The refusals of the scans that are new, by scan_id."""
+        given = (orjson.dumps(rows, option=orjson.OPT_UTC_Z).decode(),)
+        kind = any("as_reused" in row for row in rows), any("gate_said_at" in row for row in rows)
+        if not self._looks_first_for:
+            try:
+                cursor = await connection.execute(RECORD[Kind(*kind, looks_first=False)], given)
+                return dict(await cursor.fetchall())
+            except psycopg.errors.UniqueViolation:
+                self._looks_first_for = _LOOKS_FIRST_FOR
+        self._looks_first_for = max(0, self._looks_first_for - 1)
+        cursor = await connection.execute(RECORD[Kind(*kind, looks_first=True)], given)
+        return dict(await cursor.fetchall())
 
     async def _answer_again(self, connection: Connection, group: Group) -> list[_Late]:
         """Scans that were recorded before: the first answer for the same content.

@@ -7,11 +7,17 @@ new one.
 
 All claims come before all scans, each in the order of its key: else two processes with the same passes or the same
 copies deadlock. (`recorded` sorts what it inserts, so it has read all of `used` before it inserts the first.)
+
+Next to no group has a pass that was used up, or a scan that was recorded. So it is first written as if it had none: a
+unique key that is looked for before each insert costs a tenth of the statement. Where that fails, nothing is written,
+and the same group is written again with the look (`looks_first`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product, starmap
+from typing import NamedTuple
 
 from services.checkpoints.domain.reuse import REPEAT_S
 from services.checkpoints.domain.scans import Scan
@@ -93,6 +99,29 @@ _SECOND = f"""CASE WHEN r.repeat_of IS NOT NULL THEN '{_REPEAT_FIELD}'::bytea ||
                 ELSE '' END"""
 
 
+_CLAIMED = f""", used AS (
+    INSERT INTO used_pass (slot, {_KEY}, scan_id, checkpoint_id, used_at)
+    SELECT {_SLOT.replace("%s", "pass_iat")}, list, idx, pass_iat, is_out, scan_id, checkpoint_id, scanned_at
+    FROM given WHERE as_reused IS NOT NULL ORDER BY list, idx, pass_iat, is_out
+    RETURNING 1
+)"""  # noqa: S608 (names of our own columns)
+
+
+def _record_as_new(*, has_claims: bool) -> str:
+    """As `_record`, for a group in which nothing is found to be there; a unique violation where something is."""
+    found = "given AS g WHERE (SELECT count(*) FROM used) >= 0" if has_claims else "given AS g"
+    return f"""{_GIVEN_ROWS}{_CLAIMED if has_claims else ""}, recorded AS (
+    INSERT INTO scan ({", ".join(_VALUES)})
+    SELECT {", ".join(_VALUES.values())} FROM {found} ORDER BY g.scan_id
+    RETURNING scan_id, person_ref, refusal
+), told AS (
+    INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers)
+    SELECT g.scan_id, '{AGGREGATE_TYPE}', coalesce(r.person_ref, r.scan_id)::text, '{EVENT_TYPE}',
+           g.payload || {_PERSON}, g.headers
+    FROM recorded AS r JOIN given AS g USING (scan_id)
+)"""  # noqa: S608 (names of our own columns)
+
+
 def _record(*, has_claims: bool) -> str:
     values, found = (_SETTLED, _USE_OF) if has_claims else (_VALUES, "given AS g")
     returned = "scan_id, person_ref, decision, refusal, repeat_of" if has_claims else "scan_id, person_ref"
@@ -116,21 +145,24 @@ _DATED = """, dated AS (
 )"""
 
 
-def record(*, has_claims: bool, has_clocks_off: bool) -> str:
-    """The statement of a group, which returns (scan_id, refusal) of each new scan.
+class Kind(NamedTuple):
+    """Of a group's statement. `has_claims`: any scan claims a pass; `has_clocks_off`: any gate's clock is off. Others
+    pay for neither. `looks_first`: what is there already is found, and not taken for an error."""
 
-    `has_claims`: of which any scan claims a pass; `has_clocks_off`: in which any gate's clock is off. Others pay for
-    neither.
-    """
-    dated, refusal = _DATED if has_clocks_off else "", "refusal" if has_claims else "NULL"
-    return f"{_record(has_claims=has_claims)}{dated}\nSELECT scan_id::text, {refusal} FROM recorded\n"
+    has_claims: bool
+    has_clocks_off: bool
+    looks_first: bool
 
 
-RECORD = {
-    (has_claims, has_clocks_off): record(has_claims=has_claims, has_clocks_off=has_clocks_off)
-    for has_claims in (False, True)
-    for has_clocks_off in (False, True)
-}
+def record(kind: Kind) -> str:
+    """The statement of a group, which returns (scan_id, refusal) of each new scan."""
+    dated = _DATED if kind.has_clocks_off else ""
+    refusal = "refusal" if kind.has_claims and kind.looks_first else "NULL"
+    recorded = (_record if kind.looks_first else _record_as_new)(has_claims=kind.has_claims)
+    return f"{recorded}{dated}\nSELECT scan_id::text, {refusal} FROM recorded\n"
+
+
+RECORD = {kind: record(kind) for kind in starmap(Kind, product((False, True), repeat=3))}
 
 FIRST_ANSWERS = """
 SELECT scan_id, digest, list, idx, pass_iat, direction, decision, colour, refusal, policy_version, board_revision,
