@@ -1,8 +1,10 @@
 """The scan path of two checkouts in alternating pairs, on one core each: what a change costs a scan.
 
 `python -m loadtests.bench_pairs --before PATH` starts a product from that checkout and one from this. Each turn offers
-prepared scans by shown passes over 64 connections; the product that is not measured is stopped meanwhile. Reported is
-the median of the ratios of all pairs, after over before, and the lower end of its 95 % interval (order statistics).
+prepared scans over 64 connections to the api and its database; the workers, and the product that is not measured, are
+stopped meanwhile. (`--with-workers` leaves them running. They share a core with the database, so the rate then tells
+how far behind they are, too.) Reported is the median of the ratios of all pairs, after over before, and the lower end
+of its 95 % interval (order statistics). `--passes printed` measures scans that use nothing up.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from loadtests.scenarios.scans import by_pass
 MEASURED, REST = 0, 1
 PEOPLE, CONNECTIONS = 300_000, 64
 _PREPARED_PER_S = 9_000
+_PATH = ("postgres", "checkpoints-api")
 
 _SIDE = """
 import json, sys
@@ -62,7 +65,8 @@ with load_stack(int(sys.argv[1]), events="local", settings={}, seed=1) as stack:
 class Side:
     """A product of one checkout, stopped but for its turns."""
 
-    def __init__(self, checkout: Path) -> None:
+    def __init__(self, checkout: Path, *, passes: str, has_workers: bool) -> None:
+        self._passes, self._has_workers = passes, has_workers
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SIDE, str(PEOPLE)],
             cwd=checkout,
@@ -84,6 +88,8 @@ class Side:
     def turn(self, seconds: float) -> float:
         """Scans a second."""
         self._signal(signal.SIGCONT)
+        if not self._has_workers:
+            self._signal(signal.SIGSTOP, of=[name for name in self._place["pids"] if name not in _PATH])
         prepared = list(self._scans(int((seconds + 1) * _PREPARED_PER_S)))
         requests = iter(prepared)
         psutil.Process(self._place["pids"]["checkpoints-api"]).cpu_affinity([MEASURED])
@@ -106,12 +112,16 @@ class Side:
         gate = self._place["gate"].encode()
         for _ in range(count):
             person = next(self._next) % PEOPLE
-            token = self._mint.shown(self._people.lists[person], self._people.idx[person], now)
+            token = self._token(self._people.lists[person], self._people.idx[person], now)
             yield request("POST", "/v1/scans", by_pass(uuid7(at), gate, token, at), self._head)
 
-    def _signal(self, number: signal.Signals) -> None:
-        for pid in self._place["pids"].values():
-            process = psutil.Process(pid)
+    def _token(self, list_number: int, idx: int, now: float) -> str:
+        sign = self._mint.shown if self._passes == "shown" else self._mint.printed
+        return sign(list_number, idx, now)
+
+    def _signal(self, number: signal.Signals, *, of: Iterable[str] | None = None) -> None:
+        for name in self._place["pids"] if of is None else of:
+            process = psutil.Process(self._place["pids"][name])
             for each in (process, *process.children(recursive=True)):
                 each.send_signal(number)
                 each.cpu_affinity([REST])
@@ -122,11 +132,14 @@ def main() -> int:
     parser.add_argument("--before", type=Path, required=True, help="another checkout, with the same lock files")
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--passes", choices=("shown", "printed"), default="shown")
+    parser.add_argument("--with-workers", action="store_true")
     parser.add_argument("--at-least", type=float, default=0.92)
     arguments = parser.parse_args()
     console, started_at = Console(highlight=False), datetime.now(UTC)
     os.sched_setaffinity(0, {REST})
-    sides = [Side(arguments.before.resolve()), Side(ROOT)]
+    checkouts = (arguments.before.resolve(), ROOT)
+    sides = [Side(each, passes=arguments.passes, has_workers=arguments.with_workers) for each in checkouts]
     for side in sides:
         side.pause()
     ratios = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-LIFE_S = 60
+LIFE_S, PRINTED_LIFE_S = 60, 180 * 86_400
 _ES256 = ec.ECDSA(SHA256())
 
 
@@ -37,28 +38,44 @@ def _signing_key(kind: str, not_before: datetime) -> dict[str, str]:
     }
 
 
+_Signer = tuple[bytes, Callable[[bytes, ec.ECDSA], bytes]]
+"""The first segment of what is signed, and what signs."""
+
+
+def _signer(key: dict[str, str], typ: str) -> _Signer:
+    private = serialization.load_pem_private_key(key["private_key_pem"].encode(), None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    return _segment(json.dumps({"alg": "ES256", "kid": key["kid"], "typ": typ}).encode()) + b".", private.sign
+
+
 class Mint:
-    """Mints shown passes as codes does (docs/architecture.md, D5); `keys` is a file of `make_signing_keys`."""
+    """Mints passes as codes does (docs/architecture.md, D5); `keys` is a file of `make_signing_keys`."""
 
     def __init__(self, keys: Path, status_list_uri: str) -> None:
-        key = json.loads(keys.read_text())["pass"][0]
-        private = serialization.load_pem_private_key(key["private_key_pem"].encode(), None)
-        assert isinstance(private, ec.EllipticCurvePrivateKey)
-        self._sign, self._uri = private.sign, status_list_uri
-        self._header = _segment(json.dumps({"alg": "ES256", "kid": key["kid"], "typ": "pass+jwt"}).encode()) + b"."
+        kept = json.loads(keys.read_text())
+        self._uri = status_list_uri
+        self._shown = _signer(kept["pass"][0], "pass+jwt")
+        self._printed = _signer(kept["printed-pass"][0], "printed-pass+jwt")
 
     def shown(self, number: int, idx: int, at_s: float) -> bytes:
         """A pass of the entry `idx` of list `number`, minted at a moment (Unix seconds)."""
-        issued = int(at_s)
+        return self._minted(self._shown, number, idx, int(at_s), LIFE_S)
+
+    def printed(self, number: int, idx: int, at_s: float) -> bytes:
+        """The same, printed: it lives half a year, and using it uses nothing up."""
+        return self._minted(self._printed, number, idx, int(at_s), PRINTED_LIFE_S)
+
+    def _minted(self, signer: _Signer, number: int, idx: int, issued: int, life_s: int) -> bytes:
+        header, sign = signer
         claims = '{"iat":%d,"exp":%d,"status":{"status_list":{"idx":%d,"uri":"%s/%d"}}}' % (  # noqa: UP031 (the cheapest)
             issued,
-            issued + LIFE_S,
+            issued + life_s,
             idx,
             self._uri,
             number,
         )
-        signed = self._header + _segment(claims.encode())
-        r, s = decode_dss_signature(self._sign(signed, _ES256))
+        signed = header + _segment(claims.encode())
+        r, s = decode_dss_signature(sign(signed, _ES256))
         return signed + b"." + _segment(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
 

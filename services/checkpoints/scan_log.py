@@ -318,8 +318,7 @@ class ScanLog:
                 self._fail(copies, StoreUnavailable())
 
     async def _write_together(self, connection: Connection, group: Group) -> None:
-        rows = [copies[0].row for copies in group.values()]
-        recorded = await self._record(connection, rows)
+        recorded = await self._record(connection, group)
         _groups.add(1)
         _recorded.add(len(recorded))
         late: list[_Late] = []
@@ -335,16 +334,18 @@ class ScanLog:
             self._answering_late.add(task := asyncio.create_task(self._answer_late(late)))
             task.add_done_callback(self._answering_late.discard)
 
-    async def _record(self, connection: Connection, rows: list[Row]) -> dict[str, str | None]:
+    async def _record(self, connection: Connection, group: Group) -> dict[str, str | None]:
         """The refusals of the scans that are new, by scan_id."""
+        rows = [copies[0].row for copies in group.values()]
         given = (orjson.dumps(rows, option=orjson.OPT_UTC_Z).decode(),)
         kind = any("as_reused" in row for row in rows), any("gate_said_at" in row for row in rows)
         if not self._looks_first_for:
             try:
-                cursor = await connection.execute(RECORD[Kind(*kind, looks_first=False)], given)
-                return dict(await cursor.fetchall())
+                await connection.execute(RECORD[Kind(*kind, looks_first=False)], given)
             except psycopg.errors.UniqueViolation:
                 self._looks_first_for = _LOOKS_FIRST_FOR
+            else:
+                return dict.fromkeys(group)
         self._looks_first_for = max(0, self._looks_first_for - 1)
         cursor = await connection.execute(RECORD[Kind(*kind, looks_first=True)], given)
         return dict(await cursor.fetchall())

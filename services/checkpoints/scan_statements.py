@@ -52,14 +52,14 @@ COLUMNS = (
     ("gate_said_at", "timestamptz"),
 )
 _GIVEN = (*COLUMNS, ("as_reused", "text"), ("payload", "bytea"), ("headers", "jsonb"))
+_HOLDER = "coalesce(person_ref, (SELECT h.person_ref FROM holder AS h WHERE h.list = g.list AND h.idx = g.idx))"
 _GIVEN_ROWS = f"""
 WITH given AS (
-    SELECT *, direction IS NOT DISTINCT FROM 'out' AS is_out
+    SELECT *, direction IS NOT DISTINCT FROM 'out' AS is_out, {_HOLDER} AS holder
     FROM json_to_recordset(%s::json) AS g ({", ".join(f"{name} {kind}" for name, kind in _GIVEN)})
 )"""  # noqa: S608 (names of our own columns)
 
-_HOLDER = "(SELECT h.person_ref FROM holder AS h WHERE h.list = g.list AND h.idx = g.idx)"
-_VALUES = {name: f"g.{name}" for name, _ in COLUMNS} | {"person_ref": f"coalesce(g.person_ref, {_HOLDER})"}
+_VALUES = {name: f"g.{name}" for name, _ in COLUMNS} | {"person_ref": "g.holder"}
 
 _SLOT = f"(%s / {SLOT_S} %% {SLOTS})::smallint"
 _KEY = "list, idx, iat, is_out"
@@ -108,17 +108,21 @@ _CLAIMED = f""", used AS (
 
 
 def _record_as_new(*, has_claims: bool) -> str:
-    """As `_record`, for a group in which nothing is found to be there; a unique violation where something is."""
-    found = "given AS g WHERE (SELECT count(*) FROM used) >= 0" if has_claims else "given AS g"
+    """As `_record`, for a group in which nothing is found to be there; a unique violation where something is.
+
+    All of the group is new then, so nothing has to be asked back. The counts only say what comes before what: claims
+    before scans, and a scan before its event, whose number is taken when the transaction has an id (chassis/outbox.py).
+    """
+    condition = "WHERE (SELECT count(*) FROM used) >= 0" if has_claims else ""
     return f"""{_GIVEN_ROWS}{_CLAIMED if has_claims else ""}, recorded AS (
     INSERT INTO scan ({", ".join(_VALUES)})
-    SELECT {", ".join(_VALUES.values())} FROM {found} ORDER BY g.scan_id
-    RETURNING scan_id, person_ref, refusal
+    SELECT {", ".join(_VALUES.values())} FROM given AS g {condition}
+    RETURNING 1
 ), told AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers)
-    SELECT g.scan_id, '{AGGREGATE_TYPE}', coalesce(r.person_ref, r.scan_id)::text, '{EVENT_TYPE}',
-           g.payload || {_PERSON}, g.headers
-    FROM recorded AS r JOIN given AS g USING (scan_id)
+    SELECT scan_id, '{AGGREGATE_TYPE}', coalesce(holder, scan_id)::text, '{EVENT_TYPE}',
+           payload || {_PERSON.replace("r.person_ref", "holder")}, headers
+    FROM given WHERE (SELECT count(*) FROM recorded) >= 0
 )"""  # noqa: S608 (names of our own columns)
 
 
@@ -141,7 +145,7 @@ def _record(*, has_claims: bool) -> str:
 
 _DATED = """, dated AS (
     INSERT INTO scan_with_clock_off (scan_id, scanned_at)
-    SELECT g.scan_id, g.scanned_at FROM recorded AS r JOIN given AS g USING (scan_id) WHERE g.gate_said_at IS NOT NULL
+    SELECT g.scan_id, g.scanned_at FROM {} WHERE g.gate_said_at IS NOT NULL
 )"""
 
 
@@ -155,11 +159,16 @@ class Kind(NamedTuple):
 
 
 def record(kind: Kind) -> str:
-    """The statement of a group, which returns (scan_id, refusal) of each new scan."""
-    dated = _DATED if kind.has_clocks_off else ""
-    refusal = "refusal" if kind.has_claims and kind.looks_first else "NULL"
-    recorded = (_record if kind.looks_first else _record_as_new)(has_claims=kind.has_claims)
-    return f"{recorded}{dated}\nSELECT scan_id::text, {refusal} FROM recorded\n"
+    """The statement of a group, given in the order of `scan_id`.
+
+    Where it looks first it returns (scan_id, refusal) of each new scan, else nothing.
+    """
+    if not kind.looks_first:
+        dated = _DATED.format("given AS g") if kind.has_clocks_off else ""
+        return f"{_record_as_new(has_claims=kind.has_claims)}{dated}\nSELECT WHERE false\n"
+    dated = _DATED.format("recorded AS r JOIN given AS g USING (scan_id)") if kind.has_clocks_off else ""
+    refusal = "refusal" if kind.has_claims else "NULL"
+    return f"{_record(has_claims=kind.has_claims)}{dated}\nSELECT scan_id::text, {refusal} FROM recorded\n"
 
 
 RECORD = {kind: record(kind) for kind in starmap(Kind, product((False, True), repeat=3))}

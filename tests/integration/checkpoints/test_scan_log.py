@@ -400,9 +400,9 @@ def test_the_queue_is_bounded(url):
 def test_the_statement_looks_holders_up_one_by_one_whatever_their_number(url, sql):
     sql("INSERT INTO holder SELECT 1, n, gen_random_uuid() FROM generate_series(1, 20000) AS n")
     with psycopg.connect(url, options=scan_log.PLANNER) as connection:
-        for statement in scan_log.RECORD.values():
+        for kind, statement in scan_log.RECORD.items():
             rows = connection.execute(b"EXPLAIN " + statement.encode(), ["[]"]).fetchall()
             plan = "\n".join(row[0] for row in rows)
             assert "Index Scan using holder_pkey" in plan
-            assert "Hash Join" in plan
+            assert ("Hash Join" in plan) == kind.looks_first
             assert "Nested Loop" not in plan

@@ -31,3 +31,13 @@ def test_a_pass_of_the_load_is_read_by_checkpoints(keys: Path) -> None:
     token = Mint(keys, _URI).shown(3, 1_048_575, now).decode()
     assert ring.read(token, datetime.fromtimestamp(now, UTC)) == ReadPass(Entry(3, 1_048_575), int(now))
     assert ring.read(token, datetime.fromtimestamp(now + 61, UTC)) is Refusal.PASS_EXPIRED
+
+
+def test_a_printed_pass_of_the_load_is_read_by_checkpoints(keys: Path) -> None:
+    ring = KeyRing(_URI)
+    assert ring.put(read_signing_keys(keys).jwks())
+    now = time.time()
+    token = Mint(keys, _URI).printed(3, 1_048_575, now).decode()
+    read = ring.read(token, datetime.fromtimestamp(now + 86_400, UTC))
+    assert isinstance(read, ReadPass)
+    assert (read.entry, read.shown_at_s) == (Entry(3, 1_048_575), None)
