@@ -88,6 +88,8 @@ REGISTRY_REFRESH_S, SNAPSHOT_S, FILL_S, CATCH_UP_S, RETENTION_S = 1.0, 5.0, 1.0,
 LIFE_S, DUTY_S, DRIFT_S = 0.25, 5.0, 60.0
 RELAY_PACE_S, CONSUMER_PACE_S = 0.1, 0.1
 """Ten passes a second: at 25 the peak's 343 scans/s cost half as much again, in all that read them."""
+PACED_FROM = 100
+"""Records of a batch from which the worker paces itself: below it, whoever was enrolled just now is known at once."""
 
 
 def tell(tx: Connection, events: Iterable[DomainEvent]) -> None:
@@ -299,6 +301,7 @@ def compose_worker(
         subscriptions=_subscriptions(settings, holders),
         attempts_max=settings.handler_attempts_max,
         pace_s=CONSUMER_PACE_S,
+        paced_from=PACED_FROM,
     )
 
     def consume(stop: threading.Event) -> None:

@@ -101,9 +101,11 @@ def test_subjects_have_revisions_of_their_own(loopback: Any, running: Running, u
     assert loopback.effects() == [("case/a", 7), ("case/b", 1), ("case/b", 2)]
 
 
-@pytest.mark.parametrize(("records_max", "pause_s"), [(500, 0.25), (3, 0.0)])
-def test_a_consumer_with_a_pace_waits_after_a_batch_that_was_not_full(
-    loopback: Any, records_max: int, pause_s: float
+@pytest.mark.parametrize(
+    ("records_max", "paced_from", "pause_s"), [(500, 1, 0.25), (3, 1, 0.0), (500, 3, 0.25), (500, 4, 0.0)]
+)
+def test_a_consumer_with_a_pace_waits_after_a_batch_that_was_neither_full_nor_small(
+    loopback: Any, records_max: int, paced_from: int, pause_s: float
 ) -> None:
     publish(loopback, headers(1), headers(2), headers(3))
     pauses: list[float] = []
@@ -114,7 +116,7 @@ def test_a_consumer_with_a_pace_waits_after_a_batch_that_was_not_full(
             self.set()
             return True
 
-    loopback.consumer(records_max=records_max, pace_s=0.25).run(OneTurn())
+    loopback.consumer(records_max=records_max, pace_s=0.25, paced_from=paced_from).run(OneTurn())
     assert loopback.effects_of("a") == [1, 2, 3]
     assert pauses == [pause_s]
 
