@@ -19,7 +19,7 @@ from sqlalchemy import Connection, RowMapping
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.keeping import TOLD_LATE
-from services.checkpoints.store.planning import DAYS, planned_with_values
+from services.checkpoints.store.planning import planned_with_values
 
 ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
 PULSE_SLOT_S = 5
@@ -78,7 +78,8 @@ def _page(tx: Connection, where: str, of: UUID, span: Span) -> Sequence[RowMappi
 
 def bound_of_ids(clock_off: Sequence[UUID]) -> str:
     """Which days are looked into; hardly ever is any clock off, and then nothing more is asked."""
-    return f"({DAYS} OR s.scan_id = ANY(:clock_off))" if clock_off else DAYS
+    bound = "s.scan_id >= :from_id AND s.scan_id < :to_id"
+    return f"({bound} OR s.scan_id = ANY(:clock_off))" if clock_off else bound
 
 
 def clock_off_between(tx: Connection, from_at: datetime, to_at: datetime) -> list[UUID]:

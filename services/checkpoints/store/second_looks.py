@@ -14,11 +14,11 @@ from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.reuse import UseKey
 from services.checkpoints.domain.scans import OfflineDecision
-from services.checkpoints.store.planning import DAYS, plan_once
+from services.checkpoints.store.planning import plan_once
 
 _ID_APART_MAX = timedelta(minutes=5, milliseconds=1)
 # `OFFSET 0` keeps the persons first: joined the other way round, all that the city scanned in this time would be read.
-_OTHER_USES = f"""
+_OTHER_USES = """
 SELECT g.scan_id AS of_scan, s.scan_id, s.checkpoint_id, s.scanned_at, s.list, s.idx, s.pass_iat,
        s.direction IS NOT DISTINCT FROM 'out' AS is_out, coalesce(s.offline_decision, s.decision) = 'pass' AS has_let_in
 FROM unnest(CAST(:scan_ids AS uuid[]), CAST(:person_refs AS uuid[]), CAST(:lists AS integer[]),
@@ -26,14 +26,14 @@ FROM unnest(CAST(:scan_ids AS uuid[]), CAST(:person_refs AS uuid[]), CAST(:lists
      AS g (scan_id, person_ref, list, idx, at, recorded_at)
 CROSS JOIN LATERAL (
     SELECT * FROM scan AS s WHERE s.person_ref = g.person_ref
-    AND s.scanned_at BETWEEN g.at - :within AND g.at + :within AND {DAYS}
+    AND s.scanned_at BETWEEN g.at - :within AND g.at + :within AND s.scan_id >= :from_id
     OFFSET 0
 ) AS s
 WHERE s.scan_id <> g.scan_id
   AND s.list = g.list AND s.idx = g.idx AND NOT s.is_self_reported AND s.repeat_of IS NULL
   AND (s.recorded_at, s.scan_id) < (g.recorded_at, g.scan_id)
 ORDER BY g.scan_id, s.scan_id
-"""  # noqa: S608 (our own words)
+"""
 _TAKEN = """
 SELECT scan_id, offline_decision, offline_refusal, offline_policy_version, offline_list_revision
 FROM scan WHERE scan_id = ANY(:scan_ids) AND offline_decision IS NOT NULL
@@ -91,7 +91,6 @@ def other_uses(tx: Connection, scans: Sequence[ScanFact], within: timedelta) -> 
         "recorded": [scan.recorded_at for scan in known],
         "within": within,
         "from_id": uuid7_floor(min(ats) - within - _ID_APART_MAX),
-        "to_id": uuid7_floor(max(ats) + within + _ID_APART_MAX),
     }
     plan_once(tx)
     rows = tx.execute(sa.text(_OTHER_USES), asked).all()

@@ -12,16 +12,18 @@ from sqlalchemy import Connection
 from chassis.ids import uuid7_floor
 from services.checkpoints.domain.facts import ScanFact
 from services.checkpoints.domain.venues import Movement, Occupancy, Venue
-from services.checkpoints.store.history import ID_APART_MAX, bound_of_ids, clock_off_between
+from services.checkpoints.store.history import ID_APART_MAX, clock_off_between
 from services.checkpoints.store.planning import plan_once
 
+_SINCE = "s.scan_id >= :from_id"
+_SINCE_OR_CLOCK_OFF = f"({_SINCE} OR s.scan_id = ANY(:clock_off))"
 # `OFFSET 0`: by person first. Those asked for are left out, since the caller knows them.
 _OTHERS = """
 SELECT o.person_ref, v.venue, o.scanned_at, o.scan_id, o.recorded_at, o.is_in
 FROM (
     SELECT s.person_ref, s.checkpoint_id, s.scanned_at, s.scan_id, s.recorded_at, s.direction = 'in' AS is_in
     FROM scan AS s
-    WHERE s.person_ref = ANY(:persons) AND s.scanned_at >= :from_at AND s.scanned_at < :to_at AND {ids}
+    WHERE s.person_ref = ANY(:persons) AND s.scanned_at >= :from_at AND s.scanned_at < :to_at AND {since}
     AND s.scan_id <> ALL(:known) AND NOT s.is_self_reported AND s.repeat_of IS NULL
     AND (s.direction = 'out' OR s.direction = 'in' AND coalesce(s.offline_decision, s.decision) <> 'stop')
     OFFSET 0
@@ -76,12 +78,12 @@ def others(tx: Connection, of: Sequence[Movement], day: Span) -> list[Movement]:
         "from_at": from_at,
         "to_at": to_at,
         "from_id": uuid7_floor(from_at - ID_APART_MAX),
-        "to_id": uuid7_floor(to_at + ID_APART_MAX),
     }
     if clock_off:
         asked["clock_off"] = clock_off
     plan_once(tx)
-    return [Movement(*row) for row in tx.execute(sa.text(_OTHERS.format(ids=bound_of_ids(clock_off))), asked)]
+    since = _SINCE_OR_CLOCK_OFF if clock_off else _SINCE
+    return [Movement(*row) for row in tx.execute(sa.text(_OTHERS.format(since=since)), asked)]
 
 
 def venues_of(tx: Connection, scans: Sequence[ScanFact]) -> list[str]:
