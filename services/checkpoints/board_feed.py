@@ -23,6 +23,7 @@ from chassis.event_log import EventLog, EventLogUnavailable, OffsetOutOfRange, R
 from chassis.telemetry import caused_span, is_recorded, meter
 from services.checkpoints.board import Applied, Board, Heartbeat, StandingsChange
 from services.checkpoints.codes_client import CodesUnavailable, StandingList
+from services.checkpoints.fresh_holders import FreshHolders
 
 log = structlog.get_logger("board")
 tracer = trace.get_tracer("guanka.board")
@@ -55,9 +56,10 @@ class BoardFeed:
         snapshot: Snapshot,
         decode: Decode,
         clock: Clock,
+        fresh: FreshHolders,
     ) -> None:
         self._board, self._codes, self._event_log, self._topic = board, codes, event_log, topic
-        self._snapshot, self._decode, self._clock = snapshot, decode, clock
+        self._snapshot, self._decode, self._clock, self._fresh = snapshot, decode, clock, fresh
         self._reader: Reader | None = None
         self._awaited: tuple[Heartbeat, float] | None = None
         self._missing: set[int] = set()
@@ -135,8 +137,10 @@ class BoardFeed:
             else:
                 self._awaited = None
                 self._board.mark_complete(message.at.timestamp())
-        elif message is not None and self._board.apply(message) is Applied.GAP:
-            self._missing.add(message.list)
+        elif message is not None:
+            self._fresh.put(message)
+            if self._board.apply(message) is Applied.GAP:
+                self._missing.add(message.list)
 
     def _look_at_awaited(self) -> None:
         """A heartbeat told of changes that had not come: they have now, or they are missing."""

@@ -50,6 +50,7 @@ from services.checkpoints.domain.events import CheckpointRegistered, DomainEvent
 from services.checkpoints.domain.keeping import Keeping
 from services.checkpoints.duty import Duty
 from services.checkpoints.fast_path import ScanPath
+from services.checkpoints.fresh_holders import FreshHolders
 from services.checkpoints.holders import Holders
 from services.checkpoints.key_ring import KeyRing
 from services.checkpoints.keys_feed import KeysFeed
@@ -134,6 +135,7 @@ def compose_api(
         transport=codes_transport,
     )
     taken_database = Database(settings.database_url, connections_max=2, statement_timeout_s=5)
+    fresh = FreshHolders()
     scan_log = ScanLog(
         settings.database_url,
         encode=messages.scan_recorded_payload,
@@ -141,6 +143,7 @@ def compose_api(
         group_max=settings.scan_group_max,
         queue_max=settings.scan_queue_max,
         append_timeout_s=settings.scan_append_timeout_s,
+        fresh=fresh,
     )
     scan_path = ScanPath(
         key_ring=key_ring,
@@ -190,6 +193,7 @@ def compose_api(
             snapshot=_snapshot(database),
             decode=messages.standing_of_record,
             clock=utc_now,
+            fresh=fresh,
         ).run,
         "keys": KeysFeed(key_ring, codes=codes, database=database, clock=utc_now).run,
         "registry": every(REGISTRY_REFRESH_S, registry.refresh, name="registry"),

@@ -34,6 +34,7 @@ from chassis.outbox import header_columns, trace_headers
 from chassis.telemetry import meter
 from services.checkpoints.domain.errors import Overloaded, ScanIdReused, StoreUnavailable
 from services.checkpoints.domain.scans import Colour, Decision, Refusal, Ruling, Scan
+from services.checkpoints.fresh_holders import FreshHolders
 from services.checkpoints.scan_statements import FIRST_ANSWERS, GIVE_BACK, RECORD, Kind, given_back
 
 log = structlog.get_logger("scan_log")
@@ -121,6 +122,7 @@ class ScanLog:
         group_max: int = 500,
         queue_max: int = 5000,
         append_timeout_s: float = 5.0,
+        fresh: FreshHolders | None = None,
     ) -> None:
         self._database_url, self._encode, self._keep_taken = database_url, encode, keep_taken
         self._group_max, self._queue_max, self._timeout_s = group_max, queue_max, append_timeout_s
@@ -131,6 +133,7 @@ class ScanLog:
         self._is_closing = False
         self._connections = connections
         self._looks_first_for = 0
+        self._fresh = fresh or FreshHolders()
         self._writers: list[asyncio.Task[None]] = []
         self._answering_late: set[asyncio.Task[None]] = set()
 
@@ -213,8 +216,9 @@ class ScanLog:
         }
         if entry is not None:
             row["list"], row["idx"] = entry.list, entry.idx
-        if attempt.person_ref is not None:
-            row["person_ref"] = attempt.person_ref
+        person_ref = attempt.person_ref or (None if entry is None else self._fresh.get(entry))
+        if person_ref is not None:
+            row["person_ref"] = person_ref
         if attempt.vehicle_ref is not None:
             row["vehicle_ref"] = attempt.vehicle_ref
         if attempt.temperature_c is not None:
