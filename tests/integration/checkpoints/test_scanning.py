@@ -535,3 +535,14 @@ def _of(token):
 
 def _in_a_task():
     return asyncio.current_task() is not None
+
+
+def test_whoever_was_enrolled_just_now_is_known_before_the_worker_has_heard_of_them(
+    client, register, gate, codes, person, sql
+):
+    """The worker does not run at all here."""
+    place, (person_ref, idx) = register(), person(GREEN)
+    answer = client.post("/v1/scans", json=scan(place, credential={"pass": codes.mint(idx)}), headers=gate(place))
+    assert answer.json()["decision"] == "pass"
+    assert sql("SELECT person_ref FROM scan") == [(person_ref,)]
+    assert sql("SELECT aggregateid FROM outbox WHERE aggregatetype = 'scan'") == [(str(person_ref),)]

@@ -197,10 +197,12 @@ def test_a_request_that_comes_twice_is_answered_once(register, visit, ask, parts
 
 
 def test_scans_whose_persons_have_just_become_known_are_found_with_the_first_part(
-    client, register, gate, codes, person, worker, sql, ask, parts
+    client, composed, register, gate, codes, topic, worker, sql, ask, parts
 ):
-    """Who enrols and rides within a second is scanned before the worker knows who holds the entry."""
-    mall, (case, case_idx), (contact, contact_idx) = register("mall"), person(GREEN), person(GREEN)
+    """Their change was lost, and the board fetched the list: it has their colours, and nobody knows who they are."""
+    mall, (case, case_idx), (contact, contact_idx) = register("mall"), codes.enrol(GREEN), codes.enrol(GREEN)
+    topic.beat()
+    wait_for(lambda: composed.board.revisions().get(1) == codes.revision[1])
     for minute, idx in enumerate((case_idx, contact_idx)):
         at = NOON + timedelta(minutes=minute)
         shown = {"pass": codes.mint(idx, at=at)}
