@@ -88,7 +88,7 @@ def restored(installation: Installation, service: str) -> int:
 
 
 _WITH_EPOCHS = ("codes", "checkpoints")
-"""What they sign for gates is believed again, although it is older than what gates have."""
+"""Services that sign for gates. After a restore a raised epoch makes gates believe what is older than they have."""
 
 
 def records_behind(environment: Mapping[str, str], service: str) -> int:

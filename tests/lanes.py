@@ -42,7 +42,7 @@ def counted(lines: Sequence[str]) -> Counter[str]:
 
 
 def refusals(lines: Sequence[str]) -> list[str]:
-    """What pytest's summary names as failed, and what it showed of each failure."""
+    """The failures that pytest showed, and the names in its summary."""
     starts = [n for n, line in enumerate(lines) if _SECTION.fullmatch(line)]
     ends = [n for n, line in enumerate(lines) if _AFTER.fullmatch(line)]
     shown = [line for start in starts for line in lines[start : next((n for n in ends if n > start), len(lines))]]

@@ -82,7 +82,7 @@ def decide_offline(
 
 
 def _entry_of(knowledge: Knowledge, attempt: Attempt) -> Entry | None:
-    """Of the pass that is shown: two in a vehicle are not one person, so the second who shows it has a copy."""
+    """The entry that the shown pass names, if any. Two people of a vehicle never share one: the second has a copy."""
     found = None if attempt.token is None else knowledge.key_ring.read(attempt.token, attempt.scanned_at)
     return found.entry if isinstance(found, ReadPass) else None
 

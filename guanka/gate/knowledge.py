@@ -161,12 +161,12 @@ def read_bundle(
 
 
 def order_of_policy(signed: SignedPolicy, epoch: int) -> Order:
-    """Of policies the one that takes effect later holds; rolled back is an old content under a new number."""
+    """The policy that takes effect later holds. Rolling back publishes old content under a new number."""
     return epoch, int(signed.effective_from.timestamp()), int(signed.issued_at.timestamp())
 
 
 def _order_of_list(claims: Mapping[str, Any], revision: int) -> Order:
-    """What a list says of itself; its tag must say the same. Before lists did, only the tag said it."""
+    """The order that a list states; its tag must agree. A list without a revision is read by its tag alone."""
     if claims.get("revision", revision) != revision:
         raise BundleRefused("a list has another revision than its tag")
     return int(claims.get("epoch", 0)), revision, int(claims["iat"]) if "iat" in claims else 0

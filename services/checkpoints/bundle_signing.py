@@ -27,7 +27,7 @@ from services.checkpoints.signed import BUNDLE, Keys, NotSigned, read_signed, si
 NONCE_PATTERN = r"^[A-Za-z0-9_-]{16,64}$"
 _LABEL = b"guanka: the key that signs bundles, 1"
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Of P-256 (SEC 2)."""
+"""The order of the group of P-256 (SEC 2)."""
 
 
 class BundleSigner:

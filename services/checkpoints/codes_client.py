@@ -121,7 +121,7 @@ class CodesClient:
 
 
 def _epoch_in(token: str) -> int:
-    """What the list says of itself; whoever uses it looks at the signature."""
+    """The epoch that the list states, unverified: gates check the signature before they believe it."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError as error:

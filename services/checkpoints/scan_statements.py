@@ -150,8 +150,11 @@ _DATED = """, dated AS (
 
 
 class Kind(NamedTuple):
-    """Of a group's statement. `has_claims`: any scan claims a pass; `has_clocks_off`: any gate's clock is off. Others
-    pay for neither. `looks_first`: what is there already is found, and not taken for an error."""
+    """The kind of a group's statement.
+
+    `has_claims`: any scan claims a pass. `has_clocks_off`: any gate's clock is off. Other groups pay for neither.
+    `looks_first`: a row that is there already is found, and is no error.
+    """
 
     has_claims: bool
     has_clocks_off: bool

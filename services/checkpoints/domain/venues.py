@@ -73,7 +73,7 @@ Beside = tuple[Movement, bool | None, bool | None]
 
 
 def beside(movements: Sequence[Movement], others: Sequence[Movement]) -> Iterator[Beside]:
-    """What stands next in time to each movement, of those that were recorded before it; `others` are known besides.
+    """Each movement with its neighbours in time among those recorded before it; `others` are known besides.
 
     So each is counted once with each neighbour, in whichever order they are learnt of.
     """

@@ -118,7 +118,7 @@ class PostgresBook:
             sa.select(entry)
             .where(
                 entry.c.closed_at.is_(None),
-                entry.c.ended_at.is_distinct_from(entry.c.ends_at),
+                entry.c.seen_end.is_distinct_from(entry.c.ends_at),
                 entry.c.ends_at < before,
             )
             .order_by(entry.c.ends_at, entry.c.entry_id)
@@ -177,11 +177,11 @@ class PostgresBook:
         closing = ("closed_at", "outcome", "succeeded_by")
         update_rows(self._tx, "entry", "entry_id", stage + closing, [entry_row(each) for each in changed])
 
-    def mark_ended(self, entries: Sequence[Entry]) -> None:
+    def mark_ends_seen(self, entries: Sequence[Entry]) -> None:
         self._tx.execute(
             sa.update(entry)
             .where(entry.c.entry_id == _any([each.entry_id for each in entries]))
-            .values(ended_at=entry.c.ends_at)
+            .values(seen_end=entry.c.ends_at)
         )
 
     def mark_escalated(self, entries: Sequence[Entry]) -> None:

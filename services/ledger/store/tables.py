@@ -44,7 +44,7 @@ entry = _table(
     order_digest=sa.LargeBinary,
     escalated_deadline=_TIME,
     ends_at=_TIME,
-    ended_at=_TIME,
+    seen_end=_TIME,
 )
 step = _table(
     "step",

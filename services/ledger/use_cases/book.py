@@ -99,7 +99,7 @@ class Book(Protocol):
     def ending_entries(self, before: datetime, entries_max: int) -> list[Entry]:
         """Open entries whose measure ends before then, and whose end was not dealt with; not locked."""
 
-    def mark_ended(self, entries: Sequence[Entry]) -> None:
+    def mark_ends_seen(self, entries: Sequence[Entry]) -> None:
         """The ends of these measures are dealt with."""
 
     def open_entries_of(self, persons: Collection[UUID]) -> dict[UUID, list[Entry]]: ...

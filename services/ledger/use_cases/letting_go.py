@@ -80,7 +80,7 @@ def contact_left(book: Book, city: City, closing: Moved, now: datetime) -> Conta
 
 
 def contact_before(book: Book, city: City, refuted: Moved, now: datetime) -> Contact | None:
-    """What a contact who is refuted is a contact by still: whatever weaker contact they were or would have been.
+    """The weaker contact that a refuted contact was before, or would have been.
 
     Nothing of the refuted entry counts, as if it had never been opened.
     """
@@ -129,7 +129,7 @@ def observe_for_the_rest(book: Book, city: City, by: Actor, now: datetime, entri
         if closing is not None and (left := contact_left(book, city, closing, max(now, entry.ends_at))) is not None:
             keep_contact_left(book, city, closing, left, by, now)
             handed_on += 1
-    book.mark_ended(ended)
+    book.mark_ends_seen(ended)
     return handed_on
 
 
@@ -200,7 +200,7 @@ def _by_meeting(city: City, met: Met, entries: Mapping[UUID, Entry], now: dateti
 def _by_orders(
     book: Book, city: City, entries: Mapping[UUID, Entry], now: datetime, *, refuted: UUID | None = None
 ) -> list[tuple[UUID, Contact]]:
-    """Who is a contact by an order that lasts, or that was handed on and on to an entry that lasts.
+    """The people who are contacts by an order that lasts, or that was handed on to an entry that lasts.
 
     They are as close as an official graded them: what a trace alone made of it goes with the trace, and so does a grade
     that was refuted, or is at this moment.

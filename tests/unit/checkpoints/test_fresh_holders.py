@@ -1,4 +1,4 @@
-"""Who just got a place on a list is known before the table has them, and not for ever."""
+"""The holder of a new entry is known before the table has them, and not for ever."""
 
 from __future__ import annotations
 

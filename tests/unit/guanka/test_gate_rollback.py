@@ -56,7 +56,7 @@ class Morning:
 
     @staticmethod
     def told(bundle: dict[str, Any]) -> dict[str, Any]:
-        """What the server has answered to some other question."""
+        """An answer of the server to another question."""
         return SIGNER.signed(bundle | {"nonce": "a-question-of-before-" + str(bundle["issued_at"][-12:-6])})
 
     def heard(self) -> tuple[dict[str, Any], ...]:
@@ -69,7 +69,7 @@ _MEMBERS = sorted(MORNING.new)
 _ABSENT = object()
 _CHOICE = st.sampled_from([*range(4), None])
 MIXES = st.fixed_dictionaries(dict.fromkeys(_MEMBERS, _CHOICE))
-"""Of each member of a bundle whose it is; None where it is left out."""
+"""For each member of a bundle, whose it is; None where it is left out."""
 
 
 def mixed(mix: dict[str, int | None], nonce: str | None) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def mixed(mix: dict[str, int | None], nonce: str | None) -> dict[str, Any]:
 
 
 def decisions(post: Post) -> dict[str, str]:
-    """What the gate does about the case, and about a pass of another city, without a network."""
+    """The decisions of a gate without a network, for the case and for a pass of another city."""
     post.server.status = 0
     at = post.gate._clock.now()
     shown = {"case": MORNING.city.codes.mint(MORNING.case, at=at), "foreign": MORNING.foreign_mint(0, at=at)}
