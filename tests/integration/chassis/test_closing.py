@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from chassis.app import server
+from chassis.direct import DirectConnection
 from tests.serving import serving
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -34,11 +35,35 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
         yield started
 
 
-def connected(running: uvicorn.Server) -> socket.socket:
-    connection = socket.create_connection(running.servers[0].sockets[0].getsockname(), timeout=20)
+def connect(running: uvicorn.Server) -> socket.socket:
+    return socket.create_connection(running.servers[0].sockets[0].getsockname(), timeout=20)
+
+
+def ask(connection: socket.socket) -> None:
+    """Head and body of an answer may come in two parts."""
     connection.sendall(REQUEST)
-    assert connection.recv(4096).endswith(b"hello")
+    answer = b""
+    while not answer.endswith(b"hello"):
+        part = connection.recv(4096)
+        assert part, f"the connection ended after {answer!r}"
+        answer += part
+
+
+def connected(running: uvicorn.Server) -> socket.socket:
+    connection = connect(running)
+    ask(connection)
     return connection
+
+
+def our_side_of(running: uvicorn.Server, connection: socket.socket) -> DirectConnection:
+    """The server's own object for this connection, once it has been accepted."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for each in list(running.server_state.connections):
+            if isinstance(each, DirectConnection) and each.client == connection.getsockname():
+                return each
+        time.sleep(0.01)
+    raise AssertionError("the server has not accepted the connection")
 
 
 def is_listening(address: tuple[str, int]) -> bool:
@@ -74,8 +99,9 @@ def test_an_idle_connection_is_closed_cleanly_and_a_request_that_crosses_meets_n
 
 
 def test_a_connection_that_was_idle_for_long_is_closed_in_the_same_way(running: uvicorn.Server) -> None:
-    running.config.timeout_keep_alive = 0
-    connection = connected(running)
+    connection = connect(running)
+    our_side_of(running, connection).timeout_keep_alive = 0
+    ask(connection)
     assert connection.recv(4096) == b""
     connection.sendall(REQUEST)
     connection.shutdown(socket.SHUT_WR)
