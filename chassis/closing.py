@@ -55,7 +55,7 @@ class ClosingConnection(DirectConnection):
     _is_ending = False
 
     def shutdown(self) -> None:
-        self._is_ending, self.remembers_heads = True, False
+        self._is_ending, self.reads_plain_heads = True, False
         if self.is_idle():
             self.loop.call_later(_GRACE_S, self._close_our_side)
         elif not self.cycle.response_started:

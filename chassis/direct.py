@@ -6,8 +6,7 @@ its headers and whole body, and a function to call with the answer, at once or w
 does not take, and whatever is unusual about a request (large, chunked, HTTP/1.0, `Expect`),
 goes the usual way; so an application must answer the same in both.
 
-A gate sends the same head with every scan but for the length of its body. What a head says is a function of its bytes,
-so heads of direct requests are remembered with what they say, and one that comes again is not parsed again.
+A plain head (plain_heads.py) that comes together with the whole of its body is not parsed at all.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import asyncio
 import heapq
 from asyncio import TimerHandle
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import httptools
 import structlog
@@ -25,22 +24,17 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from chassis.doors import DEFAULT_LIMITS, Doors, Limits, refused, too_many_connections, too_slow
 from chassis.framing import Framing, malformed
+from chassis.plain_heads import BODY_BYTES_MAX, BYTES_MAX, END, Headers, PlainHead, PlainHeads
 from chassis.problems import Problem
 
 log = structlog.get_logger("direct")
 
-BODY_BYTES_MAX = 16_384
 LINGER_S = 2.0
 """How long the caller has to close its side."""
 _DRAINED_BYTES_MAX = 4 * 1024 * 1024
 _LET_GO_BYTES_MAX = 256 * 1024
 _STEPS_AT_ONCE = 8
 _CLOSED_AT_ONCE = 64
-_HEAD_BYTES_MAX, _HEADERS_MAX, _HEADS_MAX = 2_048, 32, 5_000
-_HEAD_END = b"\r\n\r\n"
-
-Headers = Mapping[bytes, bytes]
-"""Names in small letters."""
 
 
 class Respond(Protocol):
@@ -59,33 +53,6 @@ class AnswersDirectly(Protocol):
         """None for a request that is to go the usual way."""
 
 
-class _Head(NamedTuple):
-    """What the head of a direct request says; the connection stays open after it. `size` is that of the body."""
-
-    target: bytes
-    headers: Headers
-    size: int
-
-
-class _KnownHeads:
-    """By all of their bytes, as they came at the beginning of a message; those that came lately."""
-
-    def __init__(self) -> None:
-        self._young: dict[bytes, _Head] = {}
-        self._old: dict[bytes, _Head] = {}
-
-    def get(self, raw: bytes) -> _Head | None:
-        head = self._young.get(raw)
-        if head is None and (head := self._old.get(raw)) is not None:
-            self.put(raw, head)
-        return head
-
-    def put(self, raw: bytes, head: _Head) -> None:
-        if len(self._young) >= _HEADS_MAX:
-            self._old, self._young = self._young, {}
-        self._young[raw] = head
-
-
 class DirectConnection(HttpToolsProtocol):
     """One connection. A direct request stands where uvicorn has its cycle of request and response.
 
@@ -93,11 +60,9 @@ class DirectConnection(HttpToolsProtocol):
     answer; the rest waits, and so does the caller (`_Flow`).
     """
 
-    remembers_heads = True
+    reads_plain_heads = True
     _is_between = True
     """No part of a message has come after the last whole one, and more will be taken."""
-    _head: _Head | None = None
-    """Of the direct request whose head was parsed last."""
     _is_declined = False
     """The application was asked about the request at hand and does not take it."""
     _rest = b""
@@ -121,7 +86,7 @@ class DirectConnection(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._directly: Callable[[bytes, Headers], Take | None] | None = getattr(self.app, "directly", None)
         shared = vars(self.server_state)
-        self._heads: _KnownHeads = shared.setdefault("known_heads", _KnownHeads())
+        self._plain_heads: PlainHeads = shared.setdefault("plain_heads", PlainHeads())
         self._limits: Limits = getattr(self.config, "limits", DEFAULT_LIMITS)
         self._doors: Doors = shared.setdefault("doors", Doors())
         self._framing = Framing(self._limits.framing)
@@ -162,10 +127,10 @@ class DirectConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_between and self.remembers_heads and self.is_idle():
-            end = data.find(_HEAD_END, 0, _HEAD_BYTES_MAX) + len(_HEAD_END)
-            head = self._heads.get(data[:end])
-            if head is not None and len(data) == end + head.size and self._take_known(head, data[end:]):
+        if self._is_between and self.reads_plain_heads and self.is_idle():
+            end = data.find(END, 0, BYTES_MAX) + len(END)
+            head = self._plain_heads.read(data[:end])
+            if head is not None and len(data) == end + head.size and self._take_plain(head, data[end:]):
                 return None
         if self._is_left:
             return self._drain(len(data))
@@ -176,7 +141,7 @@ class DirectConnection(HttpToolsProtocol):
         self._rest = self._rest + data if self._rest else data
         return self._advance()
 
-    def _take_known(self, head: _Head, body: bytes) -> bool:
+    def _take_plain(self, head: PlainHead, body: bytes) -> bool:
         take = None if self._directly is None or self.flow.write_paused else self._directly(head.target, head.headers)
         if take is None:
             self._is_declined = True
@@ -214,15 +179,12 @@ class DirectConnection(HttpToolsProtocol):
 
     def _parse(self, piece: bytes) -> None:
         """The parser must find the end of a message where the framing does; else one of both was deceived."""
-        self._head = None
         try:
             self.parser.feed_data(piece)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             raise malformed("its parts contradict each other") from None
         if self._is_parsing is not self._framing.is_in_body:
             raise malformed("it does not end where its head says")
-        if self._head is not None and 0 < len(self._framing.head) <= _HEAD_BYTES_MAX:
-            self._heads.put(self._framing.head, self._head)
 
     def _settle(self) -> None:
         """After what could be done was done: wait for more, or for the answer, or go on in a moment."""
@@ -409,10 +371,7 @@ class DirectConnection(HttpToolsProtocol):
         size = headers.get(b"content-length", b"")
         if not size.isdigit() or int(size) > BODY_BYTES_MAX or self.parser.get_http_version() != "1.1":
             return None
-        take = self._directly(self.url, headers)
-        if take is not None and len(self.headers) <= _HEADERS_MAX and self.parser.should_keep_alive():
-            self._head = _Head(self.url, headers, int(size))
-        return take
+        return self._directly(self.url, headers)
 
 
 class _Lingering:

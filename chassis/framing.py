@@ -55,7 +55,7 @@ class _At(Enum):
 class Framing:
     """The state of one connection's stream. After a `Problem` was raised, nothing of the stream can be trusted."""
 
-    __slots__ = ("_at", "_begun", "_beside_bytes", "_left", "_limits", "_lines", "head")
+    __slots__ = ("_at", "_begun", "_beside_bytes", "_left", "_limits", "_lines")
 
     def __init__(self, limits: FramingLimits) -> None:
         self._limits = limits
@@ -64,8 +64,6 @@ class Framing:
         """What has come of a head, a chunk's line or the trailers that are not whole yet."""
         self._left = 0
         self._lines = self._beside_bytes = 0
-        self.head = b""
-        """The last head as it came; empty when empty lines came before it."""
 
     @property
     def is_in_body(self) -> bool:
@@ -113,9 +111,7 @@ class Framing:
             self._begun = begun
             return b"", len(begun) - before
         self._begun = b""
-        head = begun[start:size]
-        self.head = b"" if start else head
-        return self._read(head), size - before
+        return self._read(begun[start:size]), size - before
 
     def _read(self, head: bytes) -> bytes:
         """The head for the parser; the state is that after it."""

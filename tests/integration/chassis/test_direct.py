@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.app import server
-from chassis.direct import BODY_BYTES_MAX, DirectConnection, Headers, Respond, Take, _Head, _KnownHeads
+from chassis.direct import BODY_BYTES_MAX, DirectConnection, Headers, Respond, Take
 from tests.serving import serving
 
 SLOW_S = 0.6
@@ -122,24 +122,22 @@ def test_a_body_may_come_in_parts(caller: Caller) -> None:
     assert caller.answer()[2] == b"direct:/at-once:in three parts"
 
 
-def test_a_head_that_came_before_is_not_parsed_again_on_any_connection(
+def test_a_plain_head_with_its_whole_body_is_not_parsed(
     running: uvicorn.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the same bytes; one byte more in the body is another head."""
+    """Also where each request has a header of its own, as callers that trace or count their requests send."""
     parsed: list[bytes] = []
     on_url = DirectConnection.on_url
     monkeypatch.setattr(DirectConnection, "on_url", lambda self, url: parsed.append(url) or on_url(self, url))
-    raw = post("/at-once", b"one", "X-Gate: 1")
-    first, other = Caller(running), Caller(running)
-    for each in (first, first, other):
-        each.send(raw)
-        assert each.answer()[2] == b"direct:/at-once:one"
-    assert len(parsed) == 1
-    first.send(post("/at-once", b"four", "X-Gate: 1"))
-    assert first.answer()[2] == b"direct:/at-once:four"
-    assert len(parsed) == 2
-    first.socket.close()
-    other.socket.close()
+    caller = Caller(running)
+    for number in range(3):
+        caller.send(post("/at-once", b"one", f"X-Vegeta-Seq: {number}"))
+        assert caller.answer()[2] == b"direct:/at-once:one"
+    assert not parsed
+    caller.send(post("/at-once", b"four", "X-Gate:1"))
+    assert caller.answer()[2] == b"direct:/at-once:four"
+    assert parsed == [b"/at-once"]
+    caller.socket.close()
 
 
 def test_after_a_known_head_everything_else_is_still_understood(caller: Caller) -> None:
@@ -225,17 +223,6 @@ def test_the_first_of_two_is_not_remembered_with_what_the_second_says(caller: Ca
     other.send(head + b"3" * 50 + filled)
     assert [other.answer()[2] for _ in range(2)] == [b"direct:/at-once:" + b"3" * 20, b"usual:/usual:"]
     other.socket.close()
-
-
-def test_heads_are_kept_in_two_generations_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chassis.direct._HEADS_MAX", 2)
-    known, heads = _KnownHeads(), [_Head(b"/%d" % n, {}, n) for n in range(5)]
-    for n in range(4):
-        known.put(b"%d" % n, heads[n])
-    assert [known.get(b"%d" % n) for n in (0, 3)] == [heads[0], heads[3]]
-    known.put(b"4", heads[4])
-    assert known.get(b"1") is None
-    assert known.get(b"0") == heads[0], "who comes again stays"
 
 
 def test_a_request_that_is_declined_this_time_goes_the_usual_way_and_is_taken_the_next(
