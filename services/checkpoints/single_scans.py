@@ -32,10 +32,12 @@ _WATCH_S = 0.02
 
 class SingleScans:
     def __init__(self, parts: ScanParts, times: AnswerTimes, queue: StandingQueue, *, waiting_max: int) -> None:
+        """`waiting_max` is for a burst; while the queue stands, half as many wait as are under way."""
         self._scan_path, self._attempts, self._checkpoints = parts.scan_path, parts.attempts, parts.checkpoints
         self._policies, self._masks, self._clock = parts.policies, parts.masks, parts.clock
         self.admission, self._times = parts.admission, times
-        self._queue, self._waiting_max = queue, waiting_max
+        self._queue, self._burst_max = queue, waiting_max
+        self._standing_max = min(waiting_max, max(1, parts.admission.singles_max // 2))
         self._waiting: deque[tuple[_Single, bytes]] = deque()
         self._is_pumping = False
         self._alarm: asyncio.TimerHandle | None = None
@@ -46,8 +48,11 @@ class SingleScans:
         return len(self._waiting)
 
     def is_full(self) -> bool:
-        """Whether one more single scan is refused before anything of it is looked at."""
-        return len(self._waiting) >= self._waiting_max
+        """Whether one more single scan is refused before anything of it is looked at.
+
+        In a standing queue the last would wait longest, only to be shed by its age.
+        """
+        return len(self._waiting) >= (self._standing_max if self._queue.is_standing else self._burst_max)
 
     def shed(self, _body: bytes, respond: Respond) -> None:
         """Refuse a single scan of which nothing was looked at."""

@@ -48,7 +48,7 @@ class FakeReader:
 
 
 class Post:
-    """One process's single scans with two under way at once and three that may wait."""
+    """One process's single scans with two under way at once and three that may wait, or one in a standing queue."""
 
     def __init__(self) -> None:
         self.path, self.reader = FakeScanPath(), FakeReader()
@@ -61,8 +61,8 @@ class Post:
             clock=utc_now,
             admission=Admission(RateLimit(0), 2),
         )
-        standing = StandingQueue(target_s=0.02, wait_s_max=0.05)
-        self.singles = SingleScans(parts, AnswerTimes(), standing, waiting_max=3)
+        self.queue = StandingQueue(target_s=0.02, wait_s_max=0.05)
+        self.singles = SingleScans(parts, AnswerTimes(), self.queue, waiting_max=3)
         self.answers: list[tuple[str, int]] = []
 
     def send(self, name: str) -> None:
@@ -117,6 +117,19 @@ def test_a_full_queue_refuses_the_next_scan_at_once_and_unread(post: Post) -> No
     assert post.answers == [("f", 503)]
     assert post.singles.is_full()
     assert post.reader.read_bodies == 2
+
+
+def test_in_a_standing_queue_the_next_scan_is_refused_at_once_instead_of_by_its_age(post: Post) -> None:
+    async def play() -> None:
+        for name in "abc":
+            post.send(name)
+        assert not post.singles.is_full()
+        post.queue.is_standing = True
+        post.send("d")
+
+    asyncio.run(play())
+    assert post.answers == [("d", 503)]
+    assert (post.reader.read_bodies, post.singles.waiting()) == (2, 1)
 
 
 def test_a_scan_that_waited_too_long_is_refused_unread_though_nothing_else_happens(post: Post) -> None:
