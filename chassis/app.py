@@ -22,6 +22,7 @@ from chassis.closing import ClosingConnection, ClosingServer
 from chassis.description import describe
 from chassis.docs_page import add_docs_page
 from chassis.doors import DEFAULT_LIMITS, Limits, connections_max
+from chassis.methods import HeadAsGet
 from chassis.problems import install_problems
 from chassis.queries import PROBES, known_query_only
 from chassis.settings import ServiceSettings, SettingsError, trust_of
@@ -77,6 +78,7 @@ def create_app(
         trust=trust_of(settings) if settings.auth_jwks.startswith("https:") else None,
     )
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(HeadAsGet)
     install_problems(app, problems)
     describe(app)
     add_docs_page(app)

@@ -33,6 +33,8 @@ _CODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r]*?)[ \t]*\r\n")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*(?=\r\n)", re.IGNORECASE)
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)\r\n")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*")
+_METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT"))
+"""Of RFC 9110 and RFC 5789; a route refuses those that it does not take."""
 _ONE_OF_A_KIND = (b"authorization", b"content-length", b"host", b"transfer-encoding")
 
 
@@ -197,6 +199,8 @@ def _require_request_line(head: bytes) -> bytes:
         raise malformed("the first line is a method, a target in ASCII and the version")
     if line[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
         raise Problem(505, "http_version_unknown", "This server speaks HTTP/1.1 and HTTP/1.0.")
+    if line[1] not in _METHODS:
+        raise malformed("the method is none of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")
     if _FIELDS.fullmatch(head, line.end()) is None:
         raise malformed("a header is a name, a colon and a value on one line, without control characters")
     return line[1]

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from chassis.database import is_passing, sqlstate_of
+from chassis.methods import allowed
 
 log = structlog.get_logger("problems")
 
@@ -146,11 +147,14 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return Problem(422, "invalid_request", f"The request is not valid: {named}.", errors=errors[:50]).response()
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     code, detail = HTTP_ERRORS.get(error.status_code, (re.sub(r"\W+", "_", phrase).lower(), phrase))
-    return Problem(error.status_code, code, detail, headers=error.headers).response()
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(allowed(request.app.router.routes, request.scope))}
+    return Problem(error.status_code, code, detail, headers=headers).response()
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
