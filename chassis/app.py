@@ -16,12 +16,13 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
-from chassis.auth import IsArea, TokenReader
+from chassis.auth import Bearer, IsArea, TokenReader
 from chassis.body_limit import BodyLimit
 from chassis.closing import ClosingConnection, ClosingServer
 from chassis.description import describe
 from chassis.docs_page import add_docs_page
 from chassis.doors import DEFAULT_LIMITS, Limits, connections_max
+from chassis.held_bodies import HeldBodies
 from chassis.methods import HeadAsGet
 from chassis.problems import install_problems
 from chassis.queries import PROBES, known_query_only
@@ -77,13 +78,26 @@ def create_app(
         is_area=is_area,
         trust=trust_of(settings) if settings.auth_jwks.startswith("https:") else None,
     )
-    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.state.held_bodies = HeldBodies(settings.bodies_bytes_max)
+    app.add_middleware(
+        BodyLimit, bytes_max=settings.body_bytes_max, held=app.state.held_bodies, caller_of=_caller_of(app)
+    )
     app.add_middleware(HeadAsGet)
     install_problems(app, problems)
     describe(app)
     add_docs_page(app)
     _add_probes(app, checks)
     return app
+
+
+def _caller_of(app: FastAPI) -> Callable[[str | None], str]:
+    """The subject of a good token; the reader is looked up when it is needed."""
+
+    def subject(authorization: str | None) -> str:
+        bearer: Bearer = app.state.token_reader.read(authorization)
+        return bearer.subject
+
+    return subject
 
 
 _NOT_READY = {

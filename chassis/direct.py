@@ -79,6 +79,7 @@ class DirectConnection(HttpToolsProtocol):
     _waits_for_head = False
     _bytes_since = 0
     """Of a body that is awaited, since its pace was looked at."""
+    _body_waited_s = 0.0
     _drained = 0
     flow: _Flow
 
@@ -232,14 +233,16 @@ class DirectConnection(HttpToolsProtocol):
         if self._waits_for_head:
             self._end_wait()
         if self._wait is None:
-            self._bytes_since = 0
+            self._bytes_since, self._body_waited_s = 0, self._limits.body_grace_s
             self._wait = self.loop.call_later(self._limits.body_grace_s, self._look_at_pace)
 
     def _look_at_pace(self) -> None:
         waits_for_us = self.flow.read_paused or getattr(self.cycle, "waiting_for_100_continue", False)
-        if not waits_for_us and self._bytes_since < self._limits.body_bytes_per_s_min * self._limits.body_look_s:
+        is_slow = self._bytes_since < self._limits.body_bytes_per_s_min * self._limits.body_look_s
+        if not waits_for_us and (is_slow or self._body_waited_s >= self._limits.body_s):
             return self._refuse(too_slow("body"))
         self._bytes_since = 0
+        self._body_waited_s += 0.0 if waits_for_us else self._limits.body_look_s
         self._wait = self.loop.call_later(self._limits.body_look_s, self._look_at_pace)
         return None
 

@@ -27,7 +27,7 @@ class Limits:
     """`connections_max` is of one process: beyond it the longest idle ones are closed.
 
     `head_s` is from a head's first byte to its last. A body that is awaited longer than `body_grace_s` must bring
-    `body_bytes_per_s_min`, on the average of each `body_look_s`.
+    `body_bytes_per_s_min`, on the average of each `body_look_s`, and be whole within `body_s`.
     """
 
     framing: FramingLimits = field(default_factory=FramingLimits)
@@ -35,6 +35,7 @@ class Limits:
     body_grace_s: float = 10.0
     body_look_s: float = 5.0
     body_bytes_per_s_min: int = 500
+    body_s: float = 120.0
     connections_per_address_max: int = 4_000
     connections_max: int = 1_000_000
     trusted_proxies: tuple[Network, ...] = ()

@@ -148,6 +148,11 @@ class ServiceSettings(DatabaseSettings, EventLogSettings):
         default=(), description="networks whose connections are not counted, with commas: `10.0.0.0/8`"
     )
     body_bytes_max: int = Field(default=1_048_576, ge=1024, description="the largest request body")
+    bodies_bytes_max: int = Field(
+        default=67_108_864,
+        ge=1024,
+        description="bytes of large request bodies that one process holds at a time, a quarter of them of one caller",
+    )
     database_connections_max: int = Field(default=10, ge=2, le=200, description="connections per process")
     handler_attempts_max: int = Field(
         default=3, ge=1, description="times a message is tried alone before it is put aside"

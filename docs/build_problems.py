@@ -57,6 +57,7 @@ CHASSIS = [
     Entry(431, "head_too_large", "A head has at most 32,768 bytes and 100 headers. Send a smaller one."),
     Entry(500, "unexpected_error", "Something went wrong here; nothing was recorded. Try again."),
     Entry(501, "transfer_coding_unknown", "The one transfer coding that this server knows is chunked."),
+    Entry(503, "bodies_full", "Too many large bodies are under way. Send it again in some seconds."),
     Entry(503, "issuer_unavailable", "The issuer's keys could not be read yet; nobody is known here. Try again."),
     Entry(503, "store_unavailable", "The store cannot be reached now; nothing was recorded. Try again."),
     Entry(505, "http_version_unknown", "This server speaks HTTP/1.1 and HTTP/1.0."),

@@ -248,6 +248,7 @@ def _scan_routes(
         admission=parts.admission,
         times=times,
         body_bytes_max=settings.body_bytes_max,
+        held=app.state.held_bodies,
     )
 
 

@@ -19,6 +19,7 @@ from chassis.auth import Bearer, TokenReader
 from chassis.body_limit import require_shape
 from chassis.body_shape import LARGE_BYTES
 from chassis.direct import Headers, Respond, Take
+from chassis.held_bodies import SMALL_BYTES, HeldBodies
 from chassis.problems import Problem
 from chassis.queries import require_no_query
 from chassis.telemetry import context_of
@@ -67,10 +68,11 @@ class ScanRoutes:
         admission: Admission,
         times: AnswerTimes,
         body_bytes_max: int,
+        held: HeldBodies,
     ) -> None:
         self._app = app
         self._token_reader, self._admission, self._times = token_reader, admission, times
-        self._body_bytes_max = body_bytes_max
+        self._body_bytes_max, self._held = body_bytes_max, held
         self._taken = self._spans_due = 0
         self._bearers: dict[bytes, tuple[float, Bearer]] = {}
         self._reading: dict[bytes, asyncio.Task[Bearer]] = {}
@@ -124,7 +126,7 @@ class ScanRoutes:
         headers = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"")
         bearer = self._remembered(authorization) or await self._bearer(authorization)
-        body = await self._body(headers.get(b"content-length", b"0"), receive)
+        body = await self._body(bearer, headers.get(b"content-length", b""), receive)
         if len(body) > LARGE_BYTES:
             await require_shape(body)
         return bearer, body, headers.get(b"traceparent", b"")
@@ -181,9 +183,16 @@ class ScanRoutes:
         self._bearers[authorization] = read
         return bearer
 
-    async def _body(self, announced: bytes, receive: Receive) -> bytes:
-        """The whole body. Raises a `Problem` with status 413 as soon as it is too large."""
-        self._require_size(int(announced) if announced.isdigit() else 0)
+    async def _body(self, bearer: Bearer, announced: bytes, receive: Receive) -> bytes:
+        """The whole body. Raises a `Problem`: 413 as soon as it is too large, 503 where there is no room for it."""
+        size = int(announced) if announced.isdigit() else self._body_bytes_max
+        self._require_size(size)
+        if size <= SMALL_BYTES:
+            return await self._whole(receive)
+        with self._held.hold(bearer.subject, size):
+            return await self._whole(receive)
+
+    async def _whole(self, receive: Receive) -> bytes:
         body: bytes = b""
         while True:
             message = await receive()

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from chassis.app import create_app
+from chassis.problems import Problem
 from chassis.settings import ServiceSettings
 from services.checkpoints.api import application as checkpoints
 from services.checkpoints.scan_routes import ScanRoutes
@@ -51,6 +52,7 @@ def _checkpoints() -> tuple[FastAPI, Any]:
         admission=MagicMock(),
         times=MagicMock(),
         body_bytes_max=1_000_000,
+        held=MagicMock(),
     )
     return app, front
 
@@ -109,3 +111,19 @@ def test_probes_take_any_query(service: str) -> None:
     client = TestClient(SERVICES[service]()[1], raise_server_exceptions=False)
     for path in ("/livez", "/metrics", "/openapi.json", "/docs"):
         assert client.get(f"{path}?x=1").status_code == 200
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_endpoint_reads_a_large_body_of_somebody_without_a_token(service: str) -> None:
+    """Whoever may send nothing could else fill the memory of a process."""
+
+    def unread() -> Iterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    app, front = SERVICES[service]()
+    app.state.token_reader = MagicMock(read=MagicMock(side_effect=Problem(401, "token_missing", "Send a token.")))
+    client = TestClient(front, raise_server_exceptions=False)
+    for method, address in [each for each in endpoints(service) if each[0] in ("POST", "PUT", "PATCH")]:
+        answer = client.request(method, address, content=unread(), headers={"Content-Length": "1000000"})
+        assert answer.status_code == 401, (method, address, answer.status_code)

@@ -190,6 +190,20 @@ def test_a_body_that_keeps_the_pace_is_taken(serve: Callable[[Limits], uvicorn.S
     assert steady.answer()[0] in (200, 201)
 
 
+@pytest.mark.parametrize("target", WAYS)
+def test_a_body_that_keeps_the_pace_and_never_ends_is_refused(
+    serve: Callable[[Limits], uvicorn.Server], target: str
+) -> None:
+    """Else a few bytes a second would keep a megabyte in memory for half an hour."""
+    endless = Caller(serve(replace(QUICK, body_s=1.0)))
+    endless.send(post(target, b"b" * 16_000)[:-16_000])
+    with contextlib.suppress(OSError):
+        for _ in range(100):
+            endless.send(b"b" * 20)
+            time.sleep(0.05)
+    assert refusal(endless) == (408, "request_timeout")
+
+
 def test_an_idle_connection_is_closed_whether_it_ever_asked_or_not(serve: Callable[[Limits], uvicorn.Server]) -> None:
     started = serve(QUICK)
     started.config.timeout_keep_alive = 1

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from chassis.auth import Bearer
+from chassis.held_bodies import HeldBodies
+from services.checkpoints.answers import AnswerTimes
 from services.checkpoints.rate_limit import Admission, RateLimit
 from services.checkpoints.scan_routes import ScanRoutes
 
@@ -32,7 +34,14 @@ class SlowToken(AnyToken):
         return time.time() + self._read_s, bearer
 
 
-def routes(admission: Admission, token_reader: AnyToken | None = None, *, is_full: bool = False) -> ScanRoutes:
+def routes(
+    admission: Admission,
+    token_reader: AnyToken | None = None,
+    *,
+    is_full: bool = False,
+    body_bytes_max: int = 1000,
+    held: HeldBodies | None = None,
+) -> ScanRoutes:
     def take(_bearer: Bearer, _body: bytes, respond: Any) -> None:
         respond(200, b"{}")
 
@@ -43,8 +52,9 @@ def routes(admission: Admission, token_reader: AnyToken | None = None, *, is_ful
         batches=unused,
         token_reader=token_reader or AnyToken(),  # type: ignore[arg-type]
         admission=admission,
-        times=unused,
-        body_bytes_max=1000,
+        times=AnswerTimes(),
+        body_bytes_max=body_bytes_max,
+        held=held or HeldBodies(1000),
     )
 
 
@@ -121,3 +131,30 @@ def test_a_full_queue_refuses_a_scan_before_its_token_is_looked_at() -> None:
     assert take is not None
     take(b"{}", lambda status, *_: refused.append(status))
     assert refused == [503]
+
+
+def test_a_large_batch_waits_for_room_and_a_small_one_does_not() -> None:
+    held = HeldBodies(40_000)
+    asked: list[bool] = []
+
+    async def receive() -> dict[str, Any]:
+        asked.append(True)
+        return {"type": "http.request", "body": b"[]", "more_body": False}
+
+    async def status(size: int) -> int:
+        statuses: list[int] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            statuses.append(message.get("status", 0))
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/scans/batch", "query_string": b""}
+        headers = [(b"authorization", b"Bearer a"), (b"content-length", b"%d" % size)]
+        front = routes(Admission(RateLimit(0), 1), body_bytes_max=30_000, held=held)
+        await front({**scope, "headers": headers}, receive, send)  # type: ignore[arg-type]
+        return statuses[0]
+
+    with held.hold("others", 15_000):
+        assert asyncio.run(status(30_000)) == 503
+        assert not asked
+        assert asyncio.run(status(1_000)) == 200
+    assert asyncio.run(status(30_000)) == 200
