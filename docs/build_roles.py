@@ -191,7 +191,9 @@ _SETTINGS = ServiceSettings(
 
 def _console() -> FastAPI:
     app = create_app("console", _SETTINGS, checks={}, problems={})
-    console.add_routes(app, live=MagicMock(), overview=MagicMock(), areas=MagicMock(), vendor=Path("vendor"))
+    console.add_routes(
+        app, live=MagicMock(), overview=MagicMock(), areas=MagicMock(), vendor=Path("vendor"), door_of=MagicMock()
+    )
     return app
 
 

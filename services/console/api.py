@@ -6,6 +6,7 @@ too, as kind, place and owner, of no person. Whatever will show a person is logg
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
@@ -52,8 +53,19 @@ ALARM_READERS = ("operator", "community", "approver")
 """The roles that read alarms at the ledger read them here."""
 
 
-def add_routes(app: FastAPI, *, live: Live, overview: Overview, areas: Areas, vendor: Path) -> None:
-    """`vendor` holds the browser libraries; the page says so when they are not there."""
+def add_routes(
+    app: FastAPI,
+    *,
+    live: Live,
+    overview: Overview,
+    areas: Areas,
+    vendor: Path,
+    door_of: Callable[[str], str | None],
+) -> None:
+    """`vendor` holds the browser libraries; the page says so when they are not there.
+
+    `door_of` gives what screens of an address are counted under, None for the address of a trusted proxy.
+    """
     router = APIRouter()
 
     @router.get("/", response_class=HTMLResponse, tags=["pages"])
@@ -70,12 +82,12 @@ def add_routes(app: FastAPI, *, live: Live, overview: Overview, areas: Areas, ve
             200: {
                 "description": "Server-sent events; each `data` is one JSON object "
                 "{at, figures: {known_until, age_s, scans, colours, ledgers, alarms …} | null, processes: […], "
-                "{at, figures: {known_until, age_s, scans, colours, ledgers, alarms …} | null, processes: […], "
                 "sources: {checkpoints, codes, ledger: {known_until, age_s}}, "
                 "reach: {area, area_name, shows_alarms, alarms_today} | null}",
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
             401: {"description": "a token that is not valid; without one the totals are read"},
+            429: {"description": "as many screens as one address or one subject may have"},
             503: {"description": "as many screens as one process serves"},
         },
     )
@@ -86,7 +98,14 @@ def add_routes(app: FastAPI, *, live: Live, overview: Overview, areas: Areas, ve
         subtree, for the roles operator, community and approver; `reach` says which subtree it is.
         """
         screen = _screen_of(request)
-        if live.is_full():
+        if live.has_too_many_of(screen.caller):
+            raise Problem(
+                429,
+                "too_many_screens",
+                "There are too many live streams of this address or subject. Close one first.",
+                headers={"Retry-After": "5"},
+            )
+        if live.is_full_for(screen):
             raise Problem(
                 503, "screens_full", "Too many screens are watching; try again.", headers={"Retry-After": "5"}
             )
@@ -95,11 +114,12 @@ def add_routes(app: FastAPI, *, live: Live, overview: Overview, areas: Areas, ve
     def _screen_of(request: Request) -> Screen:
         authorization = request.headers.get("authorization")
         if authorization is None:
-            return Screen()
+            door = door_of(request.client.host) if request.client else None
+            return Screen(caller=None if door is None else ("address", door))
         bearer: Bearer = request.app.state.token_reader.read(authorization)
         shows_alarms = bool(bearer.area) and bearer.has_role(*ALARM_READERS)
         reach = Reach(bearer.area, areas.name_of(bearer.area), shows_alarms)
-        return Screen(reach, ends_at=bearer.expires_at)
+        return Screen(reach, ends_at=bearer.expires_at, caller=("subject", bearer.subject))
 
     app.include_router(router)
     app.mount("/static/vendor", _Files(directory=vendor, check_dir=False), name="vendor")

@@ -1,6 +1,7 @@
 """The live stream: one picture a second, taken once and handed to every screen, so that a hundred cost as much as one.
 
 A screen without a token sees the city's totals. A bearer's screen sees the alarms of their subtree besides.
+The public can fill its own room only: bearers of an area always find theirs.
 
 A screen that does not keep up is dropped and comes back by itself (`retry`). When the process is told to end, every
 stream ends at once: a server that waited for screens to leave would never stop.
@@ -10,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Set
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -35,15 +38,33 @@ _HEARTBEAT = b": still here\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
 
 
+@dataclass(frozen=True, slots=True)
+class ScreenLimits:
+    """How many streams one process serves: of bearers of an area, of the public, and of any one caller."""
+
+    officials_max: int
+    public_max: int
+    per_caller_max: int
+
+
+Caller = tuple[str, str]
+"""(kind, name): the address of a screen without a token, the subject of one with a token."""
+
+
 class Screen:
     """One reader of the stream; it ends when it is dropped, its token expires or the process ends.
 
-    `reach` is None without a token; `ends_at` in Unix seconds.
+    `reach` is None without a token; `ends_at` in Unix seconds; `caller` is None where callers are not counted.
     """
 
-    def __init__(self, reach: Reach | None = None, *, ends_at: float = math.inf) -> None:
-        self.reach, self.ends_at = reach, ends_at
+    def __init__(self, reach: Reach | None = None, *, ends_at: float = math.inf, caller: Caller | None = None) -> None:
+        self.reach, self.ends_at, self.caller = reach, ends_at, caller
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(PICTURES_WAITING_MAX)
+
+    @property
+    def is_public(self) -> bool:
+        """A citizen's token has no area, so its screen shows what everybody sees."""
+        return self.reach is None or not self.reach.area
 
     def offer(self, chunk: bytes) -> bool:
         """Whether there was room for it."""
@@ -80,25 +101,33 @@ class Live:
         processes: Callable[[], list[Process]],
         sources: Callable[[datetime, datetime], dict[str, Source]],
         clock: Clock,
-        screens_max: int,
+        limits: ScreenLimits,
         period_s: float = PERIOD_S,
     ) -> None:
         self._read_figures, self._processes, self._clock = read_figures, processes, clock
         self._sources = sources
         self._period_s = period_s
         self._screens: set[Screen] = set()
+        self._of_caller: Counter[Caller] = Counter()
+        self._public = 0
         self._alarms: Mapping[str, AreaAlarms] = {}
         self._chunks: dict[Reach | None, bytes] = {}
         self._has_ended = False
-        self.screens_max = screens_max
+        self._limits = limits
         self.snapshot: Snapshot | None = None
 
     @property
     def screens(self) -> int:
         return len(self._screens)
 
-    def is_full(self) -> bool:
-        return len(self._screens) >= self.screens_max
+    def is_full_for(self, screen: Screen) -> bool:
+        """Whether the room is taken that such a screen needs."""
+        if screen.is_public:
+            return self._public >= self._limits.public_max
+        return len(self._screens) - self._public >= self._limits.officials_max
+
+    def has_too_many_of(self, caller: Caller | None) -> bool:
+        return caller is not None and self._of_caller[caller] >= self._limits.per_caller_max
 
     async def run(self) -> None:
         while not self._has_ended:
@@ -144,6 +173,9 @@ class Live:
             screen.end()
             return
         self._screens.add(screen)
+        self._public += screen.is_public
+        if screen.caller is not None:
+            self._of_caller[screen.caller] += 1
         screen.offer(self._chunk_for(screen.reach))
 
     def _chunk_for(self, reach: Reach | None) -> bytes:
@@ -159,7 +191,15 @@ class Live:
         return self._chunks[reach]
 
     def leave(self, screen: Screen) -> None:
-        self._screens.discard(screen)
+        """Give the screen's room back; a screen that has left already has none."""
+        if screen not in self._screens:
+            return
+        self._screens.remove(screen)
+        self._public -= screen.is_public
+        if screen.caller is not None:
+            self._of_caller[screen.caller] -= 1
+            if not self._of_caller[screen.caller]:
+                del self._of_caller[screen.caller]
 
     async def end_when(self, is_ending: Callable[[], bool]) -> None:
         """Watch for the process being told to end, which the server knows before its streams do."""
@@ -169,9 +209,9 @@ class Live:
 
     def end(self) -> None:
         self._has_ended = True
-        for screen in self._screens:
+        for screen in list(self._screens):
+            self.leave(screen)
             screen.end()
-        self._screens.clear()
 
 
 class LiveResponse(StreamingResponse):

@@ -18,6 +18,7 @@ from chassis.commands import Commands
 from chassis.consumer import Consumer
 from chassis.database import Database
 from chassis.dead_letters import replay
+from chassis.doors import Limits
 from chassis.event_log.opening import open_event_log
 from chassis.forgetting import LOG_SHORTER, forgetting
 from chassis.settings import read_settings, trust_of
@@ -28,7 +29,7 @@ from services.console.api import PROBLEMS, add_routes
 from services.console.areas import Areas, read_areas
 from services.console.domain.figures import AreaAlarms, Figures
 from services.console.freshness import Freshness, WatchedLog
-from services.console.live import Live
+from services.console.live import Live, ScreenLimits
 from services.console.messages import subscriptions
 from services.console.pages.overview import Overview
 from services.console.process_watch import ProcessWatch
@@ -62,7 +63,11 @@ def build_api(
         processes=lambda: watch.processes,
         sources=watch.sources,
         clock=utc_now,
-        screens_max=settings.screens_max,
+        limits=ScreenLimits(
+            officials_max=settings.screens_max,
+            public_max=settings.screens_public_max,
+            per_caller_max=settings.screens_per_caller_max,
+        ),
     )
 
     @asynccontextmanager
@@ -83,7 +88,8 @@ def build_api(
         lifespan=lifespan,
     )
     overview = Overview(settings.zone, city=areas.city(), vendor=vendor)
-    add_routes(app, live=live, overview=overview, areas=areas, vendor=vendor)
+    door_of = Limits(trusted_proxies=settings.trusted_proxies).door_of
+    add_routes(app, live=live, overview=overview, areas=areas, vendor=vendor, door_of=door_of)
     return app
 
 

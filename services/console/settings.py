@@ -22,7 +22,19 @@ class ConsoleSettings(ServiceSettings):
         default={},
         description='probe addresses of the processes to show, such as {"codes-worker": "http://127.0.0.1:9001"}',
     )
-    screens_max: int = Field(default=1000, ge=1, le=20_000, description="live streams that one api process serves")
+    screens_max: int = Field(
+        default=1000, ge=1, le=20_000, description="live streams of bearers of an area that one api process serves"
+    )
+    screens_public_max: int = Field(
+        default=1000, ge=0, le=20_000, description="live streams that one api process serves to everybody else besides"
+    )
+    screens_per_caller_max: int = Field(
+        default=50,
+        ge=1,
+        le=20_000,
+        description="live streams that one address without a token, or one subject with one, may have open to a "
+        "process; the addresses of `TRUSTED_PROXIES` are not counted",
+    )
 
     @property
     def zone(self) -> ZoneInfo:

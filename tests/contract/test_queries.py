@@ -64,7 +64,7 @@ def _ledger() -> tuple[FastAPI, Any]:
 
 def _console() -> tuple[FastAPI, Any]:
     app = create_app("console", SETTINGS, checks={}, problems=console.PROBLEMS)
-    console.add_routes(app, live=NOTHING, overview=NOTHING, areas=NOTHING, vendor=Path("vendor"))
+    console.add_routes(app, live=NOTHING, overview=NOTHING, areas=NOTHING, vendor=Path("vendor"), door_of=NOTHING)
     return app, app
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def client(migrated: Callable[[str], str], tmp_path: Path) -> Iterator[TestClien
 @pytest.fixture
 def served(migrated: Callable[[str], str], tmp_path: Path) -> Iterator[tuple[str, uvicorn.Server]]:
     """A console on a real socket, its address and its server."""
-    made = settings(migrated("console"), tmp_path, screens_max=2)
+    made = settings(migrated("console"), tmp_path, screens_max=2, screens_public_max=4, screens_per_caller_max=2)
     database = Database(made.database_url)
     app = build_api(made, database, read_areas(made.area_file), is_ending=lambda: running.should_exit, vendor=tmp_path)
     running = server(app, host="127.0.0.1", port=0)
@@ -160,15 +161,76 @@ def test_a_token_adds_what_its_role_and_area_reach_to_the_totals_of_the_city(
     database.close()
 
 
+@contextmanager
+def watching(address: str, *tokens: str | None) -> Iterator[None]:
+    """A screen for each token, and one without a token for each None."""
+    with ExitStack() as open_screens:
+        held = []  # a reader of lines that is let go closes its stream
+        for token in tokens:
+            stream = httpx.stream("GET", f"{address}/v1/live", timeout=10, headers=bearing(token))
+            answer = open_screens.enter_context(stream)
+            assert answer.status_code == 200, answer.read()
+            held.append(answer.iter_lines())
+            assert next(held[-1]) == "retry: 2000"
+        yield
+
+
+def refused_screen(address: str, token: str | None = None) -> tuple[int, str]:
+    with httpx.stream("GET", f"{address}/v1/live", headers=bearing(token)) as answer:
+        assert answer.headers.get("retry-after") == "5", "a stream was opened"
+        return answer.status_code, json.loads(answer.read())["code"]
+
+
+def bearing(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
 def test_more_screens_than_one_process_serves_are_asked_to_come_back(served: tuple[str, uvicorn.Server]) -> None:
     address, _ = served
-    live = f"{address}/v1/live"
-    with httpx.stream("GET", live) as first, httpx.stream("GET", live) as second:
-        watching = [first.iter_lines(), second.iter_lines()]
-        assert [next(lines) for lines in watching] == ["retry: 2000"] * 2
-        answer = httpx.get(live)
-        assert (answer.status_code, answer.json()["code"]) == (503, "screens_full")
-        assert answer.headers["retry-after"] == "5"
+    operators = [ISSUING.token("operator", sub=f"operator-{number}") for number in range(3)]
+    with watching(address, *operators[:2]):
+        assert refused_screen(address, operators[2]) == (503, "screens_full")
+        with watching(address, None):
+            pass
+
+
+def test_screens_of_the_public_do_not_take_the_room_of_bearers(served: tuple[str, uvicorn.Server]) -> None:
+    address, _ = served
+    citizens = [ISSUING.token("citizen", area="", sub=f"citizen-{number}") for number in range(3)]
+    with watching(address, None, None, *citizens[:2]):
+        assert refused_screen(address, citizens[2]) == (503, "screens_full")
+        with watching(address, ISSUING.token("operator", sub="a"), ISSUING.token("authority", sub="b")):
+            pass
+
+
+def test_one_address_without_a_token_has_a_bound_of_its_own(served: tuple[str, uvicorn.Server]) -> None:
+    address, _ = served
+    with watching(address, None, None):
+        assert refused_screen(address) == (429, "too_many_screens")
+        with watching(address, ISSUING.token("operator")):
+            pass
+    with watching(address, None, None):
+        pass
+
+
+def test_one_subject_has_a_bound_of_its_own_whatever_its_token(served: tuple[str, uvicorn.Server]) -> None:
+    address, _ = served
+    first, second = (ISSUING.token("operator", area=area, sub="operator-1") for area in ("4401", "440103"))
+    with watching(address, first, second):
+        assert refused_screen(address, first) == (429, "too_many_screens")
+
+
+def test_screens_behind_a_trusted_proxy_are_not_counted_as_one_caller(
+    migrated: Callable[[str], str], tmp_path: Path
+) -> None:
+    bounds = {"screens_public_max": 2, "screens_per_caller_max": 1}
+    made = settings(migrated("console"), tmp_path, trusted_proxies="127.0.0.0/8", **bounds)
+    database = Database(made.database_url)
+    app = build_api(made, database, read_areas(made.area_file), is_ending=lambda: running.should_exit, vendor=tmp_path)
+    running = server(app, host="127.0.0.1", port=0)
+    with serving(running) as (host, port), watching(f"http://{host}:{port}", None, None):
+        assert refused_screen(f"http://{host}:{port}") == (503, "screens_full")
+    database.close()
 
 
 def test_while_the_database_is_away_the_page_and_the_stream_still_answer(tmp_path: Path) -> None:

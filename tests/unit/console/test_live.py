@@ -24,9 +24,10 @@ from services.console.domain.figures import (
 from services.console.domain.processes import away
 from services.console.domain.sources import Source
 from services.console.domain.words import Label
-from services.console.live import PICTURES_WAITING_MAX, Live, LiveResponse, Screen
+from services.console.live import PICTURES_WAITING_MAX, Live, LiveResponse, Screen, ScreenLimits
 
 NOW = datetime(2020, 3, 2, tzinfo=UTC)
+ROOMY = ScreenLimits(officials_max=200, public_max=200, per_caller_max=200)
 
 
 def figures_at(now: datetime) -> Figures:
@@ -37,7 +38,7 @@ def live_of(
     read: Callable[[datetime], Figures] = figures_at,
     *,
     alarms: Mapping[str, AreaAlarms] = MappingProxyType({}),
-    screens_max: int = 10,
+    limits: ScreenLimits = ROOMY,
     period_s: float = 0.01,
 ) -> Live:
     def with_alarms(now: datetime, watched: Set[str]) -> tuple[Figures, Mapping[str, AreaAlarms]]:
@@ -48,7 +49,7 @@ def live_of(
         processes=lambda: [away("codes-worker")],
         sources=lambda _now, until: {"codes": Source(until, 0.0)},
         clock=lambda: NOW,
-        screens_max=screens_max,
+        limits=limits,
         period_s=period_s,
     )
 
@@ -269,5 +270,24 @@ def test_a_stream_ends_when_its_token_expires() -> None:
         live.show()
         await collect(screen, chunks)
         assert (live.screens, chunks) == (0, [b"retry: 2000\n\n"])
+
+    run(story)
+
+
+def test_a_screen_that_was_dropped_gives_its_room_back_once() -> None:
+    async def story() -> None:
+        live = live_of(limits=ScreenLimits(officials_max=1, public_max=1, per_caller_max=1))
+        caller = ("address", "192.0.2.7")
+        dropped = Screen(ends_at=NOW.timestamp(), caller=caller)
+        live.join(dropped)
+        assert live.has_too_many_of(caller)
+        assert live.is_full_for(Screen())
+        live.show()
+        live.leave(dropped)
+        assert not live.has_too_many_of(caller)
+        assert not live.is_full_for(Screen())
+        live.join(Screen())
+        assert live.is_full_for(Screen())
+        assert not live.is_full_for(Screen(Reach("4401", "广州市", shows_alarms=False)))
 
     run(story)
