@@ -1,7 +1,8 @@
 """Who looked at whom: one row for each person that somebody was shown, in the service that showed it.
 
 All services keep the same table: subject, roles and area of the bearer, what they looked at, the person, the route, and
-whether the look was refused. Rows are written in the transaction that answers, and are only ever added.
+whether the look was refused. Rows are written in the transaction that answers, or in one before it where the order may
+be refused: a refusal tells something too, and must not take its row with it. Rows are only ever added.
 """
 
 from __future__ import annotations

@@ -73,9 +73,10 @@ def make_declaration(
     )
     with desk.database.transaction() as tx:
         person = look_at(tx, desk, bearer, person_ref, "declaration", request)
-        code = None if person is None else declare(tx, desk.office, person_ref, declaration, bearer.subject, now)
-    if code is None:
+    if person is None:
         raise unreached(desk, bearer, person_ref)
+    with desk.database.transaction() as tx:
+        code = declare(tx, desk.office, person_ref, declaration, bearer.subject, now)
     return {"declaration_id": declaration.declaration_id, "code": models.code_answer(code, desk.appeal_url)}
 
 

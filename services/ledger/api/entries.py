@@ -60,12 +60,16 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.post("/v1/entries/{entry_id}/moves")
     def move_entry(entry_id: UUID, form: MoveForm, bearer: Official, request: Request) -> Shown:
-        """Move an entry to the stage that its definition says."""
+        """Move an entry to the stage that its definition says.
+
+        The look is logged first and stays: a refusal tells the entry's stage or version.
+        """
         order = MoveOrder(entry_id, form.move, form.facts, form.expected_version)
         with parts.database.transaction() as tx:
-            book = parts.open_book(tx)
-            entry = reached_entry(parts, book, bearer, entry_id)
+            entry = reached_entry(parts, parts.open_book(tx), bearer, entry_id)
             log_looks(tx, bearer, what="move", route=request.scope["route"].path, persons=[entry.person_ref])
+        with parts.database.transaction() as tx:
+            book = parts.open_book(tx)
             return answer_shown(move_by_order(book, parts.city, order, actor(bearer, parts), parts.clock()))
 
     @router.get("/v1/entries/{entry_id}")

@@ -51,16 +51,18 @@ def routes(parts: Parts) -> APIRouter:
         """Say how a task ended; the same again is answered the same.
 
         Who has gone elsewhere has gone somewhere: with `to_area` the community there gets a task of its own.
+        The look is logged first and stays: a refusal tells the task's version.
         """
         order = CompletionOrder(task_id, TaskOutcome(form.outcome), form.expected_version, form.to_area)
         with parts.database.transaction() as tx:
-            book = parts.open_book(tx)
             with hiding(bearer, parts.city.areas.root, TaskNotFound):
                 task = views.task_of_id(tx, task_id)
                 if task is None:
                     raise TaskNotFound
             require_area(bearer, task.area)
             log_looks(tx, bearer, what="task", route=request.scope["route"].path, persons=[task.person_ref])
+        with parts.database.transaction() as tx:
+            book = parts.open_book(tx)
             return task_shown(complete_task(book, parts.city, order, actor(bearer, parts), parts.clock()))
 
     return router

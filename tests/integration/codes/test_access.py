@@ -152,6 +152,19 @@ def test_a_look_by_an_official_is_logged_and_ones_own_is_not(city: City, databas
     ]
 
 
+@pytest.mark.parametrize("what", ["declaration", "pass"])
+def test_a_look_is_logged_also_where_the_answer_is_that_the_person_has_died(
+    city: City, database: Database, what: str
+) -> None:
+    person = city.enrol()
+    with database.transaction() as tx:
+        tx.execute(sa.text("UPDATE person SET is_void = true"))
+    answer = call(city, what, person, city.issuer.headers("operator"))
+    assert (answer.status_code, answer.json()["code"]) == (409, "person_dead")
+    logged = rows(database, "SELECT subject, what, person_ref, is_refused FROM access_log WHERE what <> 'enrolment'")
+    assert [tuple(row) for row in logged] == [("test-operator", what, person, False)]
+
+
 @pytest.mark.parametrize("statement", ["UPDATE access_log SET subject = 'x'", "DELETE FROM access_log"])
 def test_the_log_of_looks_cannot_be_rewritten(database: Database, statement: str) -> None:
     with pytest.raises(DatabaseError, match="append-only"), database.transaction() as tx:

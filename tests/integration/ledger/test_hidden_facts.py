@@ -131,3 +131,35 @@ def test_a_look_up_by_document_is_logged(ledger: Ledger) -> None:
         ("opening", False),
         ("opening", True),
     ]
+
+
+LOGGED = "SELECT subject, what, person_ref, is_refused FROM access_log WHERE what = %s ORDER BY access_id"
+
+
+@pytest.mark.parametrize(
+    ("order", "status"),
+    [
+        ({"move": "nonsense", "expected_version": 1}, 409),
+        ({"move": "place", "expected_version": 99}, 412),
+        ({"move": "recover", "expected_version": 1}, 409),
+        ({"move": "place", "expected_version": 1, "facts": {"unknown": "x"}}, 422),
+    ],
+)
+def test_a_move_that_is_refused_is_logged_since_it_tells_where_the_entry_stands(
+    ledger: Ledger, person: UUID, order: dict[str, Any], status: int
+) -> None:
+    opened = ledger.open("close_contact", person, area=COMMUNITY)
+    refused = ledger.post(f"/v1/entries/{opened['entry_id']}/moves", order)
+    assert refused.status_code == status, refused.text
+    assert ledger.rows(LOGGED, "move") == [("operator-1", "move", person, False)]
+    assert ledger.get(f"/v1/entries/{opened['entry_id']}").json()["version"] == 1
+
+
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_completion_that_is_refused_is_logged(ledger: Ledger, person: UUID, version: int) -> None:
+    ledger.take(arrival(person, gate_area=DISTRICT))
+    (task,) = ledger.get("/v1/tasks").json()["tasks"]
+    order = {"outcome": "gone_elsewhere", "expected_version": version}
+    refused = ledger.post(f"/v1/tasks/{task['task_id']}/completion", order)
+    assert refused.status_code == (422 if version == 1 else 412)
+    assert ledger.rows(LOGGED, "task") == [("operator-1", "task", person, False)]
