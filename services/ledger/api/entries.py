@@ -15,7 +15,14 @@ from city.documents import DocumentMalformed, person_ref_of, read_document
 from services.ledger.api.forms import EntriesQuery, MoveForm, OpeningForm, PersonForm, Shown
 from services.ledger.api.parts import OFFICIALS, Parts, actor, answer_shown, entry_shown
 from services.ledger.domain.entries import Entry
-from services.ledger.domain.errors import AlreadyOpen, EntryAlreadyOpen, EntryNotFound, InvalidRequest, PersonDead
+from services.ledger.domain.errors import (
+    AlreadyOpen,
+    EntryAlreadyOpen,
+    EntryIdTaken,
+    EntryNotFound,
+    InvalidRequest,
+    PersonDead,
+)
 from services.ledger.domain.naming import FIELDS
 from services.ledger.naming import name_person
 from services.ledger.store import views
@@ -34,12 +41,12 @@ def routes(parts: Parts) -> APIRouter:
     def open_entry(form: OpeningForm, bearer: Official, request: Request, response: Response) -> Shown:
         """Open an entry; with an `entry_id` of the caller's the order may be sent again.
 
-        A look-up by document is logged, also when it is refused. What another area holds of the person is told as
-        `already_open` and no more.
+        A look-up by document is logged, and every answer that tells what the ledger holds. What another area holds of
+        the person is told as `already_open` and no more.
         """
         require_listed_area(parts, bearer, form.area)
         order, route = _order_of(parts, form), request.scope["route"].path
-        refusal: EntryAlreadyOpen | AlreadyOpen | PersonDead | None = None
+        refusal: EntryAlreadyOpen | AlreadyOpen | EntryIdTaken | PersonDead | None = None
         with parts.database.transaction() as tx:
             book = parts.open_book(tx)
             try:
@@ -47,9 +54,11 @@ def routes(parts: Parts) -> APIRouter:
                 if is_new:
                     given = {field: value for field in FIELDS if (value := getattr(form.person, field))}
                     name_person(tx, parts.sealer, order.person_ref, given, area=form.area, by=bearer.subject)
+            except EntryIdTaken as error:
+                refusal = error
             except (EntryAlreadyOpen, PersonDead) as error:
                 refusal = error if _reaches_reason(parts, book, bearer, order.person_ref, error) else AlreadyOpen()
-            if refusal is not None or form.person.document is not None:
+            if refusal is not None or not is_new or form.person.document is not None:
                 log_looks(
                     tx, bearer, what="opening", route=route, persons=[order.person_ref], is_refused=refusal is not None
                 )

@@ -163,3 +163,46 @@ def test_a_completion_that_is_refused_is_logged(ledger: Ledger, person: UUID, ve
     refused = ledger.post(f"/v1/tasks/{task['task_id']}/completion", order)
     assert refused.status_code == (422 if version == 1 else 412)
     assert ledger.rows(LOGGED, "task") == [("operator-1", "task", person, False)]
+
+
+def opening(number: str, entry_id: str, area: str, **facts: Any) -> dict[str, Any]:
+    document = {"type": "passport", "country": "CHN", "number": number}
+    return {
+        "ledger": "close_contact",
+        "person": {"document": document},
+        "area": area,
+        "facts": facts,
+        "entry_id": entry_id,
+    }
+
+
+def test_an_entry_id_that_is_taken_tells_nobody_elsewhere_whose_entry_it_is(ledger: Ledger) -> None:
+    entry_id = str(uuid7())
+    assert ledger.post("/v1/entries", opening("E12345678", entry_id, COMMUNITY)).status_code == 201
+    before = len(ledger.rows("SELECT 1 FROM access_log"))
+    refusals = [
+        ledger.post("/v1/entries", opening(number, entry_id, "440103001"), bound_to=OTHER_DISTRICT)
+        for number in ("E12345678", "E87654321")
+    ]
+    assert {(each.status_code, each.json()["code"]) for each in refusals} == {(409, "entry_id_taken")}
+    assert refusals[0].text == refusals[1].text
+    assert DISTRICT not in refusals[0].text
+    logged = ledger.rows(LOGGED, "opening")[before:]
+    assert [(what, is_refused) for _, what, _, is_refused in logged] == [("opening", True)] * 2
+    assert len({person_ref for _, _, person_ref, _ in logged}) == 2, "each document that was tried"
+
+
+def test_whoever_tries_documents_at_an_entry_in_reach_is_logged_each_time(ledger: Ledger) -> None:
+    entry_id = str(uuid7())
+    ledger.post("/v1/entries", opening("E12345678", entry_id, COMMUNITY))
+    for number, status in (("E87654321", 409), ("E12345678", 200)):
+        assert ledger.post("/v1/entries", opening(number, entry_id, COMMUNITY)).status_code == status
+    assert [is_refused for *_, is_refused in ledger.rows(LOGGED, "opening")] == [False, True, False]
+
+
+def test_whoever_tries_references_at_an_entry_in_reach_is_logged_each_time(ledger: Ledger, person: UUID) -> None:
+    order = opening("", str(uuid7()), COMMUNITY) | {"person": {"person_ref": str(person)}}
+    other = order | {"person": {"person_ref": str(uuid4())}}
+    statuses = [ledger.post("/v1/entries", each).status_code for each in (order, other, order)]
+    assert statuses == [201, 409, 200]
+    assert [is_refused for *_, is_refused in ledger.rows(LOGGED, "opening")] == [True, False]
