@@ -14,14 +14,14 @@ _DISTRICT_DIGITS = 6
 
 _DIVISION = re.compile(
     "(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[12])"  # a province, as GB/T 2260 numbers them
-    "(?:[0-9]{2}|[0-9]{4,16})?"  # its city, its district, and below that whatever the other city has numbered
+    "(?:[0-9]{2}|[0-9]{4}|[0-9]{7,16})?"  # its city, its district, a street's three digits and what is numbered below
 )
 
 _FILLED_UP = re.compile("(?:00){1,2}$")
 
 OUTSIDE_OR_NODE = (
     "must be a node of the area tree or, outside the city, a division code of GB/T 2260: 2 digits for a province, "
-    "4 for a city, 6 for a district, and what follows for what lies within a district"
+    "4 for a city, 6 for a district, 9 for a street, and more for what lies within a street"
 )
 NODE = "must be a node of the area tree: the city, a district, a street, a community, or a grid of a community"
 

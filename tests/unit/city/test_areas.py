@@ -44,7 +44,7 @@ def test_a_division_outside_the_city_is_where_somebody_may_have_been(code: str) 
 @pytest.mark.parametrize(
     "code",
     ["4401110", "44010600", "440199", "440100", "440", "44010", "1", "00", "99", "990101", "110", "11010",
-     "1101010000000000000", "１１０１０１", "Wuhan", "", "420105\n"],
+     "3101150", "31011500", "1101010000000000000", "１１０１０１", "Wuhan", "", "420105\n"],
 )  # fmt: skip
 def test_what_is_neither_a_node_nor_a_division_is_nowhere(code: str) -> None:
     assert not TREE.has_or_lies_outside(code)

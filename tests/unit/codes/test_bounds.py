@@ -56,6 +56,7 @@ def test_the_facts_that_a_kind_needs_are_asked_for() -> None:
         (evidence("area_risk", "44010600", level="high"), ["area"]),
         (evidence("area_risk", "440199", level="high"), ["area"]),
         (evidence("area_risk", "11010", level="high"), ["area"]),
+        (evidence("area_risk", "3101150", level="high"), ["area"]),
         (evidence("area_risk", "990101", level="high"), ["area"]),
         (evidence("area_risk", "440106", level="high"), []),
         (evidence("area_risk", "420100", level="high"), []),
