@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer
+from chassis.auth import ASKING_FOR, Bearer
 
 _LOG = sa.text("""
 INSERT INTO access_log (subject, roles, area, what, person_ref, route, is_refused)
@@ -34,13 +34,14 @@ def log_looks(
 ) -> None:
     """One statement for all persons; `is_refused` where the bearer asked about them and was shown nothing.
 
-    `route` is the route's pattern. `on_behalf_of` names whom a service asks for.
+    `route` is the route's pattern. `on_behalf_of` names whom a service asks for: it follows the first
+    `ASKING_FOR` in `subject`.
     """
     if persons:
         tx.execute(
             _LOG,
             {
-                "subject": f"{bearer.subject} for {on_behalf_of}" if on_behalf_of else bearer.subject,
+                "subject": f"{bearer.subject}{ASKING_FOR}{on_behalf_of}" if on_behalf_of else bearer.subject,
                 "roles": " ".join(sorted(bearer.roles)),
                 "area": bearer.area,
                 "what": what,

@@ -21,6 +21,7 @@ from fastapi.security.base import SecurityBase
 
 from chassis.issuer_keys import IssuerKeys, NoKeys
 from chassis.problems import Problem
+from chassis.texts import is_plain
 
 ROLES = frozenset(
     [
@@ -38,6 +39,8 @@ ROLES = frozenset(
     ]
 )
 SERVICE = "service"
+ASKING_FOR = " for "
+"""Stands in the log of looks between a service and whom it asks for, so no subject holds it."""
 _SUBJECT_CHARACTERS_MAX = 200
 _CACHE_S = 60.0
 _CACHED_MAX = 20_000
@@ -176,10 +179,14 @@ def bearer_of(claims: Mapping[str, Any]) -> Bearer:
 
 
 def _subject(claims: Mapping[str, Any]) -> str:
-    """Printable and no longer than a line, for it stands in logs: two that look the same are the same."""
+    """One line in logs, no longer than that, of characters that are seen: two that look the same are the same."""
     subject = _text(claims, "sub", characters_min=1)
-    if len(subject) > _SUBJECT_CHARACTERS_MAX or not subject.isprintable() or subject != subject.strip():
+    if len(subject) > _SUBJECT_CHARACTERS_MAX or not subject.isprintable() or " ".join(subject.split()) != subject:
         raise ValueError("sub is not printable, or too long")
+    if not is_plain(subject):
+        raise ValueError("sub holds what looks like something else")
+    if ASKING_FOR in subject:
+        raise ValueError(f"sub holds `{ASKING_FOR}`, by which the log of looks joins two subjects")
     return subject
 
 

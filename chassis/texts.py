@@ -47,6 +47,13 @@ def require_seen(text: str) -> None:
             raise ValueError(f"write it without the invisible character U+{ord(character):04X}")
 
 
+def is_plain(text: str) -> bool:
+    """Whether each character is seen and is the only way to write what is seen: for names that are compared."""
+    if any(_is_hidden(each) for each in text) or _SELECTORS.search(text):
+        return False
+    return unicodedata.is_normalized("NFKC", text)
+
+
 def shown(text: str) -> str:
     """A text that was kept before it was read so, without what no screen shall show."""
     return "".join(

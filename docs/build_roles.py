@@ -43,7 +43,7 @@ A bearer token is a JWT (ES256) of the city's issuer. Services take the issuer's
 |---|---|---|
 | `iss` | always | the issuer, as `AUTH_ISSUER` names it |
 | `aud` | always | `guanka`, or what `AUTH_AUDIENCE` names |
-| `sub` | always | who it is: printable, at most 200 characters; it stands in the journal and in the logs of looks |
+| `sub` | always | who it is, in the journal and the logs: up to 200 visible characters, NFKC-normal, no ` for ` |
 | `exp` | always | until when it is taken, in Unix seconds |
 | `roles` | always | a list of the roles below; others are passed over |
 | `area` | by officials | a node of the area tree (4, 6, 9 or 12 digits): its holder reaches the subtree |

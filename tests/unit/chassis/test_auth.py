@@ -117,6 +117,19 @@ FOREIGN = {
     "a subject with a direction mark": signed(sub="op-1\u202e"),
     "a subject that looks like another": signed(sub="op-1\u200b"),
     "a subject between blanks": signed(sub=" op-1"),
+    "a subject with two blanks": signed(sub="op  1"),
+    "a subject with a blank of another width": signed(sub="op\u30001"),
+    "a subject with a Hangul filler": signed(sub="op-1\u3164"),
+    "a subject with a filler that no form takes away": signed(sub="op-1\u1160"),
+    "a subject with blank Braille": signed(sub="op-1\u2800"),
+    "a subject with a joiner of graphemes": signed(sub="op-1\u034f"),
+    "a subject with a selector": signed(sub="op-1\ufe0f"),
+    "a subject with a selector of ideographs": signed(sub="\u5f35\U000e0100"),
+    "a subject in fullwidth letters": signed(sub="\uff4f\uff50-1"),
+    "a subject with a ligature": signed(sub="o\ufb03cer"),
+    "a subject in pieces": signed(sub="Jose\u0301"),
+    "a subject with a compatibility ideograph": signed(sub="\uf900"),
+    "a subject that reads as one for another in the log of looks": signed(sub="checkpoints for gate-7"),
     "a subject of a page": signed(sub="o" * 201),
     "scopes as a list": signed(scope=["evidence"]),
     "no expiry": signed(without="exp"),
@@ -162,7 +175,7 @@ def test_an_area_that_is_no_node_of_the_tree_opens_nothing(jwks: Path) -> None:
         assert (refused.value.status, refused.value.code) == (403, "area_claim_unknown")
 
 
-@pytest.mark.parametrize("subject", ["zhang", "张三@cdc.gz", "o" * 200, "device:7/A", "Anna Maria"])
+@pytest.mark.parametrize("subject", ["zhang", "张三@cdc.gz", "o" * 200, "device:7/A", "Anna Maria", "José", "for 7"])
 def test_a_printable_subject_is_taken_as_it_is(reader: TokenReader, subject: str) -> None:
     assert reader.read(signed(sub=subject)).subject == subject
 
