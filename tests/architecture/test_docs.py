@@ -269,6 +269,54 @@ def test_the_page_of_settings_is_what_the_settings_say() -> None:
     assert build_settings.PAGE.read_text() == build_settings.page(), "run `python -m docs.build_settings`"
 
 
+_NUMBER = r"(?<![\d.,])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)"
+_UNITS = {"KiB": 1024, "MiB": 1024**2}
+_AFTER_NAME = re.compile(rf"`([A-Z][A-Z_]+)`(?:, | \(| \| ){_NUMBER}(?: ([KM]iB))?")
+_BEFORE_NAME = re.compile(
+    rf"{_NUMBER} (?:(days)[a-z ,*]*\(`([A-Z_]+_DAYS)|(minutes)[a-z ,*]*\(`([A-Z_]+_MINUTES)|"
+    r"(s) \(`([A-Z_]+_S)|([KM]iB) \(`([A-Z_]+_BYTES_MAX))`"
+)
+
+
+def stated(page: str) -> list[tuple[str, float]]:
+    """Each number that a page says of a setting beside its name: (name, number)."""
+    found = [(name, number, unit) for name, number, unit in _AFTER_NAME.findall(page)]
+    for number, *units_and_names in _BEFORE_NAME.findall(page):
+        unit, name = (each for each in units_and_names if each)
+        found.append((name, number, unit))
+    return [(name, float(number.replace(",", "")) * _UNITS.get(unit, 1)) for name, number, unit in found]
+
+
+def test_a_number_beside_the_name_of_a_setting_is_its_default() -> None:
+    said = re.findall(r"^\| `([A-Z_]+)` \| `(\d+(?:\.\d+)?)` \|", build_settings.page(), re.MULTILINE)
+    defaults = {name: float(default) for name, default in said}
+    pages = {path: stated(path.read_text()) for path in tracked("*.md") if path != build_settings.PAGE}
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name} is {defaults[name]:,g}, not {number:,g}"
+        for path, found in pages.items()
+        for name, number in found
+        if name in defaults and number != defaults[name]
+    ]
+    assert wrong == []
+    assert sum(map(len, pages.values())) >= 15, "the pages are read"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("`CONNECTIONS_PER_ADDRESS_MAX`, 2,000 |", [("CONNECTIONS_PER_ADDRESS_MAX", 2000)]),
+        ("`DATABASE_CONNECTIONS_MAX` (10) for each", [("DATABASE_CONNECTIONS_MAX", 10)]),
+        ("| `PORT_BASE` | 8000 |", [("PORT_BASE", 8000)]),
+        ("over `BODY_BYTES_MAX` (1 MiB)", [("BODY_BYTES_MAX", 1024**2)]),
+        ("a body | 1 MiB (`BODY_BYTES_MAX`)", [("BODY_BYTES_MAX", 1024**2)]),
+        ("**28 days at the most, everywhere** (`HISTORY_DAYS`, the same", [("HISTORY_DAYS", 28)]),
+        ("5,000 within 24 hours (`TRACE_CONTACTS_A_DAY_MAX`)", []),
+    ],
+)
+def test_a_number_is_read_beside_a_name(text: str, found: list[tuple[str, float]]) -> None:
+    assert stated(text) == found
+
+
 def test_every_variable_that_the_command_line_reads_stands_in_the_page_of_settings() -> None:
     text = "\n".join(path.read_text() for path in (ROOT / "guanka").glob("*.py"))
     read = set(re.findall(r'envvar="(\w+)"|environ(?:\.get\(|\[)"(\w+)"', text))
