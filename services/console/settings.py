@@ -29,7 +29,7 @@ class ConsoleSettings(ServiceSettings):
         default=1000, ge=0, le=20_000, description="live streams that one api process serves to everybody else besides"
     )
     screens_per_caller_max: int = Field(
-        default=50,
+        default=500,
         ge=1,
         le=20_000,
         description="live streams that one address without a token, or one subject with one, may have open to a "
