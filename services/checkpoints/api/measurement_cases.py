@@ -104,7 +104,10 @@ def read(case_id: UUID, bearer: Guard, desk: AtDesk) -> CaseWithStepsOut:
 
 @router.post(_STEPS, response_model=CaseOut)
 def take_step(case_id: UUID, body: StepIn, bearer: Guard, desk: AtDesk) -> CaseOut:
-    """Say what was done about a case; 412 when it has changed since the expected version."""
+    """Say what was done about a case; 412 when it has changed since the expected version.
+
+    The look at who was identified is logged first and stays, also where the step is refused.
+    """
     now = desk.clock()
     try:
         with desk.database.transaction() as tx:
@@ -119,6 +122,7 @@ def take_step(case_id: UUID, body: StepIn, bearer: Guard, desk: AtDesk) -> CaseO
             )
             if order.person_ref is not None:
                 log_looks(tx, bearer, what="identification", route=_STEPS, persons=[order.person_ref])
+        with desk.database.transaction() as tx:
             case = desk.measuring.take_step(tx, order, checkpoint, by=bearer.subject, now=now)
         return CaseOut(**_shown(case))
     except Exception as error:

@@ -201,3 +201,5 @@ def test_a_refused_registration_is_logged_and_an_identified_person_too(client, i
     ):
         assert client.post(steps, json=body, headers=gate(hidden["place"])).status_code == 200
     assert sql(asked)[1:] == [("gate-1", "gate", "4401", "identification", False)]
+    assert client.post(steps, json=body, headers=gate(hidden["place"])).status_code in (409, 412)
+    assert sql(asked)[1:] == [("gate-1", "gate", "4401", "identification", False)] * 2, "a refused step is a look too"
