@@ -164,50 +164,59 @@ class Tracing:
         trace = traces.find(tx, trace_id)
         if trace is None:
             return 0
-        told_since = self._keeping.meetings_told_since(self._clock())
-        traces.mark_older(tx, trace_id, told_since, even_told=True)
+        now = self._clock()
+        told_since = self._keeping.meetings_told_since(now)
+        traces.mark_older(tx, trace_id, told_since, now, even_told=True)
         again = traces.contacts_in_log(tx, trace_id)
         if trace.status == "answered":
             self._look_again(tx, trace)
-            traces.mark_older(tx, trace_id, told_since)
+            traces.mark_older(tx, trace_id, told_since, now)
             again += traces.untold_contacts(tx, trace_id)
         parts = _parts_of(again) or ([[]] if traces.count_older(tx, trace_id) else [])
         return self._tell_parts(tx, trace, parts).parts - trace.parts
 
     def _answer(self, tx: Connection, trace: TraceFact, *, is_first: bool) -> TraceFact:
-        """Tell what has not been told, or hold it; of meetings too old for the log only their number."""
-        if trace.approved_by is None and (held := self._bound_passed(tx, trace)) is not None:
-            return self._hold(tx, trace, held)
-        are_older = traces.mark_older(tx, trace.trace_id, self._keeping.meetings_told_since(self._clock()))
+        """Tell what has not been told, or hold it; of meetings too old for the log only their number.
+
+        What is held waits for a second person, and not for the day to be over; what comes meanwhile is added quietly.
+        """
+        if trace.approved_by is None:
+            if trace.status == "held":
+                return trace
+            if (held := self._bound_passed(tx, trace)) is not None:
+                return self._hold(tx, trace, held)
+        now = self._clock()
+        are_older = traces.mark_older(tx, trace.trace_id, self._keeping.meetings_told_since(now), now)
         parts = _parts_of(traces.untold_contacts(tx, trace.trace_id))
         if not parts and (is_first or are_older):
             parts = [[]]
         return self._tell_parts(tx, replace(trace, status="answered"), parts)
 
     def _tell_parts(self, tx: Connection, trace: TraceFact, parts: Sequence[Sequence[Meeting]]) -> TraceFact:
-        told = replace(trace, parts=trace.parts + len(parts))
+        told, now = replace(trace, parts=trace.parts + len(parts)), self._clock()
         older = traces.count_older(tx, trace.trace_id)
         for number, part in enumerate(parts, trace.parts + 1):
             told = replace(told, revision=told.revision + 1)
-            traces.mark_told(tx, trace.trace_id, part, number)
+            traces.mark_told(tx, trace.trace_id, part, number, now)
             self._tell(tx, [ContactsTraced(told, part, number, older, self._keeping.forgotten_at(part))])
         traces.save(tx, told)
         return told
 
     def _bound_passed(self, tx: Connection, trace: TraceFact) -> TraceHeld | None:
-        """What would be told, where it is more than one person may learn alone: by this trace, or within a day."""
+        """What would be told, where it is more than one person may learn alone: by this trace, or within a day.
+
+        A trace of the future is told day by day, so a day is counted by when its contacts were told.
+        """
         contacts = sum(traces.count_contacts(tx, trace.trace_id).values())
         if contacts > self._rule.contacts_max:
             return TraceHeld(trace, contacts, self._rule.contacts_max, "contacts_max")
-        of_day = contacts + traces.contacts_of_requester(tx, trace, self._clock() - _DAY)
+        of_day = traces.contacts_of_requester(tx, trace, self._clock() - _DAY)
         if contacts and of_day > self._contacts_a_day_max:
             return TraceHeld(trace, of_day, self._contacts_a_day_max, "contacts_a_day_max")
         return None
 
     def _hold(self, tx: Connection, trace: TraceFact, held: TraceHeld) -> TraceFact:
-        """Say once that a second person is needed; what comes while it is held is added quietly."""
-        if trace.status == "held":
-            return trace
+        """Say once that a second person is needed."""
         now_held = replace(trace, status="held", revision=trace.revision + 1)
         traces.save(tx, now_held)
         self._tell(tx, [replace(held, trace=now_held)])

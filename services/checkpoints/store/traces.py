@@ -98,6 +98,8 @@ ON CONFLICT (trace_id, person_ref, grade) DO UPDATE SET part = NULL,
     {", ".join(f"{name} = excluded.{name}" for name in _CONTACT_COLUMNS if name not in ("person_ref", "grade"))}
 """  # noqa: S608 (our own names)
 
+_TOLD_AT = "CASE WHEN c.part IS NULL THEN :at ELSE c.told_at END"
+
 
 def lock(tx: Connection) -> None:
     """One trace is made or extended at a time: so a scan that one does not see yet, the other sees already."""
@@ -143,15 +145,18 @@ def name_requester(tx: Connection, order: TraceOrder) -> None:
 
 
 def contacts_of_requester(tx: Connection, trace: TraceFact, since: datetime) -> int:
-    """Contacts of the other traces that the same person asked for since then, told without a second person.
+    """Contacts told to one person since then without a second one, and those that this trace would tell now.
 
-    A trace of which nobody knows who asked counts among all such.
+    They count from when they were told, however long ago their traces were asked for. A trace of which nobody knows who
+    asked counts among all such. An older release kept no moment: its contacts were told after the meeting and the
+    question.
     """
     counted = tx.execute(
         sa.text(
             "SELECT count(*) FROM (SELECT FROM trace AS t JOIN trace_contact AS c USING (trace_id) "
-            "WHERE t.requester IS NOT DISTINCT FROM CAST(:requester AS uuid) AND t.requested_at >= :since "
-            "AND t.status = 'answered' AND t.approved_by IS NULL AND t.trace_id <> :trace_id "
+            "WHERE t.requester IS NOT DISTINCT FROM CAST(:requester AS uuid) AND t.approved_by IS NULL "
+            "AND (c.told_at >= :since OR t.trace_id = :trace_id AND c.part IS NULL OR c.told_at IS NULL "
+            "AND c.part IS NOT NULL AND greatest(t.requested_at, c.met_at) >= :since) "
             "GROUP BY t.trace_id, c.person_ref) AS contact"
         ),
         {"requester": trace.requester, "since": since, "trace_id": trace.trace_id},
@@ -345,15 +350,17 @@ def told_contacts(
     return [Meeting(**{**row, "grade": Grade(row["grade"])}) for row in rows.mappings()]
 
 
-def mark_told(tx: Connection, trace_id: UUID, meetings: Sequence[Meeting], part: int) -> None:
+def mark_told(tx: Connection, trace_id: UUID, meetings: Sequence[Meeting], part: int, at: datetime) -> None:
+    """Mark meetings as told in a part; one that is told once more keeps the moment at which it was told first."""
     tx.execute(
         sa.text(
-            "UPDATE trace_contact AS c SET part = :part FROM "
+            f"UPDATE trace_contact AS c SET part = :part, told_at = {_TOLD_AT} FROM "  # noqa: S608
             "unnest(CAST(:persons AS uuid[]), CAST(:grades AS smallint[])) AS told (person_ref, grade) "
             "WHERE c.trace_id = :id AND c.person_ref = told.person_ref AND c.grade = told.grade"
         ),
         {
             "part": part,
+            "at": at,
             "id": trace_id,
             "persons": [meeting.person_ref for meeting in meetings],
             "grades": [int(meeting.grade) for meeting in meetings],
@@ -361,17 +368,20 @@ def mark_told(tx: Connection, trace_id: UUID, meetings: Sequence[Meeting], part:
     )
 
 
-def mark_older(tx: Connection, trace_id: UUID, before: datetime, *, even_told: bool = False) -> bool:
+def mark_older(tx: Connection, trace_id: UUID, before: datetime, at: datetime, *, even_told: bool = False) -> bool:
     """Mark the meetings before a moment as never to be told in the log (part 0); whether there were any.
+
+    They can be read from then on, so they count as told.
 
     With `even_told` those that have been told too, so that they are not told again.
     """
     marked = tx.execute(
         sa.text(
-            "UPDATE trace_contact SET part = 0 WHERE trace_id = :id AND met_at < :before "
+            f"UPDATE trace_contact AS c SET part = 0, told_at = {_TOLD_AT} "  # noqa: S608
+            "WHERE trace_id = :id AND met_at < :before "
             "AND CASE WHEN :even_told THEN part > 0 ELSE part IS NULL END"
         ),
-        {"id": trace_id, "before": before, "even_told": even_told},
+        {"id": trace_id, "before": before, "at": at, "even_told": even_told},
     )
     return marked.rowcount > 0
 

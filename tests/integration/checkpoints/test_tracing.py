@@ -486,9 +486,66 @@ def test_splitting_a_question_does_not_evade_the_second_person(register, visit, 
     path = f"/v1/traces/{asked[-1][1].json()['trace_id']}"
     assert approve(client, issuer, path, sub="zhang") == (403, "second_person_needed")
     assert approve(client, issuer, path, sub="li") == (200, "answered")
-    sql("UPDATE trace SET requested_at = requested_at - interval '25 hours'")
+    sql("UPDATE trace_contact SET told_at = told_at - interval '25 hours'")
     again = client.post("/v1/traces", json=asked[-1][0], headers=issuer.headers("authority", sub="zhang"))
     assert again.json()["status"] == "answered", "counted over 24 hours"
+
+
+def test_traces_that_reach_ahead_do_not_evade_the_second_person(register, visit, settings, client, issuer, sql):
+    """Asked on one day and told on the next: what counts is when the contacts were told."""
+    headers, hours = issuer.headers("authority", sub="zhang"), range(7)
+    malls = [register("mall") for _ in hours]
+    traces = []
+    for hour in hours:
+        case = visit(f"case {hour}", malls[hour], 60 * hour - 25)
+        span = {"from": NOON + timedelta(minutes=60 * hour - 20), "to": NOON + timedelta(days=50)}
+        body = {"person_ref": str(case)} | {name: at.isoformat() for name, at in span.items()}
+        traces.append(client.post("/v1/traces", json=body, headers=headers).json()["trace_id"])
+    sql("UPDATE trace SET requested_at = requested_at - interval '2 days'")
+
+    def state(hour: int) -> tuple[str, int]:
+        found = client.get(f"/v1/traces/{traces[hour]}", headers=headers).json()
+        return found["status"], found["contacts"]
+
+    def grow(hour: int) -> tuple[str, int]:
+        crowd(settings.database_url, malls[hour], 800, minutes=60 * hour)
+        visit(f"case {hour}", malls[hour], 60 * hour)
+        return wait_for(lambda: (found := state(hour))[1] == 800 and found)
+
+    assert [grow(hour) for hour in hours] == [("answered", 800)] * 6 + [("held", 800)]
+    sql("UPDATE trace_contact SET told_at = told_at - interval '25 hours'")
+    visit("late", malls[-1], 60 * hours[-1] + 2)
+    assert wait_for(lambda: (found := state(6))[1] == 801 and found) == ("held", 801), "it waits for a second person"
+    visit("late", malls[0], 2)
+    assert wait_for(lambda: (found := state(0))[1] == 801 and found) == ("answered", 801), "another day"
+
+
+def test_what_a_trace_told_before_it_was_held_counts_too(register, visit, settings, client, issuer, sql):
+    mall = register("mall")
+    case = visit("case", mall, 0)
+    crowd(settings.database_url, mall, 800)
+    span = {"from": NOON - timedelta(minutes=20), "to": NOON + timedelta(minutes=20)}
+    body = {"person_ref": str(case)} | {name: at.isoformat() for name, at in span.items()}
+    headers = issuer.headers("authority", sub="zhang")
+    for _ in range(6):
+        trace_id = client.post("/v1/traces", json=body, headers=headers).json()["trace_id"]
+        sql("UPDATE trace SET status = 'held' WHERE trace_id = %s", UUID(trace_id))
+    assert client.post("/v1/traces", json=body, headers=headers).json()["status"] == "held"
+
+
+def test_telling_again_is_no_further_telling(register, visit, composed, client, issuer, sql):
+    mall = register("mall")
+    case = visit("case", mall, 0)
+    visit("contact", mall, 1)
+    span = {"from": NOON - timedelta(minutes=20), "to": NOON + timedelta(minutes=20)}
+    body = {"person_ref": str(case)} | {name: at.isoformat() for name, at in span.items()}
+    trace_id = client.post("/v1/traces", json=body, headers=issuer.headers("authority")).json()["trace_id"]
+    sql("UPDATE trace_contact SET told_at = told_at - interval '25 hours'")
+    [(before,)] = sql("SELECT told_at FROM trace_contact")
+    desk = composed.app.state.desk
+    with desk.database.transaction() as tx:
+        assert desk.tracing.tell_again(tx, UUID(trace_id)) == 1
+    assert sql("SELECT told_at FROM trace_contact") == [(before,)]
 
 
 def test_an_official_asks_only_about_who_was_in_the_own_area(register, visit, client, issuer, sql):
