@@ -78,11 +78,11 @@ class Reuses:
         unknown: list[ScanFact] = late
         for scan in shown:
             here = self._sighting(scan)
-            last = self._remember((scan.list or 0, scan.idx or 0), here)
+            last, is_possible = self._remember((scan.list or 0, scan.idx or 0), here)
             used = self._use_before(scan, here)
             if used is not None:
                 found.append(self._reuse(scan, here, used))
-            elif last is not None and is_out_of_reach(self._rule, here, last):
+            elif last is not None and not is_possible:
                 found.append(self._reuse(scan, here, last))
             elif self._is_late(scan) or self._is_beyond_memory(scan, last):
                 unknown.append(scan)
@@ -98,16 +98,20 @@ class Reuses:
         is_cold = last is None and scan.recorded_at < self._warm_at
         return is_repeated or is_cold or scan.refusal == Refusal.PASS_REUSED
 
-    def _remember(self, key: tuple[int, int], here: Sighting) -> Sighting | None:
-        """Keep the newest sighting of a pass; the one that was known before."""
+    def _remember(self, key: tuple[int, int], here: Sighting) -> tuple[Sighting | None, bool]:
+        """The sighting of a pass that was known before, and whether somebody can have come from there.
+
+        The newest sighting is kept. One that nobody can have come to does not take the place of the one before.
+        """
         self._newest_s = max(self._newest_s, here.at_s)
         if self._newest_s > self._until_s or len(self._young) >= self._sightings_max:
             self._old, self._young, self._until_s = self._young, {}, self._newest_s + self._rule.remember_s
             self._old_uses, self._young_uses = self._young_uses, {}
         last = self._young.get(key) or self._old.get(key)
-        if last is None or here.at_s >= last.at_s:
+        is_possible = last is None or not is_out_of_reach(self._rule, here, last)
+        if last is None or (is_possible and here.at_s >= last.at_s):
             self._young[key] = here
-        return last
+        return last, is_possible
 
     def _use_before(self, scan: ScanFact, here: Sighting) -> Sighting | None:
         """Who was let in with this shown pass before; where nobody was, this scan may be the first."""

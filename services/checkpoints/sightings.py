@@ -29,21 +29,30 @@ class Sightings:
         self._places: list[Place] = []
 
     def is_reused(self, entry: Entry, checkpoint: Checkpoint, scanned_at_s: float, now_s: float) -> bool:
-        """Whether the pass was just shown where nobody can have come from; and remember that it was shown here."""
+        """Whether the pass was just shown where nobody can have come from; and remember that it was shown here.
+
+        A sighting that contradicts the one before does not take its place, else a second try would be believed. It is
+        believed once the time for the distance is over. Nor does one that comes late take the place of a newer one.
+        """
         if now_s > self._until_s or len(self._young) >= self._sightings_max:
             self._old, self._young, self._until_s = self._young, {}, now_s + self._rule.remember_s
         key, at_ms = entry.list << _IDX_BITS | entry.idx, int(scanned_at_s * 1000)
         last = self._young.get(key) or self._old.get(key)
         known = self._numbers.get(checkpoint.checkpoint_id)
         number = known[1] if known is not None and known[0] is checkpoint else self._number(checkpoint)
-        self._young[key] = number << _TIME_BITS | at_ms
+        here = number << _TIME_BITS | at_ms
         if last is None or last >> _TIME_BITS == number:
+            self._young[key] = here if last is None or here > last else last
             return False
-        apart_ms = abs(at_ms - (last & _TIME_MASK))
+        last_ms = last & _TIME_MASK
+        apart_ms = abs(at_ms - last_ms)
         if apart_ms > self._remember_ms:
-            return False
-        needed_s = seconds_needed(self._rule, self._places[last >> _TIME_BITS], self._places[number])
-        return apart_ms + self._clocks_apart_ms < needed_s * 1000
+            is_reused = False
+        else:
+            needed_s = seconds_needed(self._rule, self._places[last >> _TIME_BITS], self._places[number])
+            is_reused = apart_ms + self._clocks_apart_ms < needed_s * 1000
+        self._young[key] = last if is_reused or at_ms < last_ms else here
+        return is_reused
 
     def _number(self, checkpoint: Checkpoint) -> int:
         """The number of the checkpoint's place; one that has moved has a new one."""

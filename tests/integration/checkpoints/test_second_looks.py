@@ -37,6 +37,40 @@ def test_a_pass_at_two_gates_out_of_reach_is_refused_by_policy_and_told(
     assert sql("SELECT refusal FROM scan WHERE scan_id = %s", second["scan_id"]) == [("pass_reused",)]
 
 
+def test_a_copy_is_not_believed_at_its_second_try_and_its_holder_is_not_held_for_it(gates, send, codes, person):
+    near, far = gates
+    for key in (codes.printed, None):
+        _, idx = person(GREEN)
+
+        def shown(seconds: float, idx=idx, key=key) -> str:
+            return codes.mint(idx, at=ago(seconds=seconds)) if key is None else codes.mint(idx, key=key)
+
+        assert send(near, shown(30))["refusal"] is None
+        for seconds in (25, 20, 15):
+            assert send(far, shown(seconds))["refusal"] == "pass_reused"
+        assert send(near, shown(10))["refusal"] is None
+
+
+def test_the_worker_tells_of_each_try_of_a_copy_that_another_process_let_in(
+    gates, send, codes, person, running, event_log, sql, composed
+):
+    near, far = gates
+    _, idx = person(GREEN)
+    wait_for(lambda: sql("SELECT count(*) FROM holder") == [(1,)])
+    sightings = composed.app.state.desk.scan_path._sightings
+    scans = []
+    for place, seconds in ((near, 30), (far, 25), (far, 20), (near, 15)):
+        scans.append(send(place, codes.mint(idx, at=ago(seconds=seconds)))["scan_id"])
+        sightings._young.clear()
+    events = wait_for(lambda: len(found := told(event_log, "PassReused")) >= 2 and found)
+    wait_for(lambda: sql("SELECT sum(scans)::int FROM scan_tally") == [(4,)])
+    events = told(event_log, "PassReused")
+    assert [(event.scan_id, event.other_scan_id) for _, event in events] == [
+        (scans[1], scans[0]),
+        (scans[2], scans[0]),
+    ]
+
+
 def test_a_stricter_colour_goes_before_the_reuse(gates, send, codes, person):
     _, idx = person(RED)
     near, far = gates

@@ -102,6 +102,50 @@ def test_the_second_gate_finds_a_pass_that_was_just_shown_far_away():
     assert not memory.is_reused(Entry(2, 7), FAR, 1031, 1031)
 
 
+def test_a_second_try_does_not_cure_a_distance_that_nobody_can_have_made():
+    memory = Sightings(RULE, POSITIONS)
+    needed_s = int(seconds_needed(RULE, XILANG, AIRPORT) - RULE.clocks_apart_s)
+    remembered_s = min(needed_s, int(RULE.remember_s))
+    assert not memory.is_reused(ENTRY, NEAR, 1000, 1000)
+    for at_s in range(1001, 1001 + remembered_s, 7):
+        assert memory.is_reused(ENTRY, FAR, at_s, at_s), at_s - 1000
+    assert not memory.is_reused(ENTRY, NEAR, 1005, 1005), "the holder is not held for the copy"
+    assert not memory.is_reused(ENTRY, FAR, 1005 + remembered_s + 1, 1005 + remembered_s + 1)
+
+
+VENUE_GATE, OTHER_GATE = a_checkpoint("示例商场"), a_checkpoint("示例医院", "440117001")
+POSSIBLE_S = 50
+"""From one district to another, less what clocks may differ by."""
+
+
+def test_a_refused_sighting_is_believed_when_the_time_for_the_distance_is_over():
+    memory = Sightings(RULE, POSITIONS)
+    assert not memory.is_reused(ENTRY, VENUE_GATE, 1000, 1000)
+    tries = [(at_s, memory.is_reused(ENTRY, OTHER_GATE, at_s, at_s)) for at_s in range(1001, 1100, 10)]
+    assert tries == [(at_s, at_s < 1000 + POSSIBLE_S) for at_s in range(1001, 1100, 10)]
+
+
+def test_where_two_places_alternate_for_hours_the_other_is_believed_once_the_first_is_quiet():
+    """The pass is at one of them all the time; trying often neither helps at the other nor spoils it for later."""
+    memory, end_s = Sightings(RULE, POSITIONS, sightings_max=5), 1000 + 3 * 3600
+    for at_s in range(1000, end_s, 10):
+        place = (VENUE_GATE, OTHER_GATE)[at_s // 10 % 2]
+        assert memory.is_reused(ENTRY, place, at_s, at_s) == (place is OTHER_GATE)
+        memory.is_reused(Entry(1, at_s), NEAR, at_s, at_s)
+    last_s = end_s - 20
+    tries = [(at_s, memory.is_reused(ENTRY, OTHER_GATE, at_s, at_s)) for at_s in range(end_s, end_s + 60, 5)]
+    assert tries == [(at_s, at_s < last_s + POSSIBLE_S) for at_s, _ in tries]
+    assert memory.is_reused(ENTRY, VENUE_GATE, end_s + 60, end_s + 60)
+
+
+def test_a_sighting_that_comes_late_does_not_hide_a_newer_one():
+    memory = Sightings(RULE, POSITIONS)
+    assert not memory.is_reused(ENTRY, VENUE_GATE, 1300, 1300)
+    assert not memory.is_reused(ENTRY, OTHER_GATE, 1000, 1301)
+    assert not memory.is_reused(ENTRY, VENUE_GATE, 1100, 1301)
+    assert memory.is_reused(ENTRY, OTHER_GATE, 1302, 1302)
+
+
 def test_the_same_place_never_counts_even_through_another_gate():
     memory = Sightings(RULE, POSITIONS)
     memory.is_reused(ENTRY, NEAR, 1000, 1000)
