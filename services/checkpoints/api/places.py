@@ -9,9 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer, hiding, needs, require_area
+from chassis.auth import Bearer, hiding, needs, outside, require_area
 from chassis.collisions import DoneAgain
 from chassis.problems import Problem
+from city.areas import NODE
 from services.checkpoints.api.bound import bound_ids
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import (
@@ -94,14 +95,14 @@ def _registration(body: CheckpointIn, bearer: Bearer, desk: Desk, path: str, now
 def list_checkpoints(
     bearer: Official,
     desk: AtDesk,
-    area: Annotated[str | None, Query(max_length=18, description="a part of the bearer's subtree")] = None,
+    area: Annotated[str | None, Query(pattern=r"^[0-9]{2,18}$", description="a part of the bearer's subtree")] = None,
     kind: Kind | None = None,
     cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> CheckpointsOut:
     """The checkpoints of a subtree as they hold now, by identifier; a gate sees those that its token names."""
     asked = bearer.area if area is None else area
-    require_area(bearer, asked)
+    _require_listed_area(desk, bearer, asked)
     only = bound_ids(bearer) if bearer.has_role("gate") else None
     with desk.database.transaction() as tx:
         found = lives.listed(tx, area=asked, kind=kind, only=only, after=cursor, at=desk.clock(), limit=limit)
@@ -109,6 +110,15 @@ def list_checkpoints(
         checkpoints=[_shown(each) for each in found],
         next_cursor=found[-1].checkpoint_id if len(found) == limit else None,
     )
+
+
+def _require_listed_area(desk: Desk, bearer: Bearer, area: str) -> None:
+    """Raises a `Problem`: 422 for an area that is not in the tree, 403 for one out of reach; as the ledger does."""
+    if not bearer.area:
+        raise outside(bearer)
+    if not desk.areas.has(area):
+        raise _invalid("area", NODE)
+    require_area(bearer, area)
 
 
 @router.get("/v1/checkpoints/{checkpoint_id}", response_model=CheckpointOut)
@@ -154,7 +164,9 @@ def require_moment(at: datetime, field: str, *, not_before: datetime, now: datet
     """Raises a `Problem` with status 422 when a moment at which something is to hold makes no sense."""
     if not_before <= at <= now + AHEAD_MAX:
         return
-    said = f"must lie between {not_before:%Y-%m-%dT%H:%MZ} and {AHEAD_MAX.days} days ahead"
-    raise Problem(
-        422, "invalid_request", f"The request is not valid: {field}.", errors=[{"field": field, "message": said}]
-    )
+    raise _invalid(field, f"must lie between {not_before:%Y-%m-%dT%H:%MZ} and {AHEAD_MAX.days} days ahead")
+
+
+def _invalid(field: str, message: str) -> Problem:
+    named = {"field": field, "message": message}
+    return Problem(422, "invalid_request", f"The request is not valid: {field}.", errors=[named])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from fastapi.testclient import TestClient
 
 from chassis.ids import uuid7
 from services.checkpoints.main import Api
@@ -21,6 +23,21 @@ def test_no_callback_takes_long_whatever_is_sent(composed: Api, issuer: Issuer) 
     heads = [*TOO_LARGE.values(), *(raw for _, raw in REFUSED.values())]
     with watched(composed.scan_routes) as (http, watch):
         attack(http, watch, issuer.headers("gate", roles=ROLES), heads)
+
+
+def test_no_parameter_brings_a_nul_to_the_database(client: TestClient, issuer: Issuer) -> None:
+    headers = issuer.headers("gate", roles=ROLES, person_ref=str(uuid7()), scope="board figures places devices traces")
+    asked = set[str]()
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for parameter in methods.get("get", {}).get("parameters", []):
+            name, place = parameter["name"], parameter["in"]
+            if place not in ("path", "query"):
+                continue
+            asked.add(name)
+            url = re.sub("{.*?}", "440103%00" if place == "path" else str(uuid7()), path)
+            answer = client.get(url, params={name: "440103\0"} if place == "query" else {}, headers=headers)
+            assert 400 <= answer.status_code < 500, (path, name, answer.text)
+    assert {"area", "cursor", "venue", "device_id", "version"} <= asked
 
 
 def test_a_batch_of_1000_scans_is_taken_in_turns(

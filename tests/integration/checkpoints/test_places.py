@@ -378,3 +378,8 @@ def test_checkpoints_are_listed_by_area_and_kind_in_pages(client, issuer, regist
     assert client.get("/v1/checkpoints", headers=issuer.headers("citizen")).status_code == 403
     for wrong in ({"limit": 0}, {"cursor": "x"}, {"kind": "shop"}):
         assert client.get("/v1/checkpoints", params=wrong, headers=city).status_code == 422
+    for unlisted in ("4401030", "44010301", "440103a", "999999", "", "4401\0"):
+        refused = client.get("/v1/checkpoints", params={"area": unlisted}, headers=liwan)
+        assert refused.status_code == 422, unlisted
+        assert refused.json()["errors"][0]["field"].endswith("area")
+    assert client.get("/v1/checkpoints", headers=issuer.headers("operator", area="")).status_code == 403
