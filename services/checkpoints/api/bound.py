@@ -6,14 +6,14 @@ were merged into: the merger was ordered by somebody whose area holds both. All 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer
+from chassis.auth import Bearer, outside
 from services.checkpoints.api.desk import Desk
 from services.checkpoints.domain.errors import CheckpointNotFound, CheckpointRefused
 from services.checkpoints.domain.scans import Checkpoint
@@ -33,6 +33,25 @@ def hiding_records(desk: Desk, bearer: Bearer, *missing: type[Exception]) -> Ite
         if bearer.can_see_area(desk.city):
             raise
         raise CheckpointRefused(_ELSEWHERE) from None
+
+
+@contextmanager
+def hiding_from_gates(desk: Desk, bearer: Bearer, *missing: type[Exception]) -> Iterator[None]:
+    """As `hiding`, and from every gate: few checkpoints are its own, however large its area is."""
+    try:
+        yield
+    except missing:
+        if bearer.can_see_area(desk.city) and not bearer.has_role("gate"):
+            raise
+        raise outside(bearer) from None
+
+
+def reaches_any(tx: Connection, bearer: Bearer, checkpoints: Iterable[tuple[UUID, str]], at: datetime) -> bool:
+    """Whether one of these (checkpoint, area) lies in the bearer's area; where a gate asks, one that it is bound to."""
+    seen = {checkpoint_id for checkpoint_id, area in checkpoints if bearer.can_see_area(area)}
+    if not bearer.has_role("gate"):
+        return bool(seen)
+    return bool(seen & {*bound_ids(bearer), *_bound_by_merger(tx, bearer, at)})
 
 
 def bound_checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> Checkpoint:
@@ -70,7 +89,7 @@ def kept_under(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, 
 def _checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> Checkpoint:
     """The checkpoint as it was at a moment; where a gate asks, one that it is bound to."""
     is_named = str(checkpoint_id) in bearer.checkpoints
-    if bearer.has_role("gate") and not (is_named or _is_bound_by_merger(tx, bearer, checkpoint_id, at)):
+    if bearer.has_role("gate") and not (is_named or checkpoint_id in _bound_by_merger(tx, bearer, at)):
         raise CheckpointRefused()
     checkpoint = desk.registry.find(checkpoint_id, at)
     if checkpoint is None:
@@ -83,10 +102,10 @@ def _checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID,
     return checkpoint
 
 
-def _is_bound_by_merger(tx: Connection, bearer: Bearer, checkpoint_id: UUID, at: datetime) -> bool:
+def _bound_by_merger(tx: Connection, bearer: Bearer, at: datetime) -> set[UUID]:
+    """The checkpoints of a gate's token that lie in its area, and what they were merged into by then."""
     ways = lives.ways(tx, bound_ids(bearer), at).values()
-    own = [way for way in ways if bearer.can_see_area(way[0].area)]
-    return any(each.checkpoint_id == checkpoint_id for way in own for each in way)
+    return {each.checkpoint_id for way in ways if bearer.can_see_area(way[0].area) for each in way}
 
 
 def bound_ids(bearer: Bearer) -> list[UUID]:

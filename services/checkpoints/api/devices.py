@@ -14,6 +14,7 @@ from chassis.auth import Bearer, hiding, needs, outside, require_area
 from chassis.collisions import DoneAgain
 from chassis.fields import DateTime, TimeOfDay
 from chassis.problems import Problem
+from services.checkpoints.api.bound import hiding_from_gates, reaches_any
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In
 from services.checkpoints.api.places import Operator
@@ -177,14 +178,15 @@ def read(
     bearer: Reader,
     desk: AtDesk,
 ) -> DeviceOut:
-    """A device, and what was wrong with it of late."""
+    """A device, and what was wrong with it of late; a gate reads those of its own checkpoints."""
+    now = desk.clock()
     with desk.database.transaction() as tx:
-        with hiding(bearer, desk.city, DeviceNotFound):
+        with hiding_from_gates(desk, bearer, DeviceNotFound):
             known = devices.find(tx, device_id)
             if known is None:
                 raise DeviceNotFound()
-        way = find_way(tx, known.checkpoint_id, desk.clock())
-        if not any(bearer.can_see_area(each.area) for each in way):
+        way = [(each.checkpoint_id, each.area) for each in find_way(tx, known.checkpoint_id, now)]
+        if not reaches_any(tx, bearer, way, now):
             raise outside(bearer)
         return _shown(known, devices.troubles_of(tx, device_id))
 

@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer, hiding, needs, outside, require_area
+from chassis.auth import Bearer, needs, outside, require_area
 from chassis.collisions import DoneAgain
 from chassis.problems import Problem
 from city.areas import NODE
-from services.checkpoints.api.bound import bound_ids
+from services.checkpoints.api.bound import bound_ids, hiding_from_gates, reaches_any
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import (
     CheckpointIn,
@@ -153,10 +153,12 @@ def _visible(checkpoint_id: UUID, bearer: Bearer, desk: AtDesk) -> Checkpoint:
 
 
 def reached_checkpoint(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID) -> Checkpoint:
-    """The checkpoint as it holds now. Raises `CheckpointNotFound`, a `Problem` (403) for what lies elsewhere."""
-    with hiding(bearer, desk.city, CheckpointNotFound):
-        found = find_checkpoint(tx, checkpoint_id, desk.clock())
-    require_area(bearer, found.area)
+    """The checkpoint as it holds now. Raises `CheckpointNotFound`, a `Problem` (403) for what is not reached."""
+    now = desk.clock()
+    with hiding_from_gates(desk, bearer, CheckpointNotFound):
+        found = find_checkpoint(tx, checkpoint_id, now)
+    if not reaches_any(tx, bearer, [(checkpoint_id, found.area)], now):
+        raise outside(bearer)
     return found
 
 

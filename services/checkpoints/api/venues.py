@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from chassis.auth import Bearer, hiding, outside
+from chassis.auth import Bearer, outside
 from chassis.collisions import DoneAgain
+from services.checkpoints.api.bound import hiding_from_gates, reaches_any
 from services.checkpoints.api.desk import AtDesk, Desk
 from services.checkpoints.api.models import In, Text
 from services.checkpoints.api.places import Official, Operator
@@ -44,28 +47,34 @@ def set_capacity(venue: VenueName, body: CapacityIn, bearer: Operator, desk: AtD
     """Say how many people a venue holds; all its checkpoints lie in the operator's subtree."""
     now = desk.clock()
     with desk.database.transaction() as tx:
-        _require_reach(tx, desk, venue, bearer, now, is_all=True)
+        if not all(bearer.can_see_area(area) for _, area in _checkpoints_of(tx, desk, venue, bearer, now)):
+            raise outside(bearer)
         occupancy = desk.venues.set_capacity(tx, venue, body.capacity, by=bearer.subject, now=now)
         return _shown(occupancy, venues.find(tx, venue), now)
 
 
 @router.get("/v1/venues/{venue}/occupancy", response_model=OccupancyOut)
 def read_occupancy(venue: VenueName, bearer: Official, desk: AtDesk) -> OccupancyOut:
-    """Who went in and was not stopped, less who went out, since the city's day began."""
+    """Who went in and was not stopped, less who went out, since the city's day began.
+
+    A gate reads it of the venues at which its own checkpoints stand.
+    """
     now = desk.clock()
     with desk.database.transaction() as tx:
-        _require_reach(tx, desk, venue, bearer, now, is_all=False)
+        if not reaches_any(tx, bearer, _checkpoints_of(tx, desk, venue, bearer, now), now):
+            raise outside(bearer)
         return _shown(desk.venues.occupancy(tx, venue, now), venues.find(tx, venue), now)
 
 
-def _require_reach(tx: Connection, desk: Desk, venue: str, bearer: Bearer, now: datetime, *, is_all: bool) -> None:
-    areas = venues.areas_of(tx, venue, now)
-    with hiding(bearer, desk.city, VenueUnknown):
-        if not areas:
+def _checkpoints_of(
+    tx: Connection, desk: Desk, venue: str, bearer: Bearer, now: datetime
+) -> Sequence[tuple[UUID, str]]:
+    """Raises `VenueUnknown`, a `Problem` (403) to those who may not know it."""
+    found = venues.checkpoints_of(tx, venue, now)
+    with hiding_from_gates(desk, bearer, VenueUnknown):
+        if not found:
             raise VenueUnknown()
-    seen = [area for area in areas if bearer.can_see_area(area)]
-    if not seen or (is_all and len(seen) < len(areas)):
-        raise outside(bearer)
+    return found
 
 
 def _shown(occupancy: Occupancy, venue: Venue | None, now: datetime) -> OccupancyOut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -158,10 +159,10 @@ def occupancy(tx: Connection, venue: str, day: date) -> Occupancy:
     return Occupancy(venue, day, *(row or (0, 0)))
 
 
-def areas_of(tx: Connection, venue: str, at: datetime) -> Sequence[str]:
-    """The areas of the checkpoints that stand at a venue."""
+def checkpoints_of(tx: Connection, venue: str, at: datetime) -> Sequence[tuple[UUID, str]]:
+    """The checkpoints that stand at a venue, each with its area; by area."""
     found = sa.text(
-        "SELECT DISTINCT area FROM checkpoint_version WHERE venue = :venue AND venue <> '' "
-        "AND holds_from <= :at AND :at < holds_until AND stage <> 'merged' ORDER BY area"
+        "SELECT checkpoint_id, area FROM checkpoint_version WHERE venue = :venue AND venue <> '' "
+        "AND holds_from <= :at AND :at < holds_until AND stage <> 'merged' ORDER BY area, checkpoint_id"
     )
-    return list(tx.execute(found, {"venue": venue, "at": at}).scalars())
+    return [(checkpoint_id, area) for checkpoint_id, area in tx.execute(found, {"venue": venue, "at": at})]

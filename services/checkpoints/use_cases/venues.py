@@ -63,7 +63,7 @@ class Venues:
 
     def set_capacity(self, tx: Connection, venue: str, capacity: int, *, by: str, now: datetime) -> Occupancy:
         """Raises `VenueUnknown`."""
-        if not venues.areas_of(tx, venue, now):
+        if not venues.checkpoints_of(tx, venue, now):
             raise VenueUnknown()
         venues.put(tx, venue, capacity, by=by, at=now)
         self._tell_crossings(tx, [venue], now)
@@ -91,6 +91,6 @@ class Venues:
             self._tell(tx, [self._crossing(tx, crossed, occupancy, now)])
 
     def _crossing(self, tx: Connection, venue: Venue, occupancy: Occupancy, now: datetime) -> VenueFull | VenueFree:
-        area = next(iter(venues.areas_of(tx, venue.venue, now)), "")
+        area = next((area for _, area in venues.checkpoints_of(tx, venue.venue, now)), "")
         kind = VenueFree if venue.full_on is None else VenueFull
         return kind(venue, occupancy, area, now)

@@ -165,7 +165,7 @@ def test_no_refusal_changes_with_what_is_hidden(client, issuer, hidden, sql):
     mall = {"kind": "mall", "name": "Own", "venue": "Own", "area": ELSEWHERE + "001"}
     own = client.post("/v1/checkpoints", json=mall, headers=issuer.headers("operator")).json()["checkpoint_id"]
     statuses = set()
-    for role, area in bearers((ELSEWHERE, "")):
+    for role, area in (*bearers((ELSEWHERE, "")), ("gate", "4401")):
         headers = issuer.headers(role, area=area, checkpoints=[own], person_ref=str(uuid4()), sub=f"{role}-2")
         for probe in PROBES:
             new = {"own": own, "new": uuid7()}
@@ -173,6 +173,32 @@ def test_no_refusal_changes_with_what_is_hidden(client, issuer, hidden, sql):
     assert statuses <= {200, 403}, statuses
     assert sql("SELECT count(*) FROM scan") == [(1,)]
     assert sql("SELECT count(*) FROM registration") == [(1,)]
+
+
+def test_a_gate_reads_its_own_checkpoints_alone(client, issuer, hidden, register, gate):
+    """Whatever the area of its token is; the others are refused as one that lies elsewhere is."""
+    place = hidden["place"]
+    near = client.post(
+        "/v1/checkpoints",
+        json={"kind": "mall", "name": "Near", "venue": "Near", "area": HIDDEN},
+        headers=issuer.headers("operator"),
+    ).json()["checkpoint_id"]
+    paths = [
+        f"/v1/checkpoints/{place}",
+        f"/v1/checkpoints/{place}/changes",
+        f"/v1/venues/{hidden['venue']}/occupancy",
+        f"/v1/devices/{hidden['device']}",
+    ]
+    for path in paths:
+        assert client.get(path, headers=gate(place)).status_code == 200, path
+        assert client.get(path, headers=issuer.headers("operator")).status_code == 200, path
+        for area in ("4401", HIDDEN):
+            answer = client.get(path, headers=gate(near, area=area))
+            assert (answer.status_code, answer.json()["code"]) == (403, "area_refused"), path
+    merger = change({}, change="merge", into=str(place))
+    assert client.post(f"/v1/checkpoints/{near}/changes", json=merger, headers=issuer.headers("operator")).is_success
+    for path in paths:
+        assert client.get(path, headers=gate(near)).status_code == 200, path
 
 
 def test_a_bearer_of_the_whole_city_is_told_what_is_not_there(client, issuer):

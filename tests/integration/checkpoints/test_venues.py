@@ -38,7 +38,7 @@ def put(client, issuer):
 @pytest.fixture
 def occupancy(client, issuer):
     def read():
-        return client.get(f"/v1/venues/{VENUE}/occupancy", headers=issuer.headers("gate")).json()
+        return client.get(f"/v1/venues/{VENUE}/occupancy", headers=issuer.headers("operator")).json()
 
     return read
 
