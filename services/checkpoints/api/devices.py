@@ -138,7 +138,10 @@ def register(body: DeviceIn, bearer: Operator, desk: AtDesk, response: Response)
         _require_taker(tx, desk, bearer, body.checkpoint_id, now)
         is_new = devices.add(tx, device, by=bearer.subject, at=now)
         known = devices.find(tx, body.device_id)
-        if known is None or not _is_same(known, device):
+        if known is None:
+            raise DeviceRegisteredOtherwise()
+        if not _is_same(known, device):
+            _require_reached(tx, bearer, known, now)
             raise DeviceRegisteredOtherwise()
         response.status_code = 201 if is_new else 200
         return _shown(known, devices.troubles_of(tx, device.device_id))
@@ -185,9 +188,7 @@ def read(
             known = devices.find(tx, device_id)
             if known is None:
                 raise DeviceNotFound()
-        way = [(each.checkpoint_id, each.area) for each in find_way(tx, known.checkpoint_id, now)]
-        if not reaches_any(tx, bearer, way, now):
-            raise outside(bearer)
+        _require_reached(tx, bearer, known, now)
         return _shown(known, devices.troubles_of(tx, device_id))
 
 
@@ -208,6 +209,13 @@ def take_readings(body: OneOrMore, bearer: AtDevice, desk: AtDesk) -> ReadingsOu
         recorded=recorded,
         cases=[OpenedCaseOut(case_id=each.case_id, reading_id=each.reading_id, due_at=each.due_at) for each in cases],
     )
+
+
+def _require_reached(tx: Connection, bearer: Bearer, device: Device, now: datetime) -> None:
+    """Raises a `Problem` (403) for a device of a checkpoint that the bearer does not reach."""
+    way = [(each.checkpoint_id, each.area) for each in find_way(tx, device.checkpoint_id, now)]
+    if not reaches_any(tx, bearer, way, now):
+        raise outside(bearer)
 
 
 def _require_taker(tx: Connection, desk: Desk, bearer: Bearer, checkpoint_id: UUID, now: datetime) -> None:

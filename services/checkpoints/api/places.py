@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -50,7 +52,7 @@ def register(body: CheckpointIn, bearer: Operator, desk: AtDesk, response: Respo
     """Register a place where scans are taken; its area lies in the operator's own subtree."""
     now = desk.clock()
     registration = _registration(body, bearer, desk, "", now)
-    with desk.database.transaction() as tx:
+    with desk.database.transaction() as tx, _hiding_taken_ids(bearer):
         found = desk.places.register_checkpoints(tx, [registration], registered_by=bearer.subject, now=now)
     [(versions, is_new)] = found
     desk.registry.put([versions])
@@ -75,12 +77,23 @@ def register_many(body: CheckpointsIn, bearer: Operator, desk: AtDesk, response:
         try:
             found = desk.places.register_checkpoints(tx, given, registered_by=bearer.subject, now=now)
         except CheckpointRegisteredOtherwise as error:
-            with naming(f"checkpoints.{error.position}"):
+            with naming(f"checkpoints.{error.position}"), _hiding_taken_ids(bearer):
                 raise
     desk.registry.put(versions for versions, _ in found)
     registered = sum(is_new for _, is_new in found)
     response.status_code = 201 if registered else 200
     return CheckpointsRegisteredOut(checkpoint_ids=[each[0].checkpoint_id for each, _ in found], registered=registered)
+
+
+@contextmanager
+def _hiding_taken_ids(bearer: Bearer) -> Iterator[None]:
+    """Refuse the id of a checkpoint that lies elsewhere as reading that one is refused."""
+    try:
+        yield
+    except CheckpointRegisteredOtherwise as error:
+        if not bearer.can_see_area(error.area):
+            raise outside(bearer) from None
+        raise
 
 
 def _registration(body: CheckpointIn, bearer: Bearer, desk: Desk, path: str, now: datetime) -> Registration:

@@ -13,9 +13,9 @@ class CheckpointNotFound(Exception):
 class CheckpointRegisteredOtherwise(Exception):
     """A checkpoint with this id is registered with other content."""
 
-    def __init__(self, position: int = 0) -> None:
+    def __init__(self, position: int = 0, area: str = "") -> None:
         super().__init__()
-        self.position = position
+        self.position, self.area = position, area
 
 
 class CheckpointRefused(Exception):

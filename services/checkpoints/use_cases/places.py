@@ -76,12 +76,13 @@ class Places:
     ) -> list[tuple[Timeline, bool]]:
         """Of each: (its versions, whether it is new). Ids and areas are checked by then (`require_area`).
 
-        Raises `CheckpointRegisteredOtherwise` with the position of the first such one; the transaction must not commit.
+        Raises `CheckpointRegisteredOtherwise` with the position of the first such one and that checkpoint's area; the
+        transaction must not commit.
         """
         checkpoints = [self._registered(each) for each in given]
         added = places.add(tx, checkpoints, registered_by=registered_by)
         old = [each.checkpoint_id for each in checkpoints if each.checkpoint_id not in added]
-        self._require_same(tx, checkpoints, given, old)
+        self._require_same(tx, checkpoints, given, old, now)
         for checkpoint, each in zip(checkpoints, given, strict=True):
             if each.opens_at is not None and checkpoint.checkpoint_id in added:
                 opening = Change(2, ChangeKind.OPEN, each.opens_at, registered_by, now, "opens as registered")
@@ -100,7 +101,12 @@ class Places:
         return Checkpoint(identifier, given.kind, given.name, given.venue, given.area, code, stage=stage)
 
     def _require_same(
-        self, tx: Connection, checkpoints: Sequence[Checkpoint], given: Sequence[Registration], old: Sequence[UUID]
+        self,
+        tx: Connection,
+        checkpoints: Sequence[Checkpoint],
+        given: Sequence[Registration],
+        old: Sequence[UUID],
+        now: datetime,
     ) -> None:
         """A repeat says what the first registration said, whatever was ordered since."""
         if not old:
@@ -114,7 +120,7 @@ class Places:
             said = (checkpoint.kind, checkpoint.name, checkpoint.venue, checkpoint.area)
             opened = changes[identifier][0].holds_from if first["change"] == lives.PLANNED else None
             if (first["kind"], first["name"], first["venue"], first["area"]) != said or opened != registration.opens_at:
-                raise CheckpointRegisteredOtherwise(position)
+                raise CheckpointRegisteredOtherwise(position, find_checkpoint(tx, identifier, now).area)
 
     def require_area(self, area: str) -> None:
         """Raises `AreaUnknown`."""

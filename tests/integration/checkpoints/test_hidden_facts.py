@@ -201,6 +201,27 @@ def test_a_gate_reads_its_own_checkpoints_alone(client, issuer, hidden, register
         assert client.get(path, headers=gate(near)).status_code == 200, path
 
 
+def test_an_id_that_is_taken_elsewhere_is_refused_as_reading_it_is(client, issuer, hidden):
+    elsewhere, here, city = (issuer.headers("operator", area=area) for area in (ELSEWHERE, "440103", "4401"))
+    own = {"kind": "mall", "name": "Own", "venue": "Own", "area": ELSEWHERE + "001"}
+    taken = own | {"checkpoint_id": str(hidden["place"])}
+    read = client.get(f"/v1/checkpoints/{hidden['place']}", headers=elsewhere)
+    assert (read.status_code, read.json()["code"]) == (403, "area_refused")
+    assert client.post("/v1/checkpoints", json=taken, headers=elsewhere).json() == read.json()
+    many = client.post("/v1/checkpoints/batch", json={"checkpoints": [own, taken]}, headers=elsewhere)
+    assert (many.status_code, many.json()["code"]) == (403, "area_refused")
+    assert many.json()["errors"] == [{"field": "checkpoints.1", "message": read.json()["detail"]}]
+    for headers, area in ((here, HIDDEN), (city, ELSEWHERE + "001")):
+        answer = client.post("/v1/checkpoints", json=taken | {"area": area}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (409, "checkpoint_registered_otherwise")
+
+    place = client.post("/v1/checkpoints", json=own, headers=elsewhere).json()["checkpoint_id"]
+    device = {"device_id": hidden["device"], "kind": "thermal_camera", "checkpoint_id": place, "accuracy_c": 0.5}
+    assert client.post("/v1/devices", json=device, headers=elsewhere).json() == read.json()
+    answer = client.post("/v1/devices", json=device, headers=city)
+    assert (answer.status_code, answer.json()["code"]) == (409, "device_registered_otherwise")
+
+
 def test_a_bearer_of_the_whole_city_is_told_what_is_not_there(client, issuer):
     for path in ("checkpoints", "devices", "registrations", "shifts"):
         answer = client.get(f"/v1/{path}/{uuid7()}", headers=issuer.headers("operator"))
