@@ -131,6 +131,7 @@ def order_change(checkpoint_id: UUID, body: ChangeIn, bearer: Operator, desk: At
             order,
             desk.places.lock(tx, [order]),
             require_area=lambda area: require_area(bearer, area),
+            reaches=bearer.can_see_area,
             ordered_by=bearer.subject,
             now=now,
         )
@@ -203,6 +204,7 @@ def _one_of_many(
             order,
             revisions,
             require_area=lambda area: require_area(bearer, area),
+            reaches=bearer.can_see_area,
             ordered_by=bearer.subject,
             now=now,
         )

@@ -28,7 +28,7 @@ from services.checkpoints.api.models import (
     PosterOut,
 )
 from services.checkpoints.api.problems import naming
-from services.checkpoints.domain.errors import CheckpointNotFound, CheckpointRegisteredOtherwise
+from services.checkpoints.domain.errors import CheckpointNotFound, CheckpointRegisteredOtherwise, VenueRefused
 from services.checkpoints.domain.scans import EVER, Checkpoint
 from services.checkpoints.store import lives
 from services.checkpoints.use_cases.places import Registration, find_checkpoint
@@ -49,11 +49,16 @@ Official = Annotated[
     responses={200: {"model": CheckpointRegisteredOut, "description": "registered before, with the same content"}},
 )
 def register(body: CheckpointIn, bearer: Operator, desk: AtDesk, response: Response) -> CheckpointRegisteredOut:
-    """Register a place where scans are taken; its area lies in the operator's own subtree."""
+    """Register a place where scans are taken; its area lies in the operator's own subtree.
+
+    A venue at which checkpoints stand already is joined by those who reach one of them.
+    """
     now = desk.clock()
     registration = _registration(body, bearer, desk, "", now)
     with desk.database.transaction() as tx, _hiding_taken_ids(bearer):
-        found = desk.places.register_checkpoints(tx, [registration], registered_by=bearer.subject, now=now)
+        found = desk.places.register_checkpoints(
+            tx, [registration], reaches=bearer.can_see_area, registered_by=bearer.subject, now=now
+        )
     [(versions, is_new)] = found
     desk.registry.put([versions])
     response.status_code = 201 if is_new else 200
@@ -75,8 +80,10 @@ def register_many(body: CheckpointsIn, bearer: Operator, desk: AtDesk, response:
             given.append(_registration(each, bearer, desk, f"checkpoints.{n}.", now))
     with desk.database.transaction() as tx:
         try:
-            found = desk.places.register_checkpoints(tx, given, registered_by=bearer.subject, now=now)
-        except CheckpointRegisteredOtherwise as error:
+            found = desk.places.register_checkpoints(
+                tx, given, reaches=bearer.can_see_area, registered_by=bearer.subject, now=now
+            )
+        except (CheckpointRegisteredOtherwise, VenueRefused) as error:
             with naming(f"checkpoints.{error.position}"), _hiding_taken_ids(bearer):
                 raise
     desk.registry.put(versions for versions, _ in found)

@@ -50,6 +50,7 @@ PROBLEMS: dict[type[Exception], int] = {
     errors.ShiftIdReused: 409,
     errors.ShiftSignedOff: 409,
     errors.VenueUnknown: 404,
+    errors.VenueRefused: 403,
     errors.RevisionStale: 412,
 }
 

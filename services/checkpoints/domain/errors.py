@@ -199,3 +199,11 @@ class ShiftSignedOff(Exception):
 
 class VenueUnknown(Exception):
     """No checkpoint stands at a venue of this name."""
+
+
+class VenueRefused(Exception):
+    """The checkpoints at this venue lie outside your token's area; an operator who reaches them may add one."""
+
+    def __init__(self, position: int = 0) -> None:
+        super().__init__()
+        self.position = position

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -166,3 +167,22 @@ def checkpoints_of(tx: Connection, venue: str, at: datetime) -> Sequence[tuple[U
         "AND holds_from <= :at AND :at < holds_until AND stage <> 'merged' ORDER BY area, checkpoint_id"
     )
     return [(checkpoint_id, area) for checkpoint_id, area in tx.execute(found, {"venue": venue, "at": at})]
+
+
+def areas_from(
+    tx: Connection, names: Collection[str], at: datetime, *, besides: Collection[UUID] = ()
+) -> dict[str, set[str]]:
+    """By venue the areas of the checkpoints that stand at it then or later, except some."""
+    found = sa.text(
+        "SELECT DISTINCT venue, area FROM checkpoint_version WHERE venue = ANY(:names) AND venue <> '' "
+        "AND :at < holds_until AND stage <> 'merged' AND checkpoint_id <> ALL(:besides)"
+    )
+    areas: dict[str, set[str]] = defaultdict(set)
+    for venue, area in tx.execute(found, {"names": list(names), "at": at, "besides": list(besides)}):
+        areas[venue].add(area)
+    return areas
+
+
+def lock_joining(tx: Connection) -> None:
+    """Checkpoints join venues one transaction at a time: two at once would not see that they join the same."""
+    tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('venues'))"))

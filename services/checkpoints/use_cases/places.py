@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -16,6 +16,7 @@ from services.checkpoints.domain.errors import (
     CheckpointNotFound,
     CheckpointRegisteredOtherwise,
     RevisionStale,
+    VenueRefused,
 )
 from services.checkpoints.domain.events import CheckpointChangeOrdered, CheckpointRegistered
 from services.checkpoints.domain.life import (
@@ -29,7 +30,7 @@ from services.checkpoints.domain.life import (
     timeline_of,
 )
 from services.checkpoints.domain.scans import Checkpoint, Stage
-from services.checkpoints.store import lives, places
+from services.checkpoints.store import lives, places, venues
 from services.checkpoints.trace import Tell
 from services.checkpoints.venue_codes import venue_code
 
@@ -72,17 +73,30 @@ class Places:
     # -- registering -------------------------------------------------------------------------------------------------
 
     def register_checkpoints(
-        self, tx: Connection, given: Sequence[Registration], *, registered_by: str, now: datetime
+        self,
+        tx: Connection,
+        given: Sequence[Registration],
+        *,
+        reaches: Callable[[str], bool],
+        registered_by: str,
+        now: datetime,
     ) -> list[tuple[Timeline, bool]]:
         """Of each: (its versions, whether it is new). Ids and areas are checked by then (`require_area`).
 
-        Raises `CheckpointRegisteredOtherwise` with the position of the first such one and that checkpoint's area; the
-        transaction must not commit.
+        Raises `CheckpointRegisteredOtherwise` with the position of the first such one and that checkpoint's area, and
+        `VenueRefused` with a position; the transaction must not commit.
         """
         checkpoints = [self._registered(each) for each in given]
+        if any(each.venue for each in checkpoints):
+            venues.lock_joining(tx)
         added = places.add(tx, checkpoints, registered_by=registered_by)
         old = [each.checkpoint_id for each in checkpoints if each.checkpoint_id not in added]
         self._require_same(tx, checkpoints, given, old, now)
+        joined = {checkpoint.venue for checkpoint in checkpoints if checkpoint.checkpoint_id in added}
+        refused = _venues_elsewhere(tx, joined, now, reaches, besides=added)
+        for position, checkpoint in enumerate(checkpoints):
+            if checkpoint.venue in refused and checkpoint.checkpoint_id in added:
+                raise VenueRefused(position)
         for checkpoint, each in zip(checkpoints, given, strict=True):
             if each.opens_at is not None and checkpoint.checkpoint_id in added:
                 opening = Change(2, ChangeKind.OPEN, each.opens_at, registered_by, now, "opens as registered")
@@ -135,6 +149,8 @@ class Places:
         successors = {order.successor for order in orders if order.successor is not None}
         if successors:
             lives.lock_mergers(tx)
+        if any(order.venue for order in orders):
+            venues.lock_joining(tx)
         return lives.lock(tx, ids | successors)
 
     def order_change(
@@ -144,12 +160,14 @@ class Places:
         revisions: dict[UUID, int],
         *,
         require_area: Callable[[str], None],
+        reaches: Callable[[str], bool],
         ordered_by: str,
         now: datetime,
     ) -> tuple[Timeline, Change]:
         """The versions as ordered, and the change with its number; `revisions` are those of `lock`.
 
-        Raises `CheckpointNotFound`, `RevisionStale`, `ChangeRefused`, `AreaUnknown`, and what `require_area` raises.
+        Raises `CheckpointNotFound`, `RevisionStale`, `ChangeRefused`, `AreaUnknown`, `VenueRefused`, and what
+        `require_area` raises.
         """
         identifier = order.checkpoint_id
         if identifier not in revisions:
@@ -164,6 +182,8 @@ class Places:
         if order.area is not None:
             self.require_area(order.area)
             require_area(order.area)
+        if order.venue and _venues_elsewhere(tx, {order.venue}, now, reaches):
+            raise VenueRefused()
         if order.change is ChangeKind.WITHDRAW:
             require_withdrawable(changes, order.withdraws or 0, now)
         if order.successor is not None:
@@ -239,6 +259,23 @@ class Places:
             lives.show(tx, shown, next_after(versions, now))
             self._tell(tx, [CheckpointRegistered(shown)])
         return len(revisions)
+
+
+def _venues_elsewhere(
+    tx: Connection,
+    names: Collection[str],
+    now: datetime,
+    reaches: Callable[[str], bool],
+    *,
+    besides: Collection[UUID] = (),
+) -> set[str]:
+    """The venues at which other checkpoints stand, now or later, and none of these lies within reach.
+
+    A venue is known by its name alone. Whoever could join one by name would read how full it is, and keep its own
+    operator from saying how many it holds.
+    """
+    areas = venues.areas_from(tx, names, now, besides=besides)
+    return {name for name, found in areas.items() if not any(reaches(area) for area in found)}
 
 
 def find_way(tx: Connection, checkpoint_id: UUID, at: datetime) -> tuple[Checkpoint, ...]:

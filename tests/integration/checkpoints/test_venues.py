@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -231,3 +232,82 @@ def test_who_may_set_a_capacity_and_how(client, register, put, issuer):
     assert client.get(path, headers=issuer.headers("operator", area="440105")).status_code == 403
     assert client.put(f"/v1/venues/{VENUE}", json={"capacity": 1}, headers=issuer.headers("gate")).status_code == 403
     assert client.get(path, headers=issuer.headers("citizen")).status_code == 403
+
+
+@pytest.fixture
+def theirs(client, issuer):
+    """Another district's venue, as its own operator registered it: a mall with one door."""
+    body = {"kind": "mall", "name": "East", "venue": VENUE, "area": "440113007"}
+    return client.post("/v1/checkpoints", json=body, headers=issuer.headers("operator", area="440113")).json()
+
+
+def test_nobody_takes_over_a_venue_by_its_name(client, issuer, put, theirs, sql):
+    mine, path = issuer.headers("operator", area="440111"), f"/v1/venues/{VENUE}/occupancy"
+    body = {"kind": "mall", "name": "x", "area": "440111010"}
+
+    def post(path, body, headers=mine):
+        answer = client.post(path, json=body, headers=headers)
+        return answer.status_code, answer.json().get("code")
+
+    refused = (403, "venue_refused")
+    assert post("/v1/checkpoints", body | {"venue": VENUE}) == refused
+    assert post("/v1/checkpoints", body | {"venue": f" {VENUE} "}) == refused
+    assert post("/v1/checkpoints", body | {"venue": VENUE, "opens_at": ago(hours=-1).isoformat()}) == refused
+    many = client.post(
+        "/v1/checkpoints/batch",
+        json={"checkpoints": [body, body | {"venue": VENUE}, body | {"venue": VENUE}]},
+        headers=mine,
+    )
+    assert (many.status_code, many.json()["errors"][0]["field"]) == (403, "checkpoints.1")
+    assert sql("SELECT count(*) FROM checkpoint") == [(1,)]
+    place = client.post("/v1/checkpoints", json=body | {"venue": "Own"}, headers=mine).json()["checkpoint_id"]
+    change = {"expected_revision": 1, "reason": "works", "venue": VENUE}
+    later = {"at": ago(hours=-1).isoformat()}
+    for kind in ({"change": "move"}, {"change": "convert", "kind": "hospital"}, {"change": "move"} | later):
+        order = change | kind
+        assert post(f"/v1/checkpoints/{place}/changes", order) == refused
+        listed = {"changes": [order | {"checkpoint_id": place}]}
+        answer = client.post("/v1/checkpoints/changes", json=listed, headers=mine)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (403, "changes.0")
+    assert client.get(path, headers=mine).status_code == 403
+    assert put(100, area="440113").status_code == 200
+
+
+def test_a_venue_that_another_checkpoint_leaves_later_or_comes_to_is_taken(client, issuer, theirs):
+    city, mine = issuer.headers("operator"), issuer.headers("operator", area="440111")
+    move = {
+        "change": "move",
+        "expected_revision": 1,
+        "reason": "works",
+        "venue": "New",
+        "at": ago(hours=-1).isoformat(),
+    }
+    moved = client.post(f"/v1/checkpoints/{theirs['checkpoint_id']}/changes", json=move, headers=city)
+    assert moved.status_code == 201
+    body = {"kind": "mall", "name": "x", "area": "440111010"}
+    for venue, status in ((VENUE, 403), ("New", 403), ("Newer", 201)):
+        assert client.post("/v1/checkpoints", json=body | {"venue": venue}, headers=mine).status_code == status
+
+
+def test_a_venue_is_joined_by_who_reaches_it_and_stays_so(client, issuer, theirs):
+    body = {"kind": "mall", "name": "West", "venue": VENUE, "area": "440113008"}
+    city, own, other = (issuer.headers("operator", area=area) for area in ("4401", "440113", "440111"))
+    beyond = body | {"area": "440111010", "checkpoint_id": str(uuid4())}
+    assert client.post("/v1/checkpoints", json=body, headers=own).status_code == 201
+    assert client.post("/v1/checkpoints", json=beyond, headers=city).status_code == 201
+    assert client.post("/v1/checkpoints", json=beyond, headers=other).status_code == 200, "registered before"
+    assert client.post("/v1/checkpoints", json=body, headers=own).status_code == 201
+    assert client.post("/v1/checkpoints", json=body | {"area": "440111011"}, headers=other).status_code == 201
+
+
+def test_of_districts_that_register_one_venue_at_once_one_has_it(client, issuer, sql):
+    def register(district):
+        body = {"kind": "mall", "name": "Door", "venue": VENUE, "area": f"{district}001"}
+        headers = issuer.headers("operator", area=district)
+        batch = {"checkpoints": [body | {"venue": f"{district} {n}"} for n in range(300)] + [body]}
+        return client.post("/v1/checkpoints/batch", json=batch, headers=headers).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(register, ("440103", "440104", "440105", "440117")))
+    assert sorted(statuses) == [201, 403, 403, 403]
+    assert sql("SELECT count(*) FROM checkpoint WHERE venue = %s", VENUE) == [(1,)]
