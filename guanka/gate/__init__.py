@@ -140,9 +140,8 @@ class Gate:
                 f"{person['name_masked']} …{person['document_tail']}" if person else "",
             )
         )
-        is_let_in = answer["decision"] == Decision.PASS
-        uses = uses_in(self.errands.bundles.knowledge, attempt) if is_let_in else []
-        self._memory.scans.settle([body["scan_id"]], uses)
+        uses = uses_in(self.errands.bundles.knowledge, attempt)
+        self._memory.scans.settle([body["scan_id"]], uses, is_let_in=answer["decision"] == Decision.PASS)
         return True
 
     def _decide_alone(self, body: dict[str, Any], attempt: Attempt) -> None:
@@ -157,7 +156,8 @@ class Gate:
                 "policy_version": offline.policy_version,
                 "list_revision": offline.list_revision,
             },
-            uses_in(knowledge, attempt) if taken.decision is Decision.PASS else [],
+            uses_in(knowledge, attempt),
+            is_let_in=taken.decision is Decision.PASS,
         )
         self._show.decision(
             Displayed(

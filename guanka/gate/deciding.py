@@ -88,7 +88,7 @@ def _entry_of(knowledge: Knowledge, attempt: Attempt) -> Entry | None:
 
 
 def uses_in(knowledge: Knowledge | None, attempt: Attempt) -> list[tuple[UseKey, datetime]]:
-    """The shown passes that are used up where these people are let in."""
+    """The shown passes that are used up where these people are let in, each with the moment of its scan."""
     if knowledge is None:
         return []
     return [

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from services.checkpoints.domain.reuse import UseKey
 
 Body = dict[str, Any]
 Uses = Sequence[tuple[UseKey, datetime]]
-"""Shown passes that let somebody in, each with the moment of the scan."""
+"""Shown passes, each with the moment of the scan that let somebody in, or did not."""
 USES_KEPT_S = 600.0
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC).isoformat()
 Order = tuple[int, int, int]
 """(epoch, revision, when it was signed): which of two is the newer."""
 Orders = Mapping[str, Order]
@@ -60,20 +61,20 @@ class _Shelf:
         with self._disk.using:
             self._in_hand = None
 
-    def decide(self, identifier: str, offline: Body, uses: Uses = ()) -> None:
+    def decide(self, identifier: str, offline: Body, uses: Uses = (), *, is_let_in: bool = True) -> None:
         """Keep what was decided here, and which passes it used up; only then may it be shown."""
         with self._disk.transaction() as tx:
-            _keep_uses(tx, uses)
+            _keep_uses(tx, uses, is_let_in)
             updated = tx.execute(
                 f"UPDATE {self._table} SET offline = ? WHERE {self._identifier} = ?",  # noqa: S608 (our own names)
                 (json.dumps(offline), identifier),
             )
             assert updated.rowcount == 1, "what is in hand waits for nobody else"
 
-    def settle(self, identifiers: Iterable[str], uses: Uses = ()) -> None:
+    def settle(self, identifiers: Iterable[str], uses: Uses = (), *, is_let_in: bool = True) -> None:
         """Wipe what the server has acknowledged; keep which passes it has let in with."""
         with self._disk.transaction(is_wiping=True) as tx:
-            _keep_uses(tx, uses)
+            _keep_uses(tx, uses, is_let_in)
             for each in identifiers:
                 self._wipe(tx, each)
 
@@ -214,9 +215,15 @@ class GateMemory:
         self._disk.close()
 
 
-def _keep_uses(tx: sqlite3.Connection, uses: Uses) -> None:
-    """The first use of each counts; what nobody can show any more is forgotten."""
-    if uses:
+def _keep_uses(tx: sqlite3.Connection, uses: Uses, is_let_in: bool) -> None:
+    """Keep the first use of each; what nobody can show any more is forgotten.
+
+    A use after which the gate has not let the pass in is one of long ago: what is read then does not repeat it.
+    """
+    if not is_let_in:
+        ended = [(_LONG_AGO, *key) for key, _ in uses]
+        tx.executemany("UPDATE used_pass SET used_at = ? WHERE list = ? AND idx = ? AND iat = ? AND is_out = ?", ended)
+    elif uses:
         now_s = time.time()
         tx.execute("DELETE FROM used_pass WHERE kept_at_s NOT BETWEEN ? AND ?", (now_s - USES_KEPT_S, now_s + 1))
         rows = [(*key, at.isoformat(), now_s) for key, at in uses]

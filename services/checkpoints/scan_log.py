@@ -303,6 +303,10 @@ class ScanLog:
         )
 
     async def _write(self, connection: Connection, group: Group) -> None:
+        for part in _parts_of(group):
+            await self._write_part(connection, part)
+
+    async def _write_part(self, connection: Connection, group: Group) -> None:
         try:
             await self._write_together(connection, group)
         except psycopg.Error as error:
@@ -342,7 +346,8 @@ class ScanLog:
         """The refusals of the scans that are new, by scan_id."""
         rows = [copies[0].row for copies in group.values()]
         given = (orjson.dumps(rows, option=orjson.OPT_UTC_Z).decode(),)
-        kind = any("as_reused" in row for row in rows), any("gate_said_at" in row for row in rows)
+        has_claims, has_clocks_off = any("as_reused" in row for row in rows), any("gate_said_at" in row for row in rows)
+        kind = has_claims, any(_ends_repeats(row) for row in rows), has_clocks_off
         if not self._looks_first_for:
             try:
                 await connection.execute(RECORD[Kind(*kind, looks_first=False)], given)
@@ -394,6 +399,38 @@ class ScanLog:
             each.answer(error)
         if unanswered:
             _refused.add(len(unanswered), {"reason": "store_unavailable"})
+
+
+def _ends_repeats(row: Row) -> bool:
+    """Whether somebody who showed a pass is not let in: what the gate reads after that is no repeat of a use before."""
+    if "pass_iat" not in row or "as_reused" in row:
+        return False
+    return (row.get("offline_decision") or row["decision"]) != Decision.PASS
+
+
+def _parts_of(group: Group) -> list[Group]:
+    """The group, parted where a pass is used and refused: a statement does not see what it writes itself."""
+    ended = {_use_key(copies[0].row) for copies in group.values() if _ends_repeats(copies[0].row)}
+    if not ended:
+        return [group]
+    parts: list[Group] = [{}]
+    seen: dict[tuple[object, ...], bool] = {}
+    for scan_id, copies in group.items():
+        row = copies[0].row
+        is_use = "as_reused" in row
+        if is_use or _ends_repeats(row):
+            key = _use_key(row)
+            if seen.get(key, is_use) != is_use:
+                parts.append({})
+                seen = {}
+            if key in ended:
+                seen[key] = is_use
+        parts[-1][scan_id] = copies
+    return parts
+
+
+def _use_key(row: Row) -> tuple[object, ...]:
+    return row["list"], row["idx"], row["pass_iat"], row["direction"] == "out"
 
 
 def _ruling(scan: Scan, refusal: str | None) -> Ruling:

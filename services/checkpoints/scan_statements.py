@@ -5,8 +5,11 @@ of `used_pass` decides between all processes, and the row that is there tells wh
 scans, decided accordingly, each with its person by the table `holder`; `told` puts an event into the outbox for each
 new one.
 
-All claims come before all scans, each in the order of its key: else two processes with the same passes or the same
-copies deadlock. (`recorded` sorts what it inserts, so it has read all of `used` before it inserts the first.)
+A gate that does not let in a pass that it has just let in ends the repeats of that use: `ended` dates the row that is
+there, and what is read after that is decided anew.
+
+All claims and ends come before all scans, each in the order of its key: else two processes with the same passes or the
+same copies deadlock. (`recorded` sorts what it inserts, so it has read all of `used` before it inserts the first.)
 
 Next to no group has a pass that was used up, or a scan that was recorded. So it is first written as if it had none: a
 unique key that is looked for before each insert costs a tenth of the statement. Where that fails, nothing is written,
@@ -69,7 +72,7 @@ _USED = f""", used AS (
            {_SLOT.replace("%s", "pass_iat")}, list, idx, pass_iat, is_out, scan_id, checkpoint_id, scanned_at
     FROM given WHERE as_reused IS NOT NULL ORDER BY list, idx, pass_iat, is_out, scan_id
     ON CONFLICT (slot, {_KEY}) DO UPDATE SET scan_id = u.scan_id
-    RETURNING {_KEY}, scan_id, checkpoint_id, used_at
+    RETURNING {_KEY}, scan_id, checkpoint_id, used_at, ended_at
 )"""  # noqa: S608 (names of our own columns)
 """The update changes nothing; it returns the row that is there, also one that was written since the statement began."""
 
@@ -77,7 +80,8 @@ _USE_OF = """given AS g LEFT JOIN used AS u
          ON g.as_reused IS NOT NULL AND (u.list, u.idx, u.iat, u.is_out) = (g.list, g.idx, g.pass_iat, g.is_out)"""
 _IS_SECOND = "u.scan_id <> g.scan_id"
 _IS_REPEAT = f"""{_IS_SECOND} AND u.checkpoint_id = g.checkpoint_id
-             AND g.scanned_at - u.used_at BETWEEN interval '-{REPEAT_S} s' AND interval '{REPEAT_S} s'"""
+             AND g.scanned_at - u.used_at BETWEEN interval '-{REPEAT_S} s' AND interval '{REPEAT_S} s'
+             AND coalesce(g.scanned_at < u.ended_at, true)"""
 _IS_REUSE = f"{_IS_SECOND} AND g.offline_decision IS NULL AND NOT ({_IS_REPEAT})"
 _SETTLED = _VALUES | {
     "decision": f"CASE WHEN {_IS_REUSE} THEN g.as_reused ELSE g.decision END",
@@ -106,17 +110,38 @@ _CLAIMED = f""", used AS (
     RETURNING 1
 )"""  # noqa: S608 (names of our own columns)
 
+_WAS_LET_IN = f"""(SELECT true FROM used_pass AS u WHERE u.slot = {_SLOT.replace("%s", "g.pass_iat")}
+            AND (u.list, u.idx, u.iat, u.is_out) = (g.list, g.idx, g.pass_iat, g.is_out)
+            AND u.checkpoint_id = g.checkpoint_id
+            AND u.used_at BETWEEN g.scanned_at - interval '{REPEAT_S} s' AND g.scanned_at
+            FOR UPDATE)"""  # noqa: S608 (names of our own columns)
+_ENDED = f""", ended AS (
+    INSERT INTO used_pass AS u (slot, {_KEY}, scan_id, checkpoint_id, used_at, ended_at)
+    SELECT DISTINCT ON (list, idx, pass_iat, is_out) {_SLOT.replace("%s", "pass_iat")}, list, idx, pass_iat, is_out,
+           scan_id, checkpoint_id, scanned_at, scanned_at
+    FROM given AS g
+    WHERE pass_iat IS NOT NULL AND as_reused IS NULL AND coalesce(offline_decision, decision) <> 'pass'
+      AND {_WAS_LET_IN}
+    ORDER BY list, idx, pass_iat, is_out, scanned_at
+    ON CONFLICT (slot, {_KEY}) DO UPDATE SET ended_at = least(u.ended_at, excluded.ended_at)
+    RETURNING 1
+)"""  # noqa: S608 (names of our own columns)
+"""The row is there, locked by the look, so nothing is inserted: an insert finds it by its key, whatever the planner
+thinks of joins. The look is a value and no EXISTS, which would become a join with the whole table."""
+_AFTER_USED, _AFTER_ENDED = "(SELECT count(*) FROM used) >= 0", "(SELECT count(*) FROM ended) >= 0"
 
-def _record_as_new(*, has_claims: bool) -> str:
+
+def _record_as_new(*, has_claims: bool, has_ends: bool) -> str:
     """As `_record`, for a group in which nothing is found to be there; a unique violation where something is.
 
     All of the group is new then, so nothing has to be asked back. The counts only say what comes before what: claims
     before scans, and a scan before its event, whose number is taken when the transaction has an id (chassis/outbox.py).
     """
-    condition = "WHERE (SELECT count(*) FROM used) >= 0" if has_claims else ""
-    return f"""{_GIVEN_ROWS}{_CLAIMED if has_claims else ""}, recorded AS (
+    first = _CLAIMED * has_claims + _ENDED * has_ends
+    condition = " AND ".join([_AFTER_USED] * has_claims + [_AFTER_ENDED] * has_ends) or "true"
+    return f"""{_GIVEN_ROWS}{first}, recorded AS (
     INSERT INTO scan ({", ".join(_VALUES)})
-    SELECT {", ".join(_VALUES.values())} FROM given AS g {condition}
+    SELECT {", ".join(_VALUES.values())} FROM given AS g WHERE {condition}
     RETURNING 1
 ), told AS (
     INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers)
@@ -126,13 +151,14 @@ def _record_as_new(*, has_claims: bool) -> str:
 )"""  # noqa: S608 (names of our own columns)
 
 
-def _record(*, has_claims: bool) -> str:
+def _record(*, has_claims: bool, has_ends: bool) -> str:
     values, found = (_SETTLED, _USE_OF) if has_claims else (_VALUES, "given AS g")
     returned = "scan_id, person_ref, decision, refusal, repeat_of" if has_claims else "scan_id, person_ref"
     payload = f"g.payload || {_PERSON} || {_SECOND}" if has_claims else f"g.payload || {_PERSON}"
-    return f"""{_GIVEN_ROWS}{_USED if has_claims else ""}, recorded AS (
+    first, condition = _USED * has_claims + _ENDED * has_ends, _AFTER_ENDED if has_ends else "true"
+    return f"""{_GIVEN_ROWS}{first}, recorded AS (
     INSERT INTO scan ({", ".join(values)})
-    SELECT {", ".join(values.values())} FROM {found} ORDER BY g.scan_id
+    SELECT {", ".join(values.values())} FROM {found} WHERE {condition} ORDER BY g.scan_id
     ON CONFLICT (scan_id) DO NOTHING
     RETURNING {returned}
 ), told AS (
@@ -152,11 +178,13 @@ _DATED = """, dated AS (
 class Kind(NamedTuple):
     """The kind of a group's statement.
 
-    `has_claims`: any scan claims a pass. `has_clocks_off`: any gate's clock is off. Other groups pay for neither.
+    `has_claims`: any scan claims a pass. `has_ends`: any shows a pass and is not let in. `has_clocks_off`: any gate's
+    clock is off. Other groups pay for none of these.
     `looks_first`: a row that is there already is found, and is no error.
     """
 
     has_claims: bool
+    has_ends: bool
     has_clocks_off: bool
     looks_first: bool
 
@@ -166,15 +194,16 @@ def record(kind: Kind) -> str:
 
     Where it looks first it returns (scan_id, refusal) of each new scan, else nothing.
     """
+    passes = {"has_claims": kind.has_claims, "has_ends": kind.has_ends}
     if not kind.looks_first:
         dated = _DATED.format("given AS g") if kind.has_clocks_off else ""
-        return f"{_record_as_new(has_claims=kind.has_claims)}{dated}\nSELECT WHERE false\n"
+        return f"{_record_as_new(**passes)}{dated}\nSELECT WHERE false\n"
     dated = _DATED.format("recorded AS r JOIN given AS g USING (scan_id)") if kind.has_clocks_off else ""
     refusal = "refusal" if kind.has_claims else "NULL"
-    return f"{_record(has_claims=kind.has_claims)}{dated}\nSELECT scan_id::text, {refusal} FROM recorded\n"
+    return f"{_record(**passes)}{dated}\nSELECT scan_id::text, {refusal} FROM recorded\n"
 
 
-RECORD = {kind: record(kind) for kind in starmap(Kind, product((False, True), repeat=3))}
+RECORD = {kind: record(kind) for kind in starmap(Kind, product((False, True), repeat=4))}
 
 FIRST_ANSWERS = """
 SELECT scan_id, digest, list, idx, pass_iat, direction, decision, colour, refusal, policy_version, board_revision,

@@ -1,8 +1,9 @@
 """A pass used twice: somebody holds a copy of somebody's pass.
 
 A shown pass that has let somebody in is used up, at every gate, once for each direction. It is known by its entry and
-the second in which it was issued. The same gate may read it again for a moment: that is a repeat, and nobody else.
-A gate without a network knows only its own; what it let in is found when it is uploaded, and told.
+the second in which it was issued. The same gate may read it again for a moment: that is a repeat, and nobody else. A
+stricter decision at that gate ends the moment. A gate without a network knows only its own; what it let in is found
+when it is uploaded, and told.
 
 A printed pass is used for months, and somebody shows many passes. So beside that holds for every pass: no one is at two
 gates that no one can reach in the time between. This rule is data (reuse/default.json). What speaks for the person

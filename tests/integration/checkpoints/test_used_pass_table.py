@@ -14,7 +14,8 @@ from services.checkpoints import messages
 from services.checkpoints.domain.errors import ScanIdReused
 from services.checkpoints.domain.scans import Checkpoint, Colour, Decision, Entry, Refusal, Use
 from services.checkpoints.main import tell
-from services.checkpoints.scan_log import ScanLog
+from services.checkpoints.scan_log import PLANNER, ScanLog
+from services.checkpoints.scan_statements import RECORD, Kind
 from services.checkpoints.store import used_passes
 from services.checkpoints.store.used_passes import SLOT_S, SLOTS, opposite_slot
 from services.checkpoints.taken_decisions import TakenDecisions
@@ -142,3 +143,20 @@ def test_nobody_waits_for_the_emptying(url, sql):
         used_passes.empty_opposite(tx, now)
     assert sql("SELECT count(*) FROM used_pass") == [(0,)]
     database.close()
+
+
+@pytest.mark.parametrize("looks_first", [False, True])
+def test_the_look_for_a_use_that_has_ended_reads_no_other_pass(url, looks_first):
+    kind = Kind(has_claims=True, has_ends=True, has_clocks_off=False, looks_first=looks_first)
+    with psycopg.connect(url, autocommit=True, options=PLANNER, cursor_factory=psycopg.ClientCursor) as connection:
+        connection.execute(
+            "INSERT INTO used_pass SELECT n / 120 %% 4, 1, n, n, false, gen_random_uuid(), gen_random_uuid(), now() "
+            "FROM generate_series(1, 20000) AS n",
+            (),
+        )
+        connection.execute("ANALYZE used_pass")
+        plan = [row[0].strip() for row in connection.execute("EXPLAIN " + RECORD[kind], ("[]",))]
+    looks = [line for line in plan if "Scan" in line and "used_pass" in line]
+    assert len(looks) == SLOTS
+    assert all(line.lstrip("-> ").startswith("Index Scan using used_pass_") for line in looks)
+    assert all("iat = " in line for line in plan if line.startswith("Index Cond: ((slot"))

@@ -121,6 +121,46 @@ def test_a_fever_within_three_seconds_is_no_repeat(register, send, codes, known)
     assert ruled(send(place, shown, temperature_c=38.5)) == ("stop", "fever")
 
 
+@pytest.mark.parametrize("hot", [{"temperature_c": 40}, {"mask": False}])
+def test_after_a_stricter_decision_nothing_repeats_the_first_one(register, send, codes, known, sql, hot):
+    place, shown, at = register(), codes.mint(known()[1]), ago(seconds=10)
+
+    def read(seconds, **more):
+        return send(place, shown, at=at + timedelta(seconds=seconds), **more)
+
+    first = read(0)
+    assert ruled(first) == ruled(read(0.5)) == ("pass", None)
+    assert ruled(read(1, **hot))[0] != "pass"
+    assert ruled(read(1.5)) == ruled(read(2)) == USED
+    assert ruled(read(0.9)) == ("pass", None), "read before, told later"
+    repeats = sql("SELECT repeat_of::text FROM scan ORDER BY scanned_at")
+    assert repeats == [(None,), (first["scan_id"],), (first["scan_id"],), (None,), (None,), (None,)]
+
+
+def test_in_one_batch_a_stop_ends_the_repeats_too(register, client, gate, codes, known):
+    place, shown, at = register(), codes.mint(known()[1]), ago(seconds=10)
+    more = ({}, {}, {"temperature_c": 40}, {})
+    scans = [
+        scan(place, at=at + timedelta(seconds=n / 2), credential={"pass": shown}) | each for n, each in enumerate(more)
+    ]
+    answer = client.post("/v1/scans/batch", json={"scans": scans}, headers=gate(place)).json()
+    assert [ruled(each) for each in answer["results"]] == [("pass", None), ("pass", None), ("stop", "fever"), USED]
+
+
+def test_a_stop_uses_nothing_up_nor_does_one_at_another_gate_end_a_repeat(gate_and_next, send, codes, known, sql):
+    here, there = gate_and_next
+    shown, at = codes.mint(known()[1]), ago(seconds=10)
+
+    def read(place, seconds, **more):
+        return ruled(send(place, shown, at=at + timedelta(seconds=seconds), **more))
+
+    assert read(here, 0, temperature_c=40) == ("stop", "fever")
+    assert sql("SELECT count(*) FROM used_pass") == [(0,)]
+    assert read(here, 0.5) == ("pass", None)
+    assert read(there, 1, temperature_c=40) == ("stop", "fever")
+    assert read(here, 1.5) == ("pass", None), "a repeat"
+
+
 def test_the_same_scan_again_has_the_first_answer_whatever_has_been_used_since(
     gate_and_next, client, gate, codes, known
 ):

@@ -181,6 +181,26 @@ def test_a_gate_alone_lets_in_once_with_a_shown_pass(
     assert show(post, city.pass_at(wrong.true()), direction="in") == ("pass", None), "a fresh one is another"
 
 
+@pytest.mark.parametrize("was_online", [False, True])
+def test_after_a_stop_a_gate_alone_repeats_no_first_decision(
+    alone: tuple[Post, WrongClock], city: CityHall, was_online: bool
+) -> None:
+    post, wrong = alone
+    token = city.pass_at(wrong.true())
+    post.server.status = 0
+    assert show(post, token) == ("pass", None)
+    wrong.passed_s = 1
+    if was_online:
+        post.server.status = 200
+        post.server.answer = lambda scan: ANSWER | {"scan_id": scan["scan_id"], "decision": "stop", "refusal": "fever"}
+        assert show(post, token, temperature_c=40.0) == ("stop", "fever")
+        post.server.status = 0
+    else:
+        assert show(post, token, temperature_c=40.0) == ("stop", "fever")
+    wrong.passed_s = 2
+    assert show(post, token) == ("check", "pass_reused")
+
+
 def test_two_in_one_vehicle_do_not_show_one_pass(tmp_path: Path, city: CityHall) -> None:
     post, wrong = at(tmp_path, TRUE, takes_json_lines=True)
     post.server.bundle = city.bundle(wrong.true(), kind="road")
