@@ -58,7 +58,7 @@ PEOPLE = 256
 BATCH = 100
 _COMMUNITY = "440103001101"
 _WARM_S = 1.0
-_KIND = Kind(has_claims=True, has_clocks_off=False, looks_first=False)
+_KIND = Kind(has_claims=True, has_ends=False, has_clocks_off=False, looks_first=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class CheckpointsSettings(ServiceSettings):
         default=256, ge=1, le=100_000, description="single scans under way at once in one api process; others wait"
     )
     scans_waiting_max: int = Field(
-        default=500,
+        default=300,
         ge=0,
         le=100_000,
         description="single scans that wait in a burst, fewer in a lasting storm; others get 503 unread",
