@@ -80,6 +80,7 @@ class DirectConnection(HttpToolsProtocol):
     _bytes_since = 0
     """Of a body that is awaited, since its pace was looked at."""
     _body_waited_s = 0.0
+    """How long a body has been awaited; what it waits for us does not count."""
     _drained = 0
     flow: _Flow
 

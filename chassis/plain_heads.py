@@ -29,7 +29,7 @@ Headers = Mapping[bytes, bytes]
 
 
 class PlainHead(NamedTuple):
-    """What such a head says; the connection stays open after it. `size` is that of the body in bytes."""
+    """A plain head, read; the connection stays open after it. `size` is that of the body in bytes."""
 
     target: bytes
     headers: Headers
@@ -37,7 +37,7 @@ class PlainHead(NamedTuple):
 
 
 def read_plain_head(raw: bytes) -> PlainHead | None:
-    """What the head says, given with the empty line at its end; None for one that goes the usual way."""
+    """The head, given with the empty line at its end; None for one that goes the usual way."""
     line = _REQUEST_LINE.match(raw)
     if line is None:
         return None

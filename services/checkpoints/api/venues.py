@@ -55,7 +55,7 @@ def set_capacity(venue: VenueName, body: CapacityIn, bearer: Operator, desk: AtD
 
 @router.get("/v1/venues/{venue}/occupancy", response_model=OccupancyOut)
 def read_occupancy(venue: VenueName, bearer: Official, desk: AtDesk) -> OccupancyOut:
-    """Who went in and was not stopped, less who went out, since the city's day began.
+    """The people who went in and were not stopped, less those who went out, since the city's day began.
 
     A gate reads it of the venues at which its own checkpoints stand.
     """
